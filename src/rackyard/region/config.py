@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`/etc/rackyard/region.toml`, read once and frozen."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rackyard.region.errors import RackyardError
+
+DEFAULT_PATH = Path("/etc/rackyard/region.toml")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Where this region process finds its database, keys and names."""
+
+    name: str
+    url: str
+    addresses: tuple[str, ...]
+    rpc_ports: tuple[int, ...]
+    dsn: str
+    secrets_key: Path
+    tsig_key: Path
+    ca_cert: Path
+    ca_key: Path
+    tls_cert: Path
+    tls_key: Path
+    images: Path
+    dns_server: str
+    domain: str
+    pool_size: int = 10
+
+    @property
+    def rpc_urls(self) -> list[str]:
+        """Where racks reach the RPC workers of this region."""
+        return [f"https://{_bracketed(address)}:{port}" for address in self.addresses for port in self.rpc_ports]
+
+
+def load(path: Path = DEFAULT_PATH) -> Config:
+    """Read the configuration. Raises RackyardError naming the file and the key that is wrong."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RackyardError(f"Cannot read {path}: {error.strerror}; run the region playbook, or give --config") from error
+    except tomllib.TOMLDecodeError as error:
+        raise RackyardError(f"{path} is not valid TOML: {error}") from error
+    try:
+        return from_document(document)
+    except KeyError as error:
+        raise RackyardError(f"{path} lacks the key {error.args[0]!r}; run the region playbook") from error
+
+
+def from_document(document: dict[str, Any]) -> Config:
+    """Shape the parsed TOML. Raises KeyError for a missing key."""
+    region, keys, tls = document["region"], document["keys"], document["tls"]
+    return Config(
+        name=region["name"],
+        url=region["url"].rstrip("/"),
+        addresses=tuple(region["addresses"]),
+        rpc_ports=tuple(region["rpc_ports"]),
+        dsn=document["database"]["dsn"],
+        pool_size=document["database"].get("pool_size", 10),
+        secrets_key=Path(keys["secrets"]),
+        tsig_key=Path(keys["tsig"]),
+        ca_cert=Path(tls["ca_cert"]),
+        ca_key=Path(tls["ca_key"]),
+        tls_cert=Path(tls["cert"]),
+        tls_key=Path(tls["key"]),
+        images=Path(document["paths"]["images"]),
+        dns_server=document["dns"]["server"],
+        domain=document["dns"]["domain"],
+    )
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address

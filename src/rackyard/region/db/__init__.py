@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Schema, named queries, pool and repositories. No rules live here."""

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one place where PostgreSQL's refusals become errors of the region.
+
+Services look first, so that they can name the other object; these answers are for two requests at the same moment.
+"""
+
+from __future__ import annotations
+
+import psycopg2
+from psycopg2 import errorcodes
+
+from rackyard.region.errors import Conflict, Invalid, RackyardError, Unavailable
+
+_FIELDS = {
+    "account_username_key": ("username", "An account with this name exists already; choose another name."),
+    "account_username_form": ("username", "Use letters, digits and @ . + - _ only."),
+    "fabric_name_key": ("name", "A fabric with this name exists already; choose another name."),
+    "vlan_fabric_vid_key": ("vid", "This VID exists already in that fabric; change that VLAN instead."),
+    "vlan_vid_range": ("vid", "A VID is a number from 0 to 4094."),
+    "vlan_mtu_range": ("mtu", "An MTU is a number from 552 to 65535."),
+    "subnet_name_key": ("name", "A subnet with this name exists already; choose another name."),
+    "subnet_cidr_key": ("cidr", "A subnet with this CIDR exists already; change that subnet instead."),
+    "subnet_cidr_overlap": ("cidr", "This CIDR overlaps another subnet; choose one that does not."),
+    "ip_range_overlap": ("start_ip", "The range overlaps another range; choose addresses that do not."),
+    "ip_range_order": ("end_ip", "The end address must not be below the start address."),
+    "ip_range_type": ("type", "The type is dynamic or reserved."),
+    "machine_hostname_key": ("hostname", "A machine with this hostname exists already; choose another hostname."),
+    "machine_hostname_form": ("hostname", "The hostname breaks RFC 1123; use letters, digits and inner hyphens."),
+    "machine_interface_mac_key": ("mac_addresses", "A MAC already belongs to another machine; give another MAC."),
+    "machine_power_address_key": ("power_parameters", "Another machine uses this BMC address; give another address."),
+}
+
+_CONFLICTS = {
+    "vlan_fabric_fkey": "The fabric still has VLANs or does not exist; delete its VLANs first.",
+    "subnet_vlan_fkey": "The VLAN still has subnets or does not exist; delete its subnets first.",
+    "machine_system_id_key": "Two objects drew the same identifier; try again.",
+    "rack_system_id_key": "Two objects drew the same identifier; try again.",
+    "rack_hostname_key": "A rack with this hostname is enrolled already; revoke it first or give another name.",
+    "enroll_token_secret_key": "Two tokens drew the same secret; try again.",
+    "image_manifest_key": "This image is registered already.",
+}
+
+_RETRY = {errorcodes.SERIALIZATION_FAILURE, errorcodes.DEADLOCK_DETECTED, errorcodes.LOCK_NOT_AVAILABLE}
+
+
+def domain_error(error: psycopg2.Error) -> RackyardError | None:
+    """The region's error for PostgreSQL's, or None when it is a fault of ours and should stay loud."""
+    if error.pgcode in _RETRY:
+        return Unavailable("Two changes met each other; try again.")
+    if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
+        return Unavailable("The region's PostgreSQL does not answer; check postgresql.service on the database host.")
+    constraint = error.diag.constraint_name or ""
+    if constraint in _FIELDS:
+        return Invalid.field(*_FIELDS[constraint])
+    if constraint in _CONFLICTS:
+        return Conflict(_CONFLICTS[constraint])
+    return None

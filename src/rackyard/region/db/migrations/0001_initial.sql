@@ -1,0 +1,412 @@
+-- SPDX-License-Identifier: GPL-3.0-or-later
+-- The whole state of a Rackyard site. All times are timestamptz (UTC).
+-- Names follow the field: machine, rack, fabric, VLAN, subnet, IP range, boot, lease.
+-- Foreign keys named <table>_id always hold that table's bigint id, never a text identifier.
+
+-- A range over addresses, so that overlapping IP ranges are impossible and not merely checked for.
+CREATE TYPE inetrange AS RANGE (subtype = inet);
+
+CREATE TABLE schema_migration (
+    version    integer PRIMARY KEY,
+    applied_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE setting (
+    name  text PRIMARY KEY,
+    value jsonb NOT NULL
+);
+
+-- People and their API keys ---------------------------------------------------------------------
+
+CREATE TABLE account (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    username   text NOT NULL CONSTRAINT account_username_key UNIQUE
+               CONSTRAINT account_username_form CHECK (username ~ '^[A-Za-z0-9@.+_-]{1,150}$'),
+    is_admin   boolean NOT NULL DEFAULT false,
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE api_key (
+    id                  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    account_id          bigint NOT NULL REFERENCES account ON DELETE CASCADE,
+    name                text NOT NULL DEFAULT '',
+    consumer_key        text NOT NULL,
+    token_key           text NOT NULL CONSTRAINT api_key_token_key_key UNIQUE,
+    token_secret_sha256 bytea NOT NULL CHECK (length(token_secret_sha256) = 32),
+    created_at          timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX api_key_account ON api_key (account_id);
+
+-- Racks: known by the certificate they present, never by a field they send -----------------------
+
+CREATE TABLE rack (
+    id                 bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    system_id          text NOT NULL CONSTRAINT rack_system_id_key UNIQUE
+                       CHECK (system_id ~ '^[abcdefghkmnpqrstwxyz][abcdefghkmnpqrstwxyz346789]{5}$'),
+    hostname           text NOT NULL CONSTRAINT rack_hostname_key UNIQUE,
+    cert_sha256        bytea CONSTRAINT rack_cert_sha256_key UNIQUE CHECK (length(cert_sha256) = 32),
+    cert_serial        text,
+    cert_not_after     timestamptz,
+    revoked_at         timestamptz,
+    registered_at      timestamptz,
+    last_seen_at       timestamptz,
+    alive              boolean NOT NULL DEFAULT false,
+    version            text NOT NULL DEFAULT '',
+    desired_generation bigint NOT NULL DEFAULT 0
+);
+
+CREATE TABLE rack_interface (
+    rack_id bigint NOT NULL REFERENCES rack ON DELETE CASCADE,
+    name    text NOT NULL,
+    mac     macaddr,
+    address inet NOT NULL,
+    PRIMARY KEY (rack_id, name, address)
+);
+CREATE INDEX rack_interface_host ON rack_interface (host(address));
+
+-- What became of the last desired state, one row per daemon.
+CREATE TABLE rack_daemon (
+    rack_id    bigint NOT NULL REFERENCES rack ON DELETE CASCADE,
+    name       text NOT NULL,
+    generation bigint NOT NULL,
+    ok         boolean NOT NULL,
+    message    text NOT NULL DEFAULT '',
+    applied_at timestamptz NOT NULL,
+    PRIMARY KEY (rack_id, name)
+);
+
+-- What the rack sees of its own services.
+CREATE TABLE rack_service (
+    rack_id    bigint NOT NULL REFERENCES rack ON DELETE CASCADE,
+    name       text NOT NULL,
+    state      text NOT NULL CHECK (state IN ('running', 'dead', 'off', 'degraded', 'unknown')),
+    info       text NOT NULL DEFAULT '',
+    updated_at timestamptz NOT NULL,
+    PRIMARY KEY (rack_id, name)
+);
+
+CREATE TABLE enroll_token (
+    id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name            text NOT NULL DEFAULT '',
+    secret_sha256   bytea NOT NULL CONSTRAINT enroll_token_secret_key UNIQUE CHECK (length(secret_sha256) = 32),
+    created_at      timestamptz NOT NULL,
+    expires_at      timestamptz NOT NULL,
+    used_at         timestamptz,
+    used_by_rack_id bigint REFERENCES rack ON DELETE SET NULL
+);
+
+-- Deliveries already taken from a rack, so that a replayed batch is recorded once.
+CREATE TABLE receipt (
+    rack_id     bigint NOT NULL REFERENCES rack ON DELETE CASCADE,
+    key         text NOT NULL,
+    received_at timestamptz NOT NULL,
+    PRIMARY KEY (rack_id, key)
+);
+CREATE INDEX receipt_received_at ON receipt (received_at);
+
+CREATE TABLE region_process (
+    name         text NOT NULL,
+    pid          integer NOT NULL,
+    address      inet NOT NULL,
+    port         integer NOT NULL CHECK (port BETWEEN 1 AND 65535),
+    heartbeat_at timestamptz NOT NULL,
+    PRIMARY KEY (name, port)
+);
+
+-- Network ----------------------------------------------------------------------------------------
+
+CREATE TABLE fabric (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name        text NOT NULL CONSTRAINT fabric_name_key UNIQUE,
+    description text NOT NULL DEFAULT ''
+);
+
+CREATE TABLE vlan (
+    id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    fabric_id       bigint NOT NULL CONSTRAINT vlan_fabric_fkey REFERENCES fabric,
+    vid             integer NOT NULL CONSTRAINT vlan_vid_range CHECK (vid BETWEEN 0 AND 4094),
+    name            text NOT NULL,
+    description     text NOT NULL DEFAULT '',
+    mtu             integer NOT NULL DEFAULT 1500 CONSTRAINT vlan_mtu_range CHECK (mtu BETWEEN 552 AND 65535),
+    dhcp_on         boolean NOT NULL DEFAULT false,
+    primary_rack_id bigint REFERENCES rack ON DELETE SET NULL,
+    CONSTRAINT vlan_fabric_vid_key UNIQUE (fabric_id, vid)
+);
+
+CREATE TABLE subnet (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name        text NOT NULL CONSTRAINT subnet_name_key UNIQUE,
+    description text NOT NULL DEFAULT '',
+    vlan_id     bigint NOT NULL CONSTRAINT subnet_vlan_fkey REFERENCES vlan,
+    cidr        cidr NOT NULL CONSTRAINT subnet_cidr_key UNIQUE,
+    gateway_ip  inet,
+    dns_servers inet[] NOT NULL DEFAULT '{}',
+    allow_dns   boolean NOT NULL DEFAULT true,
+    allow_proxy boolean NOT NULL DEFAULT true,
+    managed     boolean NOT NULL DEFAULT true,
+    CONSTRAINT subnet_cidr_overlap EXCLUDE USING gist (cidr inet_ops WITH &&)
+);
+CREATE INDEX subnet_vlan ON subnet (vlan_id);
+
+CREATE TABLE ip_range (
+    id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    subnet_id bigint NOT NULL REFERENCES subnet ON DELETE CASCADE,
+    type      text NOT NULL CONSTRAINT ip_range_type CHECK (type IN ('dynamic', 'reserved')),
+    start_ip  inet NOT NULL,
+    end_ip    inet NOT NULL,
+    comment   text NOT NULL DEFAULT '',
+    CONSTRAINT ip_range_order CHECK (start_ip <= end_ip AND family(start_ip) = family(end_ip)),
+    -- Subnets cannot overlap, so no subnet column is needed here.
+    CONSTRAINT ip_range_overlap EXCLUDE USING gist (inetrange(start_ip, end_ip, '[]') WITH &&)
+);
+CREATE INDEX ip_range_subnet ON ip_range (subnet_id);
+
+-- Images -----------------------------------------------------------------------------------------
+
+CREATE TABLE image (
+    id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name            text NOT NULL,
+    arch            text NOT NULL,
+    suite           text NOT NULL,
+    manifest        jsonb NOT NULL,
+    manifest_sha256 bytea NOT NULL CONSTRAINT image_manifest_key UNIQUE CHECK (length(manifest_sha256) = 32),
+    registered_at   timestamptz NOT NULL,
+    is_default      boolean NOT NULL DEFAULT false
+);
+CREATE UNIQUE INDEX image_default_per_arch ON image (arch) WHERE is_default;
+
+-- Machines ---------------------------------------------------------------------------------------
+
+CREATE TABLE machine (
+    id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    system_id         text NOT NULL CONSTRAINT machine_system_id_key UNIQUE
+                      CHECK (system_id ~ '^[abcdefghkmnpqrstwxyz][abcdefghkmnpqrstwxyz346789]{5}$'),
+    hostname          text NOT NULL CONSTRAINT machine_hostname_key UNIQUE
+                      CONSTRAINT machine_hostname_form CHECK (hostname ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'),
+    description       text NOT NULL DEFAULT '',
+    architecture      text NOT NULL DEFAULT 'amd64/generic',
+    owner_id          bigint REFERENCES account ON DELETE SET NULL,
+    status            integer NOT NULL DEFAULT 0 CHECK (status BETWEEN 0 AND 22),
+    status_message    text NOT NULL DEFAULT '',
+    status_changed_at timestamptz NOT NULL DEFAULT now(),
+    previous_status   integer NOT NULL DEFAULT 0 CHECK (previous_status BETWEEN 0 AND 22),
+    -- The fencing token: it grows whenever a new life starts, and jobs carry the value they were made under.
+    epoch             integer NOT NULL DEFAULT 0,
+    power_state       text NOT NULL DEFAULT 'unknown'
+                      CONSTRAINT machine_power_state CHECK (power_state IN ('on', 'off', 'unknown', 'error')),
+    power_state_at    timestamptz,
+    power_error       text NOT NULL DEFAULT '',
+    power_type        text NOT NULL DEFAULT ''
+                      CONSTRAINT machine_power_type CHECK (power_type IN ('', 'manual', 'ipmi')),
+    power_address     inet,
+    power_port        integer CHECK (power_port BETWEEN 1 AND 65535),
+    power_user        text NOT NULL DEFAULT '',
+    power_secret      bytea,                        -- Fernet; the key is outside the database
+    power_options     jsonb NOT NULL DEFAULT '{}',
+    deadline_at       timestamptz,
+    boot_id           bigint,                       -- the current row of boot, if any
+    boot_mac          macaddr,
+    firmware_type     text NOT NULL DEFAULT '' CHECK (firmware_type IN ('', 'bios', 'uefi')),
+    secure_boot       boolean,
+    cpu_count         integer NOT NULL DEFAULT 0,
+    cpu_model         text NOT NULL DEFAULT '',
+    cpu_speed_mhz     integer NOT NULL DEFAULT 0,
+    memory_mib        bigint NOT NULL DEFAULT 0,
+    storage_mb        bigint NOT NULL DEFAULT 0,
+    hardware          jsonb NOT NULL DEFAULT '{}',
+    commissioned_at   timestamptz,
+    created_at        timestamptz NOT NULL DEFAULT now(),
+    updated_at        timestamptz NOT NULL DEFAULT now()
+);
+-- Two machines behind one BMC would power each other off.
+CREATE UNIQUE INDEX machine_power_address_key ON machine (power_address, coalesce(power_port, 623))
+    WHERE power_type = 'ipmi';
+CREATE INDEX machine_deadline ON machine (deadline_at) WHERE deadline_at IS NOT NULL;
+
+CREATE TABLE machine_interface (
+    id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    machine_id       bigint NOT NULL REFERENCES machine ON DELETE CASCADE,
+    name             text NOT NULL,
+    mac              macaddr NOT NULL CONSTRAINT machine_interface_mac_key UNIQUE,
+    is_boot          boolean NOT NULL DEFAULT false,
+    vlan_id          bigint REFERENCES vlan ON DELETE SET NULL,
+    vendor           text NOT NULL DEFAULT '',
+    product          text NOT NULL DEFAULT '',
+    driver           text NOT NULL DEFAULT '',
+    firmware_version text NOT NULL DEFAULT '',
+    link_connected   boolean,
+    link_speed_mbps  integer,
+    lldp             jsonb,
+    discovered       boolean NOT NULL DEFAULT false
+);
+CREATE INDEX machine_interface_machine ON machine_interface (machine_id);
+CREATE UNIQUE INDEX machine_interface_one_boot ON machine_interface (machine_id) WHERE is_boot;
+
+CREATE TABLE block_device (
+    id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    machine_id       bigint NOT NULL REFERENCES machine ON DELETE CASCADE,
+    name             text NOT NULL,
+    path             text NOT NULL DEFAULT '',
+    id_path          text NOT NULL DEFAULT '',
+    model            text NOT NULL DEFAULT '',
+    serial           text NOT NULL DEFAULT '',
+    size_bytes       bigint NOT NULL CHECK (size_bytes >= 0),
+    block_size_bytes integer NOT NULL DEFAULT 512,
+    rotary           boolean,
+    firmware_version text NOT NULL DEFAULT '',
+    CONSTRAINT block_device_machine_name_key UNIQUE (machine_id, name)
+);
+
+-- Boots and what became of them ------------------------------------------------------------------
+
+CREATE TABLE boot (
+    id                    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    boot_id               text NOT NULL CONSTRAINT boot_boot_id_key UNIQUE CHECK (boot_id ~ '^[0-9a-f]{32}$'),
+    machine_id            bigint NOT NULL REFERENCES machine ON DELETE CASCADE,
+    epoch                 integer NOT NULL,
+    purpose               text NOT NULL DEFAULT 'commissioning',
+    requested_by          text NOT NULL DEFAULT '',
+    requested_at          timestamptz NOT NULL,
+    ended_at              timestamptz,
+    outcome               text NOT NULL DEFAULT 'running' CHECK (outcome IN ('running', 'done', 'failed', 'aborted')),
+    consumer_key          text NOT NULL,
+    token_key             text NOT NULL CONSTRAINT boot_token_key_key UNIQUE,
+    token_secret_sha256   bytea NOT NULL CHECK (length(token_secret_sha256) = 32),
+    token_secret          bytea NOT NULL,           -- Fernet; cloud-init fetches the preseed twice
+    credentials_expire_at timestamptz NOT NULL,
+    rack_id               bigint REFERENCES rack ON DELETE SET NULL,
+    client_ip             inet,
+    image_id              bigint REFERENCES image ON DELETE SET NULL
+);
+CREATE INDEX boot_machine ON boot (machine_id, id DESC);
+
+ALTER TABLE machine ADD CONSTRAINT machine_boot_fkey FOREIGN KEY (boot_id) REFERENCES boot ON DELETE SET NULL;
+
+CREATE TABLE boot_step (
+    boot_id bigint NOT NULL REFERENCES boot ON DELETE CASCADE,
+    step    integer NOT NULL CHECK (step BETWEEN 1 AND 12),
+    by_whom text NOT NULL,
+    at      timestamptz NOT NULL,
+    outcome text NOT NULL DEFAULT 'done' CHECK (outcome IN ('done', 'failed', 'overdue')),
+    detail  text NOT NULL DEFAULT '',
+    PRIMARY KEY (boot_id, step)
+);
+
+CREATE TABLE job (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    rack_id     bigint NOT NULL REFERENCES rack ON DELETE CASCADE,
+    machine_id  bigint NOT NULL REFERENCES machine ON DELETE CASCADE,
+    boot_id     bigint REFERENCES boot ON DELETE SET NULL,
+    epoch       integer NOT NULL,
+    kind        text NOT NULL CHECK (kind IN ('power_on', 'power_off', 'power_query')),
+    params      jsonb NOT NULL DEFAULT '{}',
+    state       text NOT NULL DEFAULT 'queued'
+                CHECK (state IN ('queued', 'taken', 'done', 'failed', 'cancelled', 'stale')),
+    created_at  timestamptz NOT NULL,
+    taken_at    timestamptz,
+    expires_at  timestamptz NOT NULL,
+    finished_at timestamptz,
+    result      jsonb,
+    error       text NOT NULL DEFAULT ''
+);
+CREATE INDEX job_open ON job (rack_id, id) WHERE state IN ('queued', 'taken');
+CREATE INDEX job_machine ON job (machine_id, id DESC);
+
+-- Levels are Python's logging numbers, as in MAAS: 10 debug, 20 info, 30 warning, 40 error, 0 audit.
+CREATE TABLE event (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    machine_id  bigint REFERENCES machine ON DELETE SET NULL,
+    rack_id     bigint REFERENCES rack ON DELETE SET NULL,
+    level       integer NOT NULL DEFAULT 20,
+    type        text NOT NULL,
+    description text NOT NULL DEFAULT '',
+    username    text NOT NULL DEFAULT '',
+    created_at  timestamptz NOT NULL
+);
+CREATE INDEX event_machine ON event (machine_id, id DESC);
+
+-- status: 0 pending, 1 running, 2 passed, 3 failed, 4 timed out, 5 aborted (MAAS SCRIPT_STATUS)
+CREATE TABLE script_result (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    boot_id     bigint NOT NULL REFERENCES boot ON DELETE CASCADE,
+    machine_id  bigint NOT NULL REFERENCES machine ON DELETE CASCADE,
+    name        text NOT NULL,
+    status      integer NOT NULL DEFAULT 0 CHECK (status BETWEEN 0 AND 11),
+    exit_status integer,
+    started_at  timestamptz,
+    ended_at    timestamptz,
+    runtime_s   double precision,
+    stdout      bytea NOT NULL DEFAULT '',
+    stderr      bytea NOT NULL DEFAULT '',
+    output      bytea NOT NULL DEFAULT '',
+    result      bytea NOT NULL DEFAULT '',
+    CONSTRAINT script_result_boot_name_key UNIQUE (boot_id, name)
+);
+CREATE INDEX script_result_machine ON script_result (machine_id, id DESC);
+
+CREATE TABLE lease (
+    ip         inet PRIMARY KEY,
+    mac        macaddr NOT NULL,
+    rack_id    bigint REFERENCES rack ON DELETE CASCADE,
+    subnet_id  bigint REFERENCES subnet ON DELETE CASCADE,
+    state      text NOT NULL CHECK (state IN ('commit', 'release', 'expiry')),
+    at         timestamptz NOT NULL,
+    expires_at timestamptz
+);
+CREATE INDEX lease_mac ON lease (mac);
+
+-- Wake-ups ---------------------------------------------------------------------------------------
+-- A trigger cannot be forgotten by a new caller; PostgreSQL folds equal notices of one transaction.
+
+CREATE FUNCTION notify_desired() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('rackyard_desired', '');
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER vlan_desired AFTER INSERT OR UPDATE OR DELETE ON vlan FOR EACH STATEMENT EXECUTE FUNCTION notify_desired();
+CREATE TRIGGER subnet_desired AFTER INSERT OR UPDATE OR DELETE ON subnet FOR EACH STATEMENT EXECUTE FUNCTION notify_desired();
+CREATE TRIGGER ip_range_desired AFTER INSERT OR UPDATE OR DELETE ON ip_range FOR EACH STATEMENT EXECUTE FUNCTION notify_desired();
+CREATE TRIGGER image_desired AFTER INSERT OR UPDATE OR DELETE ON image FOR EACH STATEMENT EXECUTE FUNCTION notify_desired();
+CREATE TRIGGER setting_desired AFTER INSERT OR UPDATE OR DELETE ON setting FOR EACH STATEMENT EXECUTE FUNCTION notify_desired();
+CREATE TRIGGER rack_added AFTER INSERT OR DELETE ON rack FOR EACH STATEMENT EXECUTE FUNCTION notify_desired();
+-- A heartbeat (last_seen_at) is no news; liveness, revocation and renaming are.
+CREATE TRIGGER rack_changed AFTER UPDATE ON rack FOR EACH ROW
+    WHEN ((OLD.hostname, OLD.alive, OLD.revoked_at) IS DISTINCT FROM (NEW.hostname, NEW.alive, NEW.revoked_at))
+    EXECUTE FUNCTION notify_desired();
+CREATE TRIGGER rack_interface_desired AFTER INSERT OR DELETE ON rack_interface
+    FOR EACH ROW EXECUTE FUNCTION notify_desired();
+CREATE TRIGGER rack_interface_changed AFTER UPDATE ON rack_interface FOR EACH ROW
+    WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION notify_desired();
+
+CREATE FUNCTION notify_machine() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('rackyard_machines', coalesce(NEW.system_id, OLD.system_id));
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER machine_changed AFTER INSERT OR UPDATE OR DELETE ON machine
+    FOR EACH ROW EXECUTE FUNCTION notify_machine();
+
+-- A job wakes its rack when it appears, and whoever waits for the machine when it changes.
+CREATE FUNCTION notify_job() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.state = 'queued' THEN
+        PERFORM pg_notify('rackyard_jobs', (SELECT system_id FROM rack WHERE id = NEW.rack_id));
+    END IF;
+    PERFORM pg_notify('rackyard_machines', (SELECT system_id FROM machine WHERE id = NEW.machine_id));
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER job_changed AFTER INSERT OR UPDATE OF state ON job
+    FOR EACH ROW EXECUTE FUNCTION notify_job();
+
+CREATE FUNCTION notify_boot_step() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('rackyard_machines',
+        (SELECT machine.system_id FROM boot JOIN machine ON machine.id = boot.machine_id WHERE boot.id = NEW.boot_id));
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER boot_step_added AFTER INSERT ON boot_step
+    FOR EACH ROW EXECUTE FUNCTION notify_boot_step();

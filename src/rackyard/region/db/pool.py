@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A small pool of psycopg2 connections, and transactions that know queries by name."""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg2
+from psycopg2.extras import RealDictCursor
+
+from rackyard.region.db import types
+from rackyard.region.db.constraints import domain_error
+from rackyard.region.db.queries import query
+from rackyard.region.errors import Unavailable
+
+Row = dict[str, Any]
+
+
+class Transaction:
+    """One open transaction. It commits when its `with` block ends and rolls back when that block raises."""
+
+    def __init__(self, connection: Any, on_statement: Callable[[str], None] | None = None) -> None:
+        self._connection = connection
+        self._on_statement = on_statement
+
+    def all(self, name: str, **params: Any) -> list[Row]:
+        """Every row of a query."""
+        with self._execute(name, params) as cursor:
+            return [dict(row) for row in cursor.fetchall()]
+
+    def one(self, name: str, **params: Any) -> Row | None:
+        """The first row of a query, or None."""
+        with self._execute(name, params) as cursor:
+            row = cursor.fetchone()
+            return None if row is None else dict(row)
+
+    def run(self, name: str, **params: Any) -> int:
+        """Execute a statement; the number of rows it touched."""
+        with self._execute(name, params) as cursor:
+            return int(cursor.rowcount)
+
+    @contextmanager
+    def _execute(self, name: str, params: dict[str, Any]) -> Iterator[Any]:
+        if self._on_statement:
+            self._on_statement(name)
+        with self._connection.cursor(cursor_factory=RealDictCursor) as cursor:
+            cursor.execute(query(name), params)
+            yield cursor
+
+    def script(self, sql: str) -> None:
+        """Run a whole SQL file (migrations)."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(sql)
+
+
+class Database:
+    """At most `size` connections, made when first needed, waited for when all are busy."""
+
+    def __init__(self, dsn: str, *, size: int = 10, wait_s: float = 10.0) -> None:
+        self._dsn = dsn
+        self._wait_s = wait_s
+        self._slots = threading.BoundedSemaphore(size)
+        self._idle: list[Any] = []
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+        self.on_statement: Callable[[str], None] | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """A transaction on a connection of its own. PostgreSQL's refusals come out as errors of the region."""
+        connection = self._take()
+        try:
+            yield Transaction(connection, self.on_statement)
+            connection.commit()
+        except psycopg2.Error as error:
+            self._rollback(connection)
+            mapped = domain_error(error)
+            if mapped is None:
+                raise
+            raise mapped from error
+        except BaseException:
+            self._rollback(connection)
+            raise
+        finally:
+            self._give_back(connection)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    def _take(self) -> Any:
+        if not self._slots.acquire(timeout=self._wait_s):
+            raise Unavailable("Every database connection of this region process is busy; try again.")
+        try:
+            with self._lock:
+                self._forget_after_fork()
+                while self._idle:
+                    connection = self._idle.pop()
+                    if _usable(connection):
+                        return connection
+                    connection.close()
+            return self._connect()
+        except psycopg2.Error as error:
+            self._slots.release()
+            raise Unavailable(f"Cannot reach the region's PostgreSQL: {error}".strip()) from error
+        except BaseException:
+            self._slots.release()
+            raise
+
+    def _connect(self) -> Any:
+        connection = psycopg2.connect(self._dsn, connect_timeout=5, application_name="rackyard-region")
+        types.register(connection)
+        return connection
+
+    def _give_back(self, connection: Any) -> None:
+        with self._lock:
+            if not connection.closed:
+                self._idle.append(connection)
+        self._slots.release()
+
+    @staticmethod
+    def _rollback(connection: Any) -> None:
+        try:
+            connection.rollback()
+        except psycopg2.Error:
+            connection.close()
+
+    def _forget_after_fork(self) -> None:
+        if self._pid != os.getpid():
+            # The parent still uses these sockets: drop the objects without a goodbye to the server.
+            self._idle, self._pid = [], os.getpid()
+
+
+def _usable(connection: Any) -> bool:
+    """An idle connection with something to read was closed by the server."""
+    if connection.closed:
+        return False
+    readable, _, _ = select.select([connection], [], [], 0)
+    return not readable
