@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The metadata service under `/MAAS/metadata/`, as cloud-init's MAAS datasource and the commissioning runner want it."""

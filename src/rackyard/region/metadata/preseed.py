@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The cloud-config that a commissioning machine fetches first (`op=get_preseed`)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+HTTP_PORT = 5248
+PROXY_PORT = 8000
+SYSLOG_PORT = 5247
+# cloud-init waits this long for its own processes to end before it switches the machine off.
+POWER_OFF_WAIT_S = 120
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """OAuth1 PLAINTEXT credentials of one boot; the consumer secret is always empty, as in MAAS."""
+
+    consumer_key: str
+    token_key: str
+    token_secret: str
+
+    def as_dict(self) -> dict[str, str]:
+        """The three keys under the names that cloud-init uses."""
+        return {
+            "consumer_key": self.consumer_key,
+            "token_key": self.token_key,
+            "token_secret": self.token_secret,
+        }
+
+
+@dataclass(frozen=True)
+class Preseed:
+    """What the preseed is made of. `subnet_name` resolves to every live rack of the machine's subnet."""
+
+    system_id: str
+    hostname: str
+    subnet_name: str
+    ntp_servers: tuple[str, ...]
+    credentials: Credentials
+
+    @property
+    def metadata_url(self) -> str:
+        """Base URL of the metadata service as the machine reaches it: through its racks, by name."""
+        return f"http://{self.subnet_name}:{HTTP_PORT}/MAAS/metadata/"
+
+
+def render(preseed: Preseed) -> str:
+    """The document: `#cloud-config` and JSON, which is YAML too."""
+    url = preseed.metadata_url
+    keys = preseed.credentials.as_dict()
+    document = {
+        "manage_etc_hosts": True,
+        "datasource": {"MAAS": {"metadata_url": url, **keys}},
+        "reporting": {
+            "rackyard": {"type": "webhook", "endpoint": f"{url}status/{preseed.system_id}", **keys},
+        },
+        "apt": {
+            "preserve_sources_list": True,
+            "http_proxy": f"http://{preseed.subnet_name}:{PROXY_PORT}",
+            "https_proxy": f"http://{preseed.subnet_name}:{PROXY_PORT}",
+        },
+        "rsyslog": {"remotes": {"rackyard": f"{preseed.subnet_name}:{SYSLOG_PORT}"}},
+        "ntp": {"enabled": True, "servers": list(preseed.ntp_servers), "pools": []},
+        "power_state": {
+            "delay": "now",
+            "mode": "poweroff",
+            "timeout": POWER_OFF_WAIT_S,
+            "condition": "test ! -e /tmp/block-poweroff",
+        },
+    }
+    return "#cloud-config\n" + json.dumps(document, indent=1) + "\n"

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kernel line of the ephemeral system (live-boot and cloud-init's MAAS datasource).
+
+No `ip=`: live-boot reads it in a syntax of its own and then no name resolves. The only identifier on the line is
+the per-boot id: no secret, no system id."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from rackyard.region.errors import BadRequest
+
+RACK_HTTP_PORT = 5248
+SYSLOG_PORT = 5247
+# What may stand on a kernel line besides our own fixed words: no quotes, braces, backslashes, dollars, spaces.
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/=,+@-]{0,254}")
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+
+
+@dataclass(frozen=True)
+class KernelLine:
+    """What the line is made of. `options` are the site's own words (console and the like)."""
+
+    boot_id: str
+    mac: str
+    rack_address: str
+    subnet_name: str
+    squashfs_path: str
+    options: tuple[str, ...] = ()
+
+
+def build(line: KernelLine) -> list[str]:
+    """The kernel parameters, one word each (the `cc:` word contains a space; loaders must quote it).
+
+    Raises BadRequest when a site option could break out of a loader's configuration."""
+    if not _MAC.fullmatch(line.mac):
+        raise BadRequest(f"{line.mac!r} is not a MAC address")
+    address = _bracketed(ip_address(line.rack_address))
+    words = [
+        "boot=live",
+        f"fetch=http://{address}:{RACK_HTTP_PORT}{line.squashfs_path}",
+        f"BOOTIF=01-{line.mac.replace(':', '-')}",
+        *line.options,
+        f"cloud-config-url=http://{line.subnet_name}:{RACK_HTTP_PORT}/MAAS/metadata/latest/by-id/{line.boot_id}/"
+        "?op=get_preseed",
+        f"log_host={line.rack_address}",
+        f"log_port={SYSLOG_PORT}",
+    ]
+    for word in words:
+        if not _WORD.fullmatch(word.replace("?", "").replace("[", "").replace("]", "")):
+            raise BadRequest(f"kernel parameter {word!r} has characters that are not allowed; correct the setting")
+    # The only word with braces and quotes, and it is fixed.
+    words.insert(3 + len(line.options), "cc:{'datasource_list': ['MAAS']}end_cc")
+    return words
+
+
+def split_options(text: str) -> tuple[str, ...]:
+    """A setting's text as words; checked in `build`."""
+    return tuple(text.split())
+
+
+def _bracketed(address: IPv4Address | IPv6Address) -> str:
+    return f"[{address}]" if address.version == 6 else str(address)
