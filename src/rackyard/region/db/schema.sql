@@ -45,6 +45,8 @@ CREATE TABLE rack (
                        CHECK (system_id ~ '^[abcdefghkmnpqrstwxyz][abcdefghkmnpqrstwxyz346789]{5}$'),
     hostname           text NOT NULL CONSTRAINT rack_hostname_key UNIQUE,
     cert_sha256        bytea CONSTRAINT rack_cert_sha256_key UNIQUE CHECK (length(cert_sha256) = 32),
+    -- The certificate before the last renewal stays good until it ends: the rack may die before it stores the new one.
+    previous_cert_sha256 bytea CHECK (length(previous_cert_sha256) = 32),
     cert_serial        text,
     cert_not_after     timestamptz,
     revoked_at         timestamptz,
@@ -52,7 +54,8 @@ CREATE TABLE rack (
     last_seen_at       timestamptz,
     alive              boolean NOT NULL DEFAULT false,
     version            text NOT NULL DEFAULT '',
-    desired_generation bigint NOT NULL DEFAULT 0
+    desired_generation bigint NOT NULL DEFAULT 0,
+    desired_sha256     text NOT NULL DEFAULT ''     -- of the content that desired_generation counts
 );
 
 CREATE TABLE rack_interface (
@@ -196,6 +199,8 @@ CREATE TABLE machine (
                       CONSTRAINT machine_power_state CHECK (power_state IN ('on', 'off', 'unknown', 'error')),
     power_state_at    timestamptz,
     power_error       text NOT NULL DEFAULT '',
+    -- After 'auth' nothing asks the BMC on its own until somebody changes the credentials: BMCs lock accounts.
+    power_error_kind  text NOT NULL DEFAULT '',
     power_type        text NOT NULL DEFAULT ''
                       CONSTRAINT machine_power_type CHECK (power_type IN ('', 'manual', 'ipmi')),
     power_address     inet,
