@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every check of the project, one session each; `./run test` and `./run lint` call them in order.
 
-All sessions share one virtual environment in the cache directory: it is installed once from requirements-dev.txt and again
-only when that file changes, so that a warm session starts at once.
+All sessions share one virtual environment in the cache directory, named after the contents of requirements-dev.txt:
+made once, made anew when that file changes, so that a warm session starts at once.
 """
 
 from __future__ import annotations
@@ -20,33 +20,32 @@ CACHE = Path(os.environ.get("RACKYARD_CACHE") or Path.home() / ".cache" / "racky
 LOCK = ROOT / "requirements-dev.txt"
 PYTHON_SOURCES = ("src", "plugins", "tests", "noxfile.py")
 IMPORT_PATH = os.pathsep.join((str(ROOT / "src"), str(ROOT / "plugins" / "module_utils")))
-# The oldest interpreter we run on (Debian 12), which is also what ansible-test checks the artefact with.
-TARGET_PYTHON = "3.11"
 
-nox.options.envdir = str(CACHE / "nox")
-nox.options.sessions = ["lint", "sanity", "unit", "service"]
-nox.options.error_on_missing_interpreters = True
+nox.options.sessions = ["lint", "unit", "service"]
+nox.options.default_venv_backend = "none"
 
 
 def tools(session: nox.Session) -> None:
-    """Install the pinned tools unless the environment already is what requirements-dev.txt says."""
-    stamp = Path(session.virtualenv.location) / "requirements.sha256"
-    wanted = hashlib.sha256(LOCK.read_bytes() + sys.version.encode()).hexdigest()
-    if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
-        return
-    session.install("--quiet", "--requirement", str(LOCK))
-    stamp.write_text(wanted, encoding="utf-8")
-
-
-def shared(**options: object):  # noqa: ANN201 - nox does not name this decorator's type
-    """A nox session in the shared virtual environment."""
-    return nox.session(python=TARGET_PYTHON, venv_location=str(CACHE / "tools"), reuse_venv=True, **options)
+    """Put the pinned tools first on PATH, installing them when the lock has changed."""
+    lock = hashlib.sha256(LOCK.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    environment = CACHE / f"tools-{lock}"
+    complete = environment / ".complete"
+    if not complete.exists():
+        session.log(f"making the tools environment {environment} (about 1 min)")
+        shutil.rmtree(environment, ignore_errors=True)
+        session.run(sys.executable, "-m", "venv", str(environment))
+        session.run(str(environment / "bin" / "pip"), "install", "--quiet", "--requirement", str(LOCK))
+        complete.touch()
+    binaries = str(environment / "bin")
+    if binaries not in os.environ["PATH"].split(os.pathsep):
+        os.environ["PATH"] = os.pathsep.join((binaries, os.environ["PATH"]))
+    os.environ["ANSIBLE_CONFIG"] = str(ROOT / "ansible.cfg")
 
 
 def tracked(session: nox.Session, *patterns: str) -> list[str]:
     """Files that git knows or would add and that still exist, matching the patterns."""
     command = ("git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *patterns)
-    listed = session.run(*command, external=True, silent=True)
+    listed = session.run(*command, silent=True)
     names = str(listed).splitlines()
     return [name for name in names if (ROOT / name).is_file() and not (ROOT / name).is_symlink()]
 
@@ -62,10 +61,11 @@ def shell_scripts(session: nox.Session) -> list[str]:
     return scripts
 
 
-@shared()
+@nox.session
 def lint(session: nox.Session) -> None:
-    """Style and types: ruff, mypy, import contracts, yamllint, ansible-lint, changelog, spelling, shell."""
+    """Style and types: ruff, mypy, import contracts, YAML, Ansible, changelog, spelling, shell; then sanity."""
     tools(session)
+    session.notify("sanity")
     session.run("ruff", "check", *PYTHON_SOURCES)
     session.run("ruff", "format", "--check", *PYTHON_SOURCES)
     session.run("mypy")
@@ -74,24 +74,24 @@ def lint(session: nox.Session) -> None:
     session.run("codespell")
     session.run("shellcheck", "--external-sources", *shell_scripts(session))
     session.run("antsibull-changelog", "lint")
-    session.run("ansible-lint", "--profile", "production", env={"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")})
+    session.run("ansible-lint", "--profile", "production")
 
 
-@shared()
+@nox.session
 def unit(session: nox.Session) -> None:
     """Tests that need nothing but Python."""
     tools(session)
     session.run("pytest", "tests/unit", *session.posargs)
 
 
-@shared()
+@nox.session
 def service(session: nox.Session) -> None:
     """Tests of the service and the modules against a real temporary PostgreSQL."""
     tools(session)
     session.run("pytest", "tests/service", *session.posargs)
 
 
-@shared()
+@nox.session
 def sanity(session: nox.Session) -> None:
     """ansible-test sanity on the artefact a user would install, not on the working tree."""
     tools(session)
@@ -102,13 +102,36 @@ def sanity(session: nox.Session) -> None:
     (artefact,) = work.glob("rackyard-metal-*.tar.gz")
     collections = work / "ansible_collections" / "rackyard" / "metal"
     collections.mkdir(parents=True)
-    session.run("tar", "-xzf", str(artefact), "-C", str(collections), external=True)
+    session.run("tar", "-xzf", str(artefact), "-C", str(collections))
     session.chdir(collections)
     # ansible-test takes the list of files to look at from git.
-    session.run("git", "init", "--quiet", external=True)
-    session.run("git", "add", "--all", external=True)
+    session.run("git", "init", "--quiet")
+    session.run("git", "add", "--all")
     skipped = [word for name in sanity_tests_that_cannot_run() for word in ("--skip-test", name)]
-    session.run("ansible-test", "sanity", "--python", TARGET_PYTHON, "--color", "yes", *skipped, *session.posargs)
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    home = {"HOME": str(ansible_test_home())}
+    session.run("ansible-test", "sanity", "--python", python, "--color", "yes", *skipped, *session.posargs, env=home)
+
+
+def ansible_test_home() -> Path:
+    """A home directory for ansible-test's many environments, where it finds pip without a download of its own."""
+    home = CACHE / "ansible-test"
+    bootstrap = home / ".ansible" / "test" / "cache" / "get_pip_24_2.py"
+    bootstrap.parent.mkdir(parents=True, exist_ok=True)
+    # ansible-test runs this file with the new environment's Python and the requirements to install as arguments.
+    bootstrap.write_text(
+        "import subprocess, sys\n"
+        "wanted = [word for word in sys.argv[1:] if word not in ('--no-setuptools', '--no-wheel')]\n"
+        f"pip = [{shutil.which('pip')!r}, '--python', sys.executable, 'install', '--quiet', *wanted]\n"
+        "sys.exit(subprocess.run(pip).returncode)\n",
+        encoding="utf-8",
+    )
+    pip_settings = Path.home() / ".config" / "pip"
+    link = home / ".config" / "pip"
+    if pip_settings.is_dir() and not link.exists():
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(pip_settings)
+    return home
 
 
 def sanity_tests_that_cannot_run() -> list[str]:
@@ -117,17 +140,25 @@ def sanity_tests_that_cannot_run() -> list[str]:
     return [test for test, program in programs.items() if shutil.which(program) is None]
 
 
-@shared()
+@nox.session
 def molecule(session: nox.Session) -> None:
     """Role and topology scenarios on lab hosts: `nox -s molecule -- dhcp` for one of them, all without a name."""
     tools(session)
     names = list(session.posargs) or sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
     for name in names:
-        session.run("molecule", "test", "--scenario-name", name, env={"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")})
+        session.run("molecule", "test", "--scenario-name", name)
 
 
-@shared()
+@nox.session
 def lab(session: nox.Session) -> None:
     """The whole product on fresh lab hosts and blank machines."""
     tools(session)
     session.run("pytest", "tests/lab", *session.posargs)
+
+
+@nox.session
+def test(session: nox.Session) -> None:
+    """Everything a change has to pass, the quick checks first."""
+    for name in ("lint", "unit", "service", "lab"):
+        session.notify(name)
+    session.notify("molecule", posargs=["site"])
