@@ -5,28 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from ipaddress import IPv4Interface, IPv6Interface, ip_address
+from ipaddress import ip_address
 
-
-@dataclass(frozen=True)
-class RackInterface:
-    """An address of a rack: interface name and address with prefix."""
-
-    name: str
-    address: IPv4Interface | IPv6Interface
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A rack with what the choice weighs."""
-
-    rack_id: int
-    hostname: str
-    alive: bool
-    interfaces: tuple[RackInterface, ...]
-    open_jobs: int
-    last_success_at: datetime | None
+from rackyard.region.db.rack_records import Candidate, RackInterface
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Racks as the rules see them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface
+
+from rackyard.region.db.pool import Transaction
+
+
+@dataclass(frozen=True)
+class Rack:
+    """A rack as its certificate identifies it."""
+
+    id: int
+    system_id: str
+    hostname: str
+    revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class RackInterface:
+    """An address of a rack: interface name and address with prefix."""
+
+    name: str
+    address: IPv4Interface | IPv6Interface
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A rack with what the choice weighs."""
+
+    rack_id: int
+    hostname: str
+    alive: bool
+    interfaces: tuple[RackInterface, ...]
+    open_jobs: int
+    last_success_at: datetime | None
+
+
+def by_certificate(tx: Transaction, sha256: str) -> Rack | None:
+    """The rack whose certificate has this SHA-256 (hex)."""
+    row = tx.one("rack_identity.by_certificate", sha256=sha256)
+    return None if row is None else Rack(**row)
+
+
+def by_address(tx: Transaction, address: str) -> Rack | None:
+    """The unrevoked rack that reported this address as its own."""
+    row = tx.one("rack_identity.by_address", address=address)
+    return None if row is None else Rack(**row)
+
+
+def candidates(tx: Transaction, bmc_address: str) -> list[Candidate]:
+    """Every unrevoked rack with what weighs in the choice for a BMC."""
+    return [
+        Candidate(
+            rack_id=row["id"],
+            hostname=row["hostname"],
+            alive=row["alive"],
+            interfaces=tuple(RackInterface(name, ip_interface(address)) for name, address in row["interfaces"]),
+            open_jobs=row["open_jobs"],
+            last_success_at=row["last_success_at"],
+        )
+        for row in tx.all("rack_identity.candidates", bmc=bmc_address)
+    ]
