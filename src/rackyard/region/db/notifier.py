@@ -57,6 +57,7 @@ class Notifier:
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
         self._closing = threading.Event()
+        self._missed = False
         self._wake_read, self._wake_write = os.pipe()
 
     @contextmanager
@@ -100,6 +101,7 @@ class Notifier:
                 self._listen()
             except psycopg2.Error:
                 self._ready.clear()
+                self._missed = True
                 self._closing.wait(_RECONNECT_S)
 
     def _listen(self) -> None:
@@ -110,8 +112,9 @@ class Notifier:
                 for channel in CHANNELS:
                     cursor.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
             self._ready.set()
-            # Whatever was announced while there was no connection is lost: everybody looks again.
-            self._dispatch_all()
+            if self._missed:  # what was announced without a connection is lost: everybody looks again
+                self._missed = False
+                self._dispatch_all()
             while not self._closing.is_set():
                 select.select([connection, self._wake_read], [], [], 60)
                 connection.poll()

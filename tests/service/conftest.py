@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A real PostgreSQL for every test: one temporary cluster per run, one migrated template, one clone per test."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg2
+import pytest
+from cryptography.fernet import Fernet
+from flask import Flask
+from flask.testing import FlaskClient
+
+from rackyard.region.app import create_app
+from rackyard.region.clock import Clock
+from rackyard.region.config import Config
+from rackyard.region.context import Context
+from rackyard.region.db.migrations import migrate
+from rackyard.region.db.pool import Database
+from rackyard.region.services import accounts
+
+REMEDY = "install it with: apt-get install postgresql"
+
+
+def postgres_binary(name: str) -> str:
+    """The newest installed PostgreSQL's program."""
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: float(path.parts[4]))
+    program = str(found[-1]) if found else shutil.which(name)
+    if not program:
+        pytest.exit(f"PostgreSQL's {name} is missing; {REMEDY}", returncode=3)
+    return program
+
+
+def unprivileged(command: list[str]) -> list[str]:
+    """PostgreSQL refuses root: run it as another user then."""
+    if os.geteuid() != 0:
+        return command
+    try:
+        pwd.getpwnam("postgres")
+    except KeyError:
+        pytest.exit(f"Root cannot run PostgreSQL and there is no user postgres; {REMEDY}", returncode=3)
+    return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--", *command]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running PostgreSQL reachable by its socket directory only."""
+
+    socket_dir: str
+    template: str = "rackyard_template"
+
+    def dsn(self, database: str) -> str:
+        return f"host={self.socket_dir} user=rackyard dbname={database}"
+
+    def run(self, statement: str) -> None:
+        connection = psycopg2.connect(self.dsn("postgres"))
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+        finally:
+            connection.close()
+
+    def create(self, template: str | None = None) -> str:
+        name = f"t_{uuid.uuid4().hex[:12]}"
+        self.run(f'CREATE DATABASE "{name}"' + (f' TEMPLATE "{template}"' if template else ""))
+        return name
+
+    def drop(self, name: str) -> None:
+        self.run(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """One temporary cluster for the run, gone afterwards."""
+    home = Path(tempfile.mkdtemp(prefix="ry-pg-", dir="/tmp"))  # noqa: S108 - a socket path has room for 107 bytes
+    home.chmod(0o755)
+    if os.geteuid() == 0:
+        shutil.chown(home, "postgres")
+    data = str(home / "data")
+    quiet = "-c listen_addresses='' -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+    control = [postgres_binary("pg_ctl"), "-D", data, "-w", "-l", str(home / "log")]
+    initdb = [postgres_binary("initdb"), "-D", data, "-U", "rackyard", "-A", "trust", "-E", "UTF8", "--no-sync"]
+    try:
+        subprocess.run(unprivileged([*initdb, "--locale=C.UTF-8"]), check=True, capture_output=True, cwd="/")
+        start = [*control, "-o", f"{quiet} -k {home}", "start"]
+        subprocess.run(unprivileged(start), check=True, stdout=subprocess.DEVNULL, cwd="/")
+        running = Cluster(str(home))
+        running.run(f'CREATE DATABASE "{running.template}"')
+        database = Database(running.dsn(running.template))
+        migrate(database)
+        database.close()
+        yield running
+    finally:
+        subprocess.run(unprivileged([*control, "-m", "immediate", "stop"]), check=False, capture_output=True, cwd="/")
+        shutil.rmtree(home, ignore_errors=True)
+
+
+class SettableClock(Clock):
+    """Stands still until a test moves it. It starts at the real time, so that certificates made now are valid."""
+
+    def __init__(self) -> None:
+        self.at = datetime.now(UTC).replace(microsecond=0)
+
+    def now(self) -> datetime:
+        return self.at
+
+    def advance(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def clock() -> SettableClock:
+    return SettableClock()
+
+
+@pytest.fixture
+def config(cluster: Cluster, tmp_path: Path) -> Iterator[Config]:
+    """The configuration of a region whose database is fresh and whose files are in the test's folder."""
+    database = cluster.create(cluster.template)
+    (tmp_path / "secrets.key").write_bytes(Fernet.generate_key())
+    (tmp_path / "images").mkdir()
+    yield Config(
+        name="region1",
+        url="http://10.10.0.11:5240/MAAS",
+        addresses=("10.10.0.11",),
+        rpc_ports=(5250, 5251),
+        dsn=cluster.dsn(database),
+        secrets_key=tmp_path / "secrets.key",
+        tsig_key=tmp_path / "tsig.key",
+        ca_cert=tmp_path / "ca.crt",
+        ca_key=tmp_path / "ca.key",
+        tls_cert=tmp_path / "region.crt",
+        tls_key=tmp_path / "region.key",
+        images=tmp_path / "images",
+        dns_server="127.0.0.1",
+        domain="rackyard.internal",
+    )
+    cluster.drop(database)
+
+
+@pytest.fixture
+def ctx(config: Config, clock: SettableClock) -> Iterator[Context]:
+    """The world of one test, with a clock the test can move."""
+    context = replace(Context.from_config(config), clock=clock)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def app(ctx: Context) -> Flask:
+    """The real application on the test's database."""
+    return create_app(ctx.config, ctx)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """An unsigned client, as if through the region's own nginx."""
+    return app.test_client()
+
+
+def oauth_header(key: str) -> dict[str, str]:
+    """The Authorization header that a client makes from the text form of an API key."""
+    consumer, token, secret = key.split(":")
+    return {
+        "Authorization": f'OAuth oauth_version="1.0", oauth_signature_method="PLAINTEXT", oauth_consumer_key="{consumer}", '
+        f'oauth_token="{token}", oauth_signature="%26{secret}", oauth_nonce="{uuid.uuid4().hex}", '
+        f'oauth_timestamp="1700000000"'
+    }
+
+
+@pytest.fixture
+def admin_key(ctx: Context) -> str:
+    """The API key of an administrator called admin."""
+    return accounts.create_admin(ctx, "admin")
+
+
+class Api:
+    """A signed client: `api.post("machines/", data={...})`."""
+
+    def __init__(self, client: FlaskClient, key: str) -> None:
+        self._client = client
+        self._key = key
+
+    def request(self, method: str, path: str, **kwargs):
+        return self._client.open(f"/MAAS/api/2.0/{path}", method=method, headers=oauth_header(self._key), **kwargs)
+
+    def get(self, path: str, **kwargs):
+        return self.request("GET", path, **kwargs)
+
+    def post(self, path: str, **kwargs):
+        return self.request("POST", path, **kwargs)
+
+    def put(self, path: str, **kwargs):
+        return self.request("PUT", path, **kwargs)
+
+    def delete(self, path: str, **kwargs):
+        return self.request("DELETE", path, **kwargs)
+
+
+@pytest.fixture
+def api(client: FlaskClient, admin_key: str) -> Api:
+    return Api(client, admin_key)
