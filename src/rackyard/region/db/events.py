@@ -39,11 +39,6 @@ class EventFilter:
     limit: int = 100
 
 
-def add(tx: Transaction, event: Event) -> None:
-    """Append one event."""
-    tx.run("event.add", **asdict(event))
-
-
 def select(tx: Transaction, wanted: EventFilter) -> list[Event]:
     """Matching events, newest first."""
     return [Event(**row) for row in tx.all("event.select", **asdict(wanted))]

@@ -128,32 +128,18 @@ def find(tx: Transaction, system_id: str) -> Machine | None:
 
 @dataclass(frozen=True)
 class LockedMachine:
-    """What is needed of a machine to change its status."""
+    """What is needed of a machine to change it."""
 
     id: int
     system_id: str
     hostname: str
     status: int
-    previous_status: int
-    epoch: int
-    boot_id: int | None
 
 
-def lock(tx: Transaction, machine_id: int) -> LockedMachine | None:
+def lock(tx: Transaction, system_id: str) -> LockedMachine | None:
     """The machine, locked until the transaction ends."""
-    row = tx.one("machine.lock", machine_id=machine_id)
+    row = tx.one("machine.lock", system_id=system_id)
     return LockedMachine(**row) if row else None
-
-
-def lock_by_system_id(tx: Transaction, system_id: str) -> LockedMachine | None:
-    """The machine, locked until the transaction ends."""
-    row = tx.one("machine.lock_by_system_id", system_id=system_id)
-    return LockedMachine(**row) if row else None
-
-
-def set_status(tx: Transaction, machine_id: int, status: int, message: str, now: datetime) -> None:
-    """Write the status and remember the one before it."""
-    tx.run("machine.set_status", machine_id=machine_id, status=status, message=message, now=now)
 
 
 def add(tx: Transaction, system_id: str, registration: Registration, owner_id: int | None, now: datetime) -> int:
@@ -167,6 +153,11 @@ def add(tx: Transaction, system_id: str, registration: Registration, owner_id: i
 def update(tx: Transaction, machine_id: int, registration: Registration, now: datetime) -> None:
     """Write what an operator changed."""
     tx.run("machine.update", machine_id=machine_id, now=now, **asdict(registration))
+
+
+def forget_power_error(tx: Transaction, machine_id: int) -> None:
+    """The power settings are new: what the BMC said to the old ones no longer holds."""
+    tx.run("machine.forget_power_error", machine_id=machine_id)
 
 
 def delete(tx: Transaction, machine_id: int) -> None:

@@ -1,47 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What happened, for people: written in the transaction of the change it tells of. Never holds a secret."""
+"""Reading the event log; `journal` writes it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from rackyard.region.context import Context
 from rackyard.region.db import events as event_rows
 from rackyard.region.db.events import Event, EventFilter
-from rackyard.region.db.pool import Transaction
 from rackyard.region.errors import BadRequest
 
-AUDIT, DEBUG, INFO, WARNING, ERROR, CRITICAL = 0, 10, 20, 30, 40, 50
-LEVEL_NAMES = {AUDIT: "AUDIT", DEBUG: "DEBUG", INFO: "INFO", WARNING: "WARNING", ERROR: "ERROR", CRITICAL: "CRITICAL"}
+LEVEL_NAMES = {0: "AUDIT", 10: "DEBUG", 20: "INFO", 30: "WARNING", 40: "ERROR", 50: "CRITICAL"}
 MAX_EVENTS = 1000
-
-
-def record(
-    tx: Transaction,
-    now: datetime,
-    kind: str,
-    description: str,
-    *,
-    machine_id: int | None = None,
-    rack_id: int | None = None,
-    level: int = INFO,
-    username: str = "",
-) -> None:
-    """Add one event of a MAAS type such as NODE_CHANGED_STATUS."""
-    event_rows.add(
-        tx,
-        Event(
-            id=0,
-            machine_id=machine_id,
-            rack_id=rack_id,
-            level=level,
-            type=kind,
-            description=description,
-            username=username,
-            created_at=now,
-        ),
-    )
 
 
 @dataclass(frozen=True)

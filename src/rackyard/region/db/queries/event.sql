@@ -1,10 +1,5 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
 
--- name: event.add
--- Append one event.
-INSERT INTO event (machine_id, rack_id, level, type, description, username, created_at)
-VALUES (%(machine_id)s, %(rack_id)s, %(level)s, %(type)s, %(description)s, %(username)s, %(created_at)s);
-
 -- name: event.select
 -- Events that match every given filter, newest first.
 SELECT event.id, event.machine_id, event.rack_id, event.level, event.type, event.description, event.username,

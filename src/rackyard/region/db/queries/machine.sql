@@ -21,21 +21,8 @@ WHERE (%(system_ids)s::text[] IS NULL OR machine.system_id = ANY (%(system_ids)s
 ORDER BY machine.hostname;
 
 -- name: machine.lock
--- One machine, locked for a change of status.
-SELECT id, system_id, hostname, status, previous_status, epoch, boot_id
-FROM machine WHERE id = %(machine_id)s FOR UPDATE;
-
--- name: machine.lock_by_system_id
 -- One machine, locked for a change.
-SELECT id, system_id, hostname, status, previous_status, epoch, boot_id
-FROM machine WHERE system_id = %(system_id)s FOR UPDATE;
-
--- name: machine.set_status
--- Change the status and remember the one before.
-UPDATE machine
-SET previous_status = status, status = %(status)s, status_message = %(message)s, status_changed_at = %(now)s,
-    updated_at = %(now)s
-WHERE id = %(machine_id)s;
+SELECT id, system_id, hostname, status FROM machine WHERE system_id = %(system_id)s FOR UPDATE;
 
 -- name: machine.add
 -- A new machine.
@@ -52,8 +39,14 @@ UPDATE machine
 SET hostname = %(hostname)s, description = %(description)s, architecture = %(architecture)s,
     power_type = %(power_type)s, power_address = %(power_address)s, power_port = %(power_port)s,
     power_user = %(power_user)s, power_secret = coalesce(%(power_secret)s, power_secret),
-    power_options = %(power_options)s, updated_at = %(now)s
+    power_options = %(power_options)s, power_error_kind = '', updated_at = %(now)s
 WHERE id = %(machine_id)s;
+
+-- name: machine.forget_power_error
+-- New power settings: the BMC may be asked again.
+UPDATE machine
+SET power_state = 'unknown', power_state_at = NULL, power_error = '', power_error_kind = ''
+WHERE id = %(machine_id)s AND power_error_kind <> '';
 
 -- name: machine.delete
 -- Remove a machine.
