@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ISC dhcpd: networks, pools, and which boot file a machine is told by its architecture (option 93) and loader.
+
+Source: dhcpd.conf(5), dhcp-options(5), dhcp-eval(5); architecture numbers of RFC 4578 and IANA's registry.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rackyard.daemons import values
+from rackyard.daemons.model import Daemon, Refused, Section, comment
+
+_RACK_HTTP_PORT = 5248
+
+
+def render(section: Section) -> bytes:
+    """The networks this rack serves; empty bytes when there are none."""
+    networks = sorted(values.mappings(section, "networks", "dhcp"), key=lambda network: str(network.get("name")))
+    lines = [line for network in networks for line in _network(network)]
+    return comment(lines) if lines else b""
+
+
+def _network(network: Section) -> list[str]:
+    label = values.name(network.get("name"), "dhcp network name")
+    mtu = values.number(network.get("mtu", 1500), 552, 9216, f"dhcp network {label} mtu")
+    subnets = values.mappings(network, "subnets", f"dhcp network {label}")
+    if not subnets:
+        return []
+    lines = ["", f"shared-network {label} {{"]
+    for subnet in sorted(subnets, key=lambda subnet: values.network4(subnet.get("cidr"), f"{label} subnet cidr")):
+        lines += [f"  {line}" for line in _subnet(subnet, mtu)]
+    return [*lines, "}"]
+
+
+def _subnet(subnet: Section, mtu: int) -> list[str]:
+    cidr = values.network4(subnet.get("cidr"), "dhcp subnet cidr")
+    what = f"dhcp subnet {cidr}"
+    rack = values.address4(subnet.get("next_server"), f"{what} next_server")
+    lines = [
+        f"subnet {cidr.network_address} netmask {cidr.netmask} {{",
+        f"  option subnet-mask {cidr.netmask};",
+        f"  option broadcast-address {cidr.broadcast_address};",
+    ]
+    for option, key in (
+        ("routers", "routers"),
+        ("domain-name-servers", "dns_servers"),
+        ("ntp-servers", "ntp_servers"),
+    ):
+        found = values.addresses4(subnet, key, what)
+        lines += [f"  option {option} {values.joined(found)};"] if found else []
+    if subnet.get("domain_name"):
+        domain = values.domain(subnet["domain_name"], f"{what} domain_name")
+        lines += [f'  option domain-name "{domain}";', f'  option domain-search "{domain}";']
+    lines += [f"  option interface-mtu {mtu};"] if mtu != 1500 else []
+    # Firmware, initrd and the booted system send different client ids; the MAC is what they share.
+    lines += [f"  next-server {rack};", "  ignore-client-uids true;"]
+    lines += [f"  {line}" for line in _boot_files(str(rack))]
+    for pool in values.mappings(subnet, "pools", what):
+        start = values.address4(pool.get("start"), f"{what} pool start")
+        end = values.address4(pool.get("end"), f"{what} pool end")
+        if start not in cidr or end not in cidr or start > end:
+            raise Refused(f"{what}: pool {start} to {end} is not inside it; correct the IP range in the region")
+        lines.append(f"  pool {{ range {start} {end}; }}")
+    return [*lines, "}"]
+
+
+def _boot_files(rack: str) -> list[str]:
+    base = f"http://{rack}:{_RACK_HTTP_PORT}"
+    return [
+        # iPXE first: it has the architecture option as well.
+        'if exists user-class and option user-class = "iPXE" {',
+        f'  filename "{base}/ipxe.cfg";',
+        "} elsif option pxe-system-type = 00:10 {",
+        *_http_boot(f"{base}/boot/bootx64.efi"),
+        "} elsif option pxe-system-type = 00:13 {",
+        *_http_boot(f"{base}/boot/bootaa64.efi"),
+        "} elsif option pxe-system-type = 00:07 or option pxe-system-type = 00:09 {",
+        '  filename "bootx64.efi";',
+        "} elsif option pxe-system-type = 00:0b {",
+        '  filename "bootaa64.efi";',
+        '} elsif substring(option vendor-class-identifier, 0, 9) = "PXEClient" {',
+        '  filename "lpxelinux.0";',
+        f'  option loader-pathprefix "{base}/";',
+        # pxelinux honours the prefix, but PXE ROMs do not ask for it.
+        "  option dhcp-parameter-request-list = concat(option dhcp-parameter-request-list, d2);",
+        "}",
+    ]
+
+
+def _http_boot(url: str) -> list[str]:
+    # UEFI 2.5 (24.7.3.1): an offer counts for HTTP boot only when the server says HTTPClient too.
+    return [
+        f'  filename "{url}";',
+        '  option vendor-class-identifier "HTTPClient";',
+        "  option dhcp-parameter-request-list = concat(option dhcp-parameter-request-list, 3c);",
+    ]
+
+
+def _check(candidate: Path, workdir: Path) -> list[str]:
+    wrapper = workdir / "check.conf"
+    wrapper.write_text(f'authoritative;\ninclude "{candidate}";\n', encoding="ascii")
+    return ["/usr/sbin/dhcpd", "-t", "-cf", str(wrapper)]
+
+
+DAEMON = Daemon("dhcp", "isc-dhcp-server", "dhcp/dhcpd.conf", render, _check, verb="restart", empty_means_stopped=True)

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""rsyslog: relay of the machines' logs to the regions, kept on disk while a region is away. Source: omfwd, queue docs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rackyard.daemons import values
+from rackyard.daemons.model import Daemon, Section, comment
+
+
+def render(section: Section) -> bytes:
+    """Who may send, and the ruleset `rackyard_relay`: one disk-assisted queue per region, so that each gets every line."""
+    clients = values.networks(section, "clients", "syslog")
+    targets = values.endpoints(section, "targets", "syslog")
+    # Without any AllowedSender rsyslog accepts everybody: so loopback is always there.
+    allowed = values.joined(["127.0.0.1", *(_sender(entry) for entry in clients)])
+    lines = [f"$AllowedSender UDP, {allowed}", f"$AllowedSender TCP, {allowed}", 'ruleset(name="rackyard_relay") {']
+    for address, port in targets:
+        queue = f"rackyard_relay_{str(address).replace(':', '_')}_{port}"
+        lines += [
+            f'  action(type="omfwd" target="{address}" port="{port}" protocol="tcp"',
+            '    template="RSYSLOG_SyslogProtocol23Format" TCP_Framing="octet-counted"',
+            f'    queue.type="LinkedList" queue.size="10000" queue.filename="{queue}"',
+            '    queue.maxDiskSpace="256m" queue.saveOnShutdown="on"',
+            '    action.resumeRetryCount="-1" action.resumeInterval="5" action.resumeIntervalMax="30")',
+        ]
+    lines += ["}"] if targets else ["  stop", "}"]
+    return comment(lines)
+
+
+def _sender(network: values.Network) -> str:
+    if network.version == 6:
+        return f"[{network.network_address}]/{network.prefixlen}"
+    return str(network)
+
+
+def _check(candidate: Path, workdir: Path) -> list[str]:
+    wrapper = workdir / "check.conf"
+    wrapper.write_text(
+        'module(load="imudp")\nmodule(load="imtcp")\n'
+        f'global(workDirectory="{workdir}")\n'
+        f'include(file="{candidate}")\n'
+        'input(type="imudp" port="5247" ruleset="rackyard_relay")\n'
+        'input(type="imtcp" port="5247" ruleset="rackyard_relay")\n'
+        # rsyslogd refuses a configuration without any action, which a relay without regions would be.
+        f'action(type="omfile" file="{workdir}/messages")\n',
+        encoding="ascii",
+    )
+    return ["/usr/sbin/rsyslogd", "-N1", "-f", str(wrapper), "-i", str(workdir / "rsyslogd.pid")]
+
+
+DAEMON = Daemon("syslog", "rsyslog", "syslog/rsyslog.conf", render, _check)
