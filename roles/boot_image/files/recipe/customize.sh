@@ -1,0 +1,36 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# mmdebstrap customize hook: turns the installed tree ($1) into the ephemeral system. RECIPE is this folder.
+set -eu
+root=$1
+RECIPE=$(dirname "$0")
+say() { echo "image: $*" >&2; }
+
+say "copying the settings"
+cp -a --no-preserve=ownership "$RECIPE/late/." "$root/"
+
+say "masking units that nobody waits for"
+sed '/^#/d' "$RECIPE/masked-units.txt" | while read -r unit; do
+    ln -sf /dev/null "$root/etc/systemd/system/$unit"
+done
+chroot "$root" systemctl --quiet enable \
+    rackyard-boot-port.service systemd-networkd.service systemd-networkd-wait-online.service lldpd.service
+
+say "writing the initramfs"
+# The last run of update-initramfs must see all of the settings; earlier ones were skipped.
+rm -f "$root"/boot/initrd.img-*
+chroot "$root" update-initramfs -c -k all
+
+say "package lists and their cache"
+chroot "$root" apt-cache gencaches
+rm -f "$root"/var/cache/apt/archives/*.deb
+
+say "removing what belongs to one machine or to the builder"
+rm -f "$root"/etc/ssh/ssh_host_*_key* "$root"/etc/hostname "$root"/etc/resolv.conf "$root"/var/lib/dbus/machine-id
+: >"$root/etc/machine-id"
+chmod 444 "$root/etc/machine-id"
+rm -rf "$root"/var/log/*.log "$root"/var/log/apt/* "$root"/var/lib/apt/listchanges* \
+    "$root"/var/lib/dpkg/*-old "$root"/var/cache/debconf/*-old "$root"/var/cache/ldconfig/*
+find "$root/usr/lib/python3" "$root/usr/share" -name '*.md' -path '*doc*' -delete 2>/dev/null || true
+# systemd would rebuild caches when /etc or /var look older than /usr.
+touch "$root/etc/.updated" "$root/var/.updated"

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The commissioning scripts: which there are, how long each may take, what it needs."""
+
+import io
+import json
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One commissioning script.
+
+    ``timeout_s`` is a limit in seconds, ``parallel`` lets it run beside others, ``packages`` are Debian packages that
+    the runner installs before it starts.
+    """
+
+    name: str
+    timeout_s: int
+    parallel: bool
+    body: bytes
+    packages: tuple[str, ...] = ()
+
+    @property
+    def packages_index(self) -> dict[str, list[str]]:
+        """The packages as the archive's index words them."""
+        return {"apt": list(self.packages)} if self.packages else {}
+
+
+# name, limit in seconds, parallel. All of them only look; so only what waits or installs gains from running beside.
+_INDEX = (
+    ("10-firmware", 30, False),
+    ("20-cpu", 30, False),
+    ("20-memory", 30, False),
+    ("20-network", 60, False),
+    ("20-storage", 60, False),
+    ("30-bmc", 120, False),
+    ("30-lldp", 90, True),
+    ("40-apt-probe", 300, True),
+    ("50-support-info", 120, False),
+)
+
+
+def script_index() -> tuple[Script, ...]:
+    """Return all scripts in the order of their names."""
+    folder = files(__package__) / "scripts"
+    return tuple(
+        Script(name, timeout_s, parallel, (folder / name).read_bytes()) for name, timeout_s, parallel in _INDEX
+    )
+
+
+def build_archive(result_ids: Mapping[str, int]) -> bytes:
+    """Return the ``maas-scripts`` tar archive for the scripts named in ``result_ids``.
+
+    ``result_ids`` maps a script's name to the id of the row its result goes to. The bytes depend on nothing else.
+    """
+    scripts = [script for script in script_index() if script.name in result_ids]
+    members = {f"commissioning-scripts/{script.name}": (script.body, 0o755) for script in scripts}
+    index = [
+        {
+            "name": script.name,
+            "path": f"commissioning-scripts/{script.name}",
+            "script_result_id": result_ids[script.name],
+            "timeout_seconds": script.timeout_s,
+            "parallel": script.parallel,
+            "packages": script.packages_index,
+        }
+        for script in scripts
+    ]
+    members["index.json"] = (json.dumps({"1.0": {"commissioning_scripts": index}}).encode(), 0o644)
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, (content, mode) in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            entry.mode = mode
+            tar.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
