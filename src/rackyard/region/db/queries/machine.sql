@@ -39,7 +39,7 @@ UPDATE machine
 SET hostname = %(hostname)s, description = %(description)s, architecture = %(architecture)s,
     power_type = %(power_type)s, power_address = %(power_address)s, power_port = %(power_port)s,
     power_user = %(power_user)s, power_secret = coalesce(%(power_secret)s, power_secret),
-    power_options = %(power_options)s, power_error_kind = '', updated_at = %(now)s
+    power_options = %(power_options)s, updated_at = %(now)s
 WHERE id = %(machine_id)s;
 
 -- name: machine.forget_power_error
