@@ -1,0 +1,267 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Client of the region's API 2.0: OAuth 1.0 PLAINTEXT (RFC 5849 section 3.4.4), form bodies, JSON answers."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import secrets
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+API_PATH = "/api/2.0/"
+DEFAULT_TIMEOUT_S = 60.0
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+_BUSY_TRIES = 4
+_BUSY_WAIT_S = 1.0
+_LONGEST_REASON = 2000
+
+
+class RegionError(Exception):
+    """The region could not do what was asked. ``status`` is the HTTP status, 0 when there was no answer."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class RegionUnreachable(RegionError):
+    """No answer: wrong address, network, TLS or the region is down. Asking again later may help."""
+
+
+class RegionRefused(RegionError):
+    """The region understood and said no (400, 404, 409 …); its own words are in the message."""
+
+
+class RegionUnauthorized(RegionError):
+    """The API key is missing, malformed, unknown or may not do this (401, 403)."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request, complete; a transport only has to send it. Authorization stays out of the representation."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Response:
+    """One HTTP answer, whatever its status."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+# Sends a request within the given seconds. Raises OSError, http.client.HTTPException or ssl.SSLError.
+Transport = Callable[[Request, float], Response]
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """An API key in its text form ``consumer:token:secret``. The consumer's own secret is always empty."""
+
+    consumer: str
+    token: str
+    secret: str = field(repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> ApiKey:
+        """Raises RegionUnauthorized when the text is not three parts."""
+        parts = text.strip().split(":")
+        if len(parts) != 3 or not all(parts):
+            raise RegionUnauthorized(
+                "The API key is not of the form consumer:token:secret; the first region keeps the administrator's key "
+                "in /etc/rackyard/admin.apikey, and `rackyard-region create-admin` makes one"
+            )
+        return cls(*parts)
+
+    def header(self) -> str:
+        """Value of the Authorization header for one request."""
+        values = {
+            "oauth_version": "1.0",
+            "oauth_signature_method": "PLAINTEXT",
+            "oauth_consumer_key": self.consumer,
+            "oauth_token": self.token,
+            "oauth_signature": f"&{quote(self.secret, safe='')}",
+            "oauth_timestamp": str(int(time.time())),
+            "oauth_nonce": secrets.token_hex(16),
+        }
+        return "OAuth " + ", ".join(f'{name}="{quote(value, safe="")}"' for name, value in values.items())
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """urllib would carry the Authorization header to wherever the answer points."""
+
+    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
+        return None
+
+
+def urllib_transport(validate_certs: bool = True, ca_path: str | None = None) -> Transport:
+    """The real network. Environment proxies apply. ``ca_path`` is a PEM file to trust besides the system's."""
+    context = ssl.create_default_context()
+    if ca_path:
+        context.load_verify_locations(cafile=ca_path)
+    if not validate_certs:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _NoRedirect())
+
+    def send(request: Request, timeout_s: float) -> Response:
+        prepared = urllib.request.Request(
+            request.url, data=request.body, headers=dict(request.headers), method=request.method
+        )
+        try:
+            answer = opener.open(prepared, timeout=timeout_s)
+        except urllib.error.HTTPError as refusal:
+            answer = refusal
+        with answer:
+            return Response(answer.status, answer.read(MAX_ANSWER_BYTES + 1), dict(answer.headers))
+
+    return send
+
+
+def encode_form(values: Mapping[str, Any]) -> bytes:
+    """Form body as MAAS clients send it: lists repeat the name, booleans are lower case, None clears (empty)."""
+    pairs: list[tuple[str, str]] = []
+    for name, value in values.items():
+        several = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+        pairs += [(name, _form_text(one)) for one in several]
+    return urlencode(pairs).encode()
+
+
+def _form_text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+class RegionClient:
+    """Calls the API of one region. Every method raises RegionError's children, worded for an operator."""
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        transport: Transport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise RegionError(f"region_url '{url}' is not a URL; write it as http://region1.example.org:5240/MAAS")
+        self.url = url.rstrip("/").removesuffix(API_PATH.rstrip("/"))
+        self._key = ApiKey.parse(api_key)
+        self._timeout_s = timeout_s
+        self._transport = transport if transport is not None else urllib_transport()
+        self._sleep = sleep
+
+    def get(self, path: str, op: str | None = None, **parameters: Any) -> Any:
+        """Read ``path`` (relative to the API, with trailing slash), or do its idempotent operation ``op``."""
+        wanted = {name: value for name, value in {"op": op, **parameters}.items() if value is not None}
+        query = encode_form(wanted).decode()
+        return self._call("GET", f"{path}?{query}" if query else path)
+
+    def post(self, path: str, op: str | None = None, **values: Any) -> Any:
+        """Create in the collection ``path``, or do the operation ``op`` on it."""
+        return self._call("POST", f"{path}?{urlencode({'op': op})}" if op else path, values)
+
+    def put(self, path: str, **values: Any) -> Any:
+        """Change the given fields of the object at ``path``."""
+        return self._call("PUT", path, values)
+
+    def delete(self, path: str) -> None:
+        """Remove the object at ``path``."""
+        self._call("DELETE", path)
+
+    def _call(self, method: str, path: str, values: Mapping[str, Any] | None = None) -> Any:
+        """Send, and again while the region says it is busy (503 means that nothing was done)."""
+        for tries_left in reversed(range(_BUSY_TRIES)):
+            response = self._send(method, path, values)
+            if response.status != 503 or not tries_left:
+                break
+            self._sleep(_retry_after_s(response))
+        return self._answer(f"{method} {path}", response)
+
+    def _send(self, method: str, path: str, values: Mapping[str, Any] | None) -> Response:
+        headers = {"Authorization": self._key.header(), "Accept": "application/json"}
+        body = None
+        if values is not None:
+            body = encode_form(values)
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        try:
+            return self._transport(Request(method, self.url + API_PATH + path, headers, body), self._timeout_s)
+        except (OSError, http.client.HTTPException) as reason:
+            raise RegionUnreachable(self._unreachable(reason)) from reason
+
+    def _unreachable(self, reason: Exception) -> str:
+        cause = reason.reason if isinstance(reason, urllib.error.URLError) else reason
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return (
+                f"The certificate of the region at {self.url} is not trusted ({cause.verify_message}); "
+                "give its CA with ca_path, or correct the host name in region_url"
+            )
+        if isinstance(cause, TimeoutError):
+            return (
+                f"The region at {self.url} did not answer within {self._timeout_s:g} s; "
+                "see `systemctl status rackyard-region` there, or raise request_timeout_s"
+            )
+        return (
+            f"The region at {self.url} cannot be reached ({cause}); "
+            "check region_url, and `systemctl status nginx rackyard-region` on the region"
+        )
+
+    def _answer(self, asked: str, response: Response) -> Any:
+        if response.status == 204:
+            return None
+        if response.status not in (200, 201):
+            raise self._refusal(asked, response)
+        if len(response.body) > MAX_ANSWER_BYTES:
+            raise RegionError(f"{asked}: the answer is longer than {MAX_ANSWER_BYTES} bytes; ask for less", 200)
+        try:
+            return json.loads(response.body)
+        except ValueError as reason:
+            raise RegionError(
+                f"{self.url} answered {asked} with something that is not JSON; does region_url end in /MAAS?",
+                response.status,
+            ) from reason
+
+    def _refusal(self, asked: str, response: Response) -> RegionError:
+        said = response.body[:_LONGEST_REASON].decode("utf-8", "replace").strip()
+        status = response.status
+        if status == 401:
+            return RegionUnauthorized(
+                f"The region at {self.url} does not know this API key ({said}); use the key in "
+                "/etc/rackyard/admin.apikey of the first region, or make one with `rackyard-region create-admin`",
+                status,
+            )
+        if status == 403:
+            return RegionUnauthorized(f"This API key may not do {asked}: {said}; use an administrator's key", status)
+        if 300 <= status < 400:
+            target = response.headers.get("Location", "elsewhere")
+            return RegionError(f"{self.url} redirects to {target}; give that address as region_url", status)
+        if status >= 500:
+            return RegionError(
+                f"The region at {self.url} failed at {asked} ({status}: {said}); "
+                "`journalctl -u rackyard-region` on the region has the reason",
+                status,
+            )
+        return RegionRefused(said or f"The region refused {asked} with status {status}", status)
+
+
+def _retry_after_s(response: Response) -> float:
+    """Seconds that a busy region asks for, at most 30."""
+    text = response.headers.get("Retry-After", "")
+    return min(float(text), 30.0) if text.isdigit() else _BUSY_WAIT_S

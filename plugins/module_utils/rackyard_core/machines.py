@@ -1,0 +1,223 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Machines in the region: find them, plan what makes them as wished, carry the plan out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .client import RegionClient, RegionRefused
+from .plan import Action, Plan, differing
+
+UPDATE_PASSWORD = ("on_create", "always")
+_MAC = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
+_SECRET_BEFORE = "(kept by the region, never shown)"
+_SECRET_AFTER = "(as given)"
+
+
+@dataclass(frozen=True)
+class Power:
+    """How a machine is powered. None means "leave it alone"."""
+
+    type: str
+    address: str | None = None
+    port: int | None = None
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+    def settings(self) -> dict[str, Any]:
+        """Everything but the password, which cannot be compared."""
+        return {"type": self.type, "address": self.address, "port": self.port, "user": self.user}
+
+
+@dataclass(frozen=True)
+class MachineWish:
+    """A machine as an operator declares it. None means "leave it alone"; the first MAC is the one it boots from."""
+
+    hostname: str
+    mac_addresses: tuple[str, ...] | None = None
+    architecture: str | None = None
+    description: str | None = None
+    power: Power | None = None
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> MachineWish:
+        """From the options of module ``machine``. Raises ValueError for a malformed MAC address."""
+        macs = options.get("mac_addresses")
+        architecture = options.get("architecture")
+        power = options.get("power")
+        return cls(
+            hostname=options["hostname"],
+            mac_addresses=None if macs is None else tuple(dict.fromkeys(normal_mac(mac) for mac in macs)),
+            architecture=full_architecture(architecture) if architecture else None,
+            description=options.get("description"),
+            power=None if power is None else Power(**power),
+        )
+
+
+def normal_mac(text: str) -> str:
+    """A MAC address in lower case with colons. Raises ValueError."""
+    mac = text.strip().lower().replace("-", ":")
+    if not _MAC.fullmatch(mac):
+        raise ValueError(f"MAC address '{text}' is malformed; write six pairs of hexadecimal digits: 52:54:00:20:01:01")
+    return mac
+
+
+def full_architecture(text: str) -> str:
+    """The region's form, with the subarchitecture: ``amd64`` is ``amd64/generic``."""
+    return text if "/" in text else f"{text}/generic"
+
+
+def find_machine(client: RegionClient, hostname: str) -> dict[str, Any] | None:
+    """The machine object of that host name, None when there is none."""
+    found = [machine for machine in client.get("machines/", hostname=hostname) if machine["hostname"] == hostname]
+    return found[0] if found else None
+
+
+def get_machine(client: RegionClient, hostname: str) -> dict[str, Any]:
+    """As find_machine, but a missing machine is an error that names those there are."""
+    machine = find_machine(client, hostname)
+    if machine is None:
+        known = ", ".join(sorted(one["hostname"] for one in client.get("machines/"))) or "none"
+        raise RegionRefused(
+            f"There is no machine '{hostname}'; register it with rackyard.metal.machine. Known machines: {known}", 404
+        )
+    return machine
+
+
+def machine_path(machine: Mapping[str, Any]) -> str:
+    """API path of one machine."""
+    return f"machines/{machine['system_id']}/"
+
+
+def mac_addresses(machine: Mapping[str, Any]) -> list[str]:
+    """The machine's MAC addresses, the one it boots from first."""
+    boot = (machine.get("boot_interface") or {}).get("mac_address")
+    others = sorted(nic["mac_address"] for nic in machine["interface_set"] if nic["mac_address"] != boot)
+    return ([boot] if boot else []) + others
+
+
+def power_view(machine: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The machine's power settings in the module's words, from the answer of ``op=power_parameters``."""
+    port = parameters.get("power_port")
+    return {
+        "type": machine["power_type"] or "",
+        "address": parameters.get("power_address") or None,
+        "port": int(port) if port else None,
+        "user": parameters.get("power_user") or None,
+    }
+
+
+def machine_view(machine: Mapping[str, Any] | None, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What module ``machine`` can decide on; empty for a machine that is not there."""
+    if machine is None:
+        return {}
+    return {
+        "hostname": machine["hostname"],
+        "architecture": machine["architecture"],
+        "description": machine.get("description") or "",
+        "mac_addresses": mac_addresses(machine),
+        "power": power_view(machine, parameters),
+    }
+
+
+def plan_absent(view: Mapping[str, Any], hostname: str) -> Plan:
+    """Remove the machine if it is there."""
+    return Plan(view, {}, (Action("delete", f"machine {hostname}"),) if view else ())
+
+
+def plan_present(view: Mapping[str, Any], wish: MachineWish, update_password: str = "on_create") -> Plan:
+    """Create or correct the machine. ``update_password=always`` sends the password each time, so it always changes."""
+    return _plan_update(view, wish, update_password) if view else _plan_create(wish)
+
+
+def _plan_create(wish: MachineWish) -> Plan:
+    values: dict[str, Any] = {
+        "hostname": wish.hostname,
+        "architecture": wish.architecture or full_architecture("amd64"),
+        "description": wish.description or "",
+        "mac_addresses": list(wish.mac_addresses or ()),
+    }
+    after = dict(values)
+    if wish.power is not None:
+        values["power"] = wish.power
+        after["power"] = _with_secret(wish.power.settings(), wish.power)
+    return Plan({}, after, (Action("create", f"machine {wish.hostname}", values),))
+
+
+def _plan_update(view: Mapping[str, Any], wish: MachineWish, update_password: str) -> Plan:
+    values = differing(view, {"architecture": wish.architecture, "description": wish.description})
+    macs = _merged_macs(view["mac_addresses"], wish.mac_addresses)
+    if macs != view["mac_addresses"]:
+        values["mac_addresses"] = macs
+    before, after = dict(view), {**view, **values}
+    power = wish.power
+    if power is not None:
+        changes = differing(view["power"], power.settings())
+        send_password = power.password is not None and (bool(changes) or update_password == "always")
+        if changes or send_password:
+            values["power"] = power
+            after["power"] = {**view["power"], **changes}
+        if send_password:
+            before["power"] = {**view["power"], "password": _SECRET_BEFORE}
+            after["power"] = _with_secret(after["power"], power)
+    actions = (Action("update", f"machine {wish.hostname}", values),) if values else ()
+    return Plan(before, after, actions)
+
+
+def _merged_macs(current: Sequence[str], wished: tuple[str, ...] | None) -> list[str]:
+    """The wished order first; what commissioning has found besides stays."""
+    if not wished:
+        return list(current)
+    if current and current[0] == wished[0] and set(wished) <= set(current):
+        return list(current)
+    return [*wished, *(mac for mac in current if mac not in wished)]
+
+
+def _with_secret(settings: Mapping[str, Any], power: Power) -> dict[str, Any]:
+    shown = {name: value for name, value in settings.items() if value is not None}
+    return {**shown, "password": _SECRET_AFTER} if power.password is not None else shown
+
+
+def form_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The plan's values as the API's form fields."""
+    form = {name: value for name, value in values.items() if name != "power"}
+    power = values.get("power")
+    if power is not None:
+        form["power_type"] = power.type
+        parameters = {"address": power.address, "port": power.port, "user": power.user, "pass": power.password}
+        form |= {f"power_parameters_power_{name}": value for name, value in parameters.items() if value is not None}
+    return form
+
+
+def observe(client: RegionClient, hostname: str) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """The machine object, and what can be decided on."""
+    machine = find_machine(client, hostname)
+    parameters = client.get(machine_path(machine), op="power_parameters") if machine else {}
+    return machine, machine_view(machine, parameters)
+
+
+def carry_out(client: RegionClient, machine: Mapping[str, Any] | None, plan: Plan) -> dict[str, Any] | None:
+    """Do the plan's actions; the machine object afterwards, None when it is gone."""
+    current = dict(machine) if machine is not None else None
+    for action in plan.actions:
+        if action.verb == "create":
+            current = client.post("machines/", **form_values(action.values))
+        elif current is not None and action.verb == "update":
+            current = client.put(machine_path(current), **form_values(action.values))
+        elif current is not None:
+            client.delete(machine_path(current))
+            current = None
+    return current
+
+
+def predicted(machine: Mapping[str, Any] | None, plan: Plan) -> dict[str, Any] | None:
+    """The machine object as check mode foresees it: what is known now, with the planned values."""
+    if not plan.after:
+        return None
+    foreseen = {name: value for name, value in plan.after.items() if name not in ("power", "mac_addresses")}
+    power = plan.after.get("power") or {}
+    return {**(machine or {}), **foreseen, "power_type": power.get("type", "")}

@@ -1,0 +1,196 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A subnet with its fabric, VLAN, DHCP and ranges: what it should be, and the plan that makes it so. Pure functions."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .plan import Action, Plan, differing
+
+RANGE_TYPES = ("dynamic", "reserved")
+VLAN_FIELDS = ("mtu", "dhcp_on", "primary_rack")
+SUBNET_FIELDS = ("name", "cidr", "gateway_ip", "dns_servers", "allow_dns", "allow_proxy", "managed", "description")
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class BadSubnet(ValueError):
+    """The wish contradicts itself or what is there; the message names the item and the remedy."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """A range of addresses, ends included, in canonical notation."""
+
+    type: str
+    start_ip: str
+    end_ip: str
+    comment: str = ""
+
+    @property
+    def ends(self) -> tuple[Address, Address]:
+        """First and last address."""
+        return ipaddress.ip_address(self.start_ip), ipaddress.ip_address(self.end_ip)
+
+    def __str__(self) -> str:
+        return f"{self.type} range {self.start_ip}-{self.end_ip}"
+
+    def values(self) -> dict[str, str]:
+        """The API's fields."""
+        return {"type": self.type, "start_ip": self.start_ip, "end_ip": self.end_ip, "comment": self.comment}
+
+
+@dataclass(frozen=True)
+class SubnetWish:
+    """A subnet as an operator declares it. None means "leave it alone"; ``ranges`` is the whole list when given."""
+
+    name: str
+    cidr: str
+    fabric: str
+    vid: int = 0
+    vlan: Mapping[str, Any] = field(default_factory=dict)
+    subnet: Mapping[str, Any] = field(default_factory=dict)
+    ranges: tuple[Range, ...] | None = None
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> SubnetWish:
+        """From the options of module ``subnet``. Raises BadSubnet for malformed or contradicting addresses."""
+        network = _network(options["cidr"])
+        ranges = options.get("ranges")
+        wish = cls(
+            name=options["name"],
+            cidr=str(network),
+            fabric=options["fabric"],
+            vid=options["vid"],
+            vlan={name: options.get(name) for name in VLAN_FIELDS},
+            subnet={name: options.get(name) for name in SUBNET_FIELDS if name not in ("name", "cidr")},
+            ranges=None if ranges is None else tuple(_range(one, network) for one in ranges),
+        )
+        _refuse_overlaps(wish.ranges or ())
+        return wish
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError as reason:
+        raise BadSubnet(f"'{text}' is no network ({reason}); write it as 10.20.0.0/24, host bits zero") from reason
+
+
+def _range(options: Mapping[str, Any], network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> Range:
+    try:
+        start, end = ipaddress.ip_address(options["start_ip"]), ipaddress.ip_address(options["end_ip"])
+    except ValueError as reason:
+        raise BadSubnet(f"A range of subnet {network} has a malformed address: {reason}") from reason
+    wanted = Range(options["type"], str(start), str(end), options.get("comment") or "")
+    outside = [str(one) for one in (start, end) if one not in network]
+    if outside:
+        raise BadSubnet(f"The {wanted} is not inside subnet {network}: {', '.join(outside)}; correct the range")
+    if int(start) > int(end):
+        raise BadSubnet(f"The {wanted} of subnet {network} ends before it starts; swap start_ip and end_ip")
+    return wanted
+
+
+def _refuse_overlaps(ranges: Sequence[Range]) -> None:
+    ordered = sorted(ranges, key=lambda one: int(one.ends[0]))
+    for first, second in zip(ordered, ordered[1:], strict=False):
+        if int(second.ends[0]) <= int(first.ends[1]):
+            raise BadSubnet(f"The {first} and the {second} overlap; make them disjoint")
+
+
+def refuse_overlap(wish: SubnetWish, others: Iterable[Mapping[str, Any]]) -> None:
+    """Raise BadSubnet when another subnet shares addresses with the wish; check mode would not hear it from the region."""
+    network = _network(wish.cidr)
+    for other in others:
+        if network.version == _network(other["cidr"]).version and network.overlaps(_network(other["cidr"])):  # type: ignore[arg-type]
+            raise BadSubnet(f"Subnet {wish.name} ({wish.cidr}) overlaps subnet {other['name']} ({other['cidr']})")
+
+
+def plan_absent(view: Mapping[str, Any], name: str) -> Plan:
+    """Remove the subnet and its ranges; fabric and VLAN stay, others may use them."""
+    if not view:
+        return Plan({}, {})
+    actions = [Action("update", _vlan_name(view), {"dhcp_on": False})] if view["dhcp_on"] and view["alone"] else []
+    return Plan(_shown(view), {}, (*actions, Action("delete", f"subnet {name}")))
+
+
+def plan_present(view: Mapping[str, Any], place: Mapping[str, Any], wish: SubnetWish) -> Plan:
+    """Create or correct.
+
+    :param view: the subnet as it is (see ``network_view.subnet_view``), empty when there is none.
+    :param place: the wished fabric and VLAN as they are: ``{"fabric": bool, "vlan": {mtu, dhcp_on, primary_rack} | None}``.
+    """
+    vlan_now: Mapping[str, Any] = place["vlan"] or {}
+    vlan_changes = differing(vlan_now, wish.vlan)
+    desired = {**wish.subnet, "name": wish.name, "cidr": wish.cidr}
+    moved = bool(view) and (view["fabric"], view["vid"]) != (wish.fabric, wish.vid)
+    subnet_changes = differing(view, desired)
+    actions = [
+        *_place_actions(place, wish),
+        *_vlan_actions(wish, vlan_changes, early=True),
+        *_subnet_actions(view, wish, subnet_changes, moved),
+        *_range_actions(view, wish),
+        # DHCP needs its rack and ranges, so it is switched on last.
+        *_vlan_actions(wish, vlan_changes, early=False),
+    ]
+    after = {
+        **_shown(view),
+        **subnet_changes,
+        "fabric": wish.fabric,
+        "vid": wish.vid,
+        **{name: vlan_now[name] for name in VLAN_FIELDS if name in vlan_now},
+        **vlan_changes,
+        "ranges": [one.values() for one in wish.ranges] if wish.ranges is not None else list(view.get("ranges", [])),
+    }
+    return Plan(_shown(view), after, tuple(actions))
+
+
+def _shown(view: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in view.items() if name != "alone"}
+
+
+def _vlan_name(view: Mapping[str, Any]) -> str:
+    return f"VLAN {view['vid']} of fabric {view['fabric']}"
+
+
+def _place_actions(place: Mapping[str, Any], wish: SubnetWish) -> list[Action]:
+    actions = [] if place["fabric"] else [Action("create", f"fabric {wish.fabric}", {"name": wish.fabric})]
+    if place["vlan"] is None:
+        actions.append(Action("create", f"VLAN {wish.vid} of fabric {wish.fabric}", {"vid": wish.vid}))
+    return actions
+
+
+def _vlan_actions(wish: SubnetWish, changes: Mapping[str, Any], *, early: bool) -> list[Action]:
+    """Switching DHCP off and the MTU come first; switching it on and its rack come last."""
+    first = {name for name in changes if name == "mtu" or changes.get("dhcp_on") is False}
+    values = {name: value for name, value in changes.items() if (name in first) == early}
+    return [Action("update", f"VLAN {wish.vid} of fabric {wish.fabric}", values)] if values else []
+
+
+def _subnet_actions(view: Mapping[str, Any], wish: SubnetWish, changes: Mapping[str, Any], moved: bool) -> list[Action]:
+    if not view:
+        return [Action("create", f"subnet {wish.name}", {**changes, "vlan": wish.vid})]
+    values = {**changes, "vlan": wish.vid} if moved else changes
+    return [Action("update", f"subnet {wish.name}", values)] if values else []
+
+
+def _range_actions(view: Mapping[str, Any], wish: SubnetWish) -> list[Action]:
+    """Ranges that only moved are updated in place, so that a VLAN with DHCP on never is without one."""
+    if wish.ranges is None:
+        return []
+    current = [Range(**one) for one in view.get("ranges", [])]
+    obsolete = [one for one in current if one not in wish.ranges]
+    missing = [one for one in wish.ranges if one not in current]
+    updates: list[Action] = []
+    for new in list(missing):
+        old = next((one for one in obsolete if one.type == new.type), None)
+        if old is not None:
+            obsolete.remove(old)
+            missing.remove(new)
+            updates.append(Action("update", str(old), {"old": old.values(), **new.values()}))
+    deletions = [Action("delete", str(one), {"old": one.values()}) for one in obsolete]
+    return [*deletions, *updates, *(Action("create", str(one), one.values()) for one in missing)]
