@@ -90,8 +90,7 @@ def update(ctx: Context, system_id: str, wish: Wish, account: Account) -> Machin
         locked = _locked(tx, system_id)
         if wish.macs is not None or wish.power is not None:
             _refuse_while_commissioning(locked, "change its MACs or power settings")
-        before = _read(tx, system_id, now)
-        machine = before.machine
+        machine = _read(tx, system_id, now).machine
         power = wish.power or current_power(machine)
         registration = Registration(
             hostname=_hostname(ctx, tx, machine.hostname if wish.hostname is None else wish.hostname, system_id),
@@ -108,17 +107,15 @@ def update(ctx: Context, system_id: str, wish: Wish, account: Account) -> Machin
             if not wish.macs:
                 raise Invalid.field("mac_addresses", f"Machine {machine.hostname} needs at least one MAC; give one.")
             rows.set_macs(tx, machine.id, _checked_macs(tx, wish.macs, system_id))
-        after = _read(tx, system_id, now)
-        if after != before:
-            journal.record(
-                tx,
-                now,
-                "NODE_CHANGED",
-                f"Machine {registration.hostname} was changed",
-                machine_id=machine.id,
-                username=account.username,
-            )
-        return after
+        journal.record(
+            tx,
+            now,
+            "NODE_CHANGED",
+            f"Machine {registration.hostname} was changed",
+            machine_id=machine.id,
+            username=account.username,
+        )
+        return _read(tx, system_id, now)
 
 
 def delete(ctx: Context, system_id: str, account: Account) -> None:
