@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from rackyard.region.context import Context
-from rackyard.region.db.pool import Transaction
-from rackyard.region.errors import BadRequest
-from rackyard.region.services import validation
+from rackyard.region.errors import BadRequest, Invalid
+from rackyard.region.services import site, validation
 
 
 @dataclass(frozen=True)
@@ -26,17 +26,20 @@ def _seconds(low: int, high: int) -> Callable[[str, str], int]:
     return lambda name, text: validation.number(name, text, low, high)
 
 
+def _words(name: str, text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._:/=,+@ -]{0,1000}", text):
+        raise Invalid.field(name, f"{validation.shown(text)} has a character that is not safe on a kernel line.")
+    return text
+
+
+# `site` reads these; its constants are the defaults.
 KNOWN: Mapping[str, Setting] = {
-    "commissioning_timeout_s": Setting("a commissioning that takes longer fails", 1200, _seconds(60, 86_400)),
-    "kernel_options": Setting("more words for the kernel line of the ephemeral system", "", validation.text),
+    "commissioning_timeout_s": Setting(
+        "a commissioning that takes longer fails", site.COMMISSIONING_TIMEOUT_S, _seconds(60, 86_400)
+    ),
+    "power_poll_s": Setting("time between two questions to the same BMC", site.POWER_POLL_S, _seconds(30, 86_400)),
+    "kernel_options": Setting("words added to the kernel line of the ephemeral system", site.KERNEL_OPTIONS, _words),
 }
-
-
-def get(tx: Transaction, name: str) -> Any:
-    """The value of a setting, or its default. Raises BadRequest for an unknown name."""
-    known = _known(name)
-    row = tx.one("setting.get", name=name)
-    return known.default if row is None else row["value"]
 
 
 def get_all(ctx: Context) -> dict[str, Any]:

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`machines/` and `machines/<system_id>/`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rackyard.region.api import machine_shapes
+from rackyard.region.api.dispatch import Call, Resource
+from rackyard.region.api.params import Params, json_object, scalar_text
+from rackyard.region.db.machines import MachineFilter
+from rackyard.region.services import commissioning, machines, power, power_parameters, timeline, validation
+from rackyard.region.services.machines import MachineDetails, Wish
+from rackyard.region.services.power_parameters import PowerSettings
+
+# How long a caller waits for a BMC's own word.
+QUERY_TIMEOUT_S = 30.0
+
+collection = Resource("/machines/")
+one = Resource("/machines/<system_id>/")
+
+
+@collection.read()
+def list_machines(call: Call) -> list[dict[str, Any]]:
+    """Machines that match the given hostname, mac_address, id and status."""
+    params = call.params
+    macs = params.texts("mac_address")
+    statuses = params.texts("status")
+    wanted = MachineFilter(
+        system_ids=params.texts("id"),
+        hostnames=params.texts("hostname"),
+        macs=None if macs is None else [validation.mac("mac_address", mac) for mac in macs],
+        statuses=None if statuses is None else machines.parse_statuses(statuses),
+    )
+    return [machine_shapes.machine(details, call.ctx.config.domain) for details in machines.find_all(call.ctx, wanted)]
+
+
+@collection.create()
+def create_machine(call: Call) -> dict[str, Any]:
+    """Register a machine; with `commission=true` commission it as well."""
+    details = machines.create(call.ctx, _wish(call.params, None), call.account)
+    system_id = details.machine.system_id
+    if call.params.flag("commission"):
+        commissioning.start(call.ctx, system_id, call.account.username)
+    return read_machine(call, system_id)
+
+
+@one.read()
+def read_machine(call: Call, system_id: str) -> dict[str, Any]:
+    """One machine."""
+    return machine_shapes.machine(machines.read(call.ctx, system_id), call.ctx.config.domain)
+
+
+@one.update()
+def update_machine(call: Call, system_id: str) -> dict[str, Any]:
+    """Change what is given."""
+    before = machines.read(call.ctx, system_id)
+    details = machines.update(call.ctx, system_id, _wish(call.params, before), call.account)
+    return machine_shapes.machine(details, call.ctx.config.domain)
+
+
+@one.delete()
+def delete_machine(call: Call, system_id: str) -> None:
+    """Forget a machine."""
+    machines.delete(call.ctx, system_id, call.account)
+
+
+@one.create("commission")
+def commission_machine(call: Call, system_id: str) -> dict[str, Any]:
+    """Find out what the machine is made of."""
+    commissioning.start(call.ctx, system_id, call.account.username)
+    return read_machine(call, system_id)
+
+
+@one.create("abort")
+def abort_machine(call: Call, system_id: str) -> dict[str, Any]:
+    """Stop what is going on with the machine."""
+    commissioning.abort(call.ctx, system_id, call.account.username)
+    return read_machine(call, system_id)
+
+
+@one.create("power_on")
+def power_on_machine(call: Call, system_id: str) -> dict[str, Any]:
+    """Ask a rack to switch the machine on; its power_state follows."""
+    power.request(call.ctx, system_id, "on", call.account.username)
+    return read_machine(call, system_id)
+
+
+@one.create("power_off")
+def power_off_machine(call: Call, system_id: str) -> dict[str, Any]:
+    """Ask a rack to switch the machine off; its power_state follows."""
+    power.request(call.ctx, system_id, "off", call.account.username)
+    return read_machine(call, system_id)
+
+
+@one.read("query_power_state")
+def query_power_state(call: Call, system_id: str) -> dict[str, str]:
+    """What the BMC itself says now."""
+    return {"state": power.query(call.ctx, system_id, QUERY_TIMEOUT_S)}
+
+
+@one.read("power_parameters", admin_only=True)
+def show_power_parameters(call: Call, system_id: str) -> dict[str, Any]:
+    """The power settings without the password, which nobody needs to see again."""
+    settings = machines.current_power(machines.read(call.ctx, system_id).machine)
+    if settings.type != "ipmi":
+        return {}
+    return {
+        "power_address": settings.address,
+        "power_port": "" if settings.port is None else str(settings.port),
+        "power_user": settings.user,
+        **settings.options,
+    }
+
+
+@one.read("boot_timeline")
+def show_boot_timeline(call: Call, system_id: str) -> dict[str, Any]:
+    """The twelve steps of the machine's latest boot."""
+    return timeline.read(call.ctx, system_id)
+
+
+def _wish(params: Params, before: MachineDetails | None) -> Wish:
+    return Wish(
+        hostname=params.text("hostname"),
+        description=params.text("description"),
+        architecture=params.text("architecture"),
+        macs=params.words("mac_addresses"),
+        power=_power(params, before),
+    )
+
+
+def _power(params: Params, before: MachineDetails | None) -> PowerSettings | None:
+    given = params.prefixed("power_parameters_")
+    given.pop("skip_check", None)  # MAAS: do not check the parameters; they are always checked here
+    document = params.text("power_parameters")
+    if document:
+        values = json_object(document, "power_parameters")
+        given = {**{name: scalar_text(value) for name, value in values.items()}, **given}
+    kind = params.text("power_type")
+    current = machines.current_power(before.machine) if before else None
+    if kind is None and not given:
+        return None
+    return power_parameters.parse(kind if kind is not None else current.type if current else "", given, current)

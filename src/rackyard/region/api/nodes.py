@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`nodes/<system_id>/…`: what belongs to one machine."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from rackyard.region.api import machine_shapes
+from rackyard.region.api.dispatch import Call, Resource
+from rackyard.region.api.shapes import ROOT, event_time, moment
+from rackyard.region.db.results import ScriptResult
+from rackyard.region.services import machines, results
+from rackyard.region.services.results import ResultSet
+
+interfaces = Resource("/nodes/<system_id>/interfaces/")
+block_devices = Resource("/nodes/<system_id>/blockdevices/")
+script_results = Resource("/nodes/<system_id>/results/")
+
+
+@interfaces.read()
+def list_interfaces(call: Call, system_id: str) -> list[dict[str, Any]]:
+    """The machine's NICs, boot interface first."""
+    details = machines.read(call.ctx, system_id)
+    return [machine_shapes.interface(system_id, nic, details) for nic in details.interfaces]
+
+
+@block_devices.read()
+def list_block_devices(call: Call, system_id: str) -> list[dict[str, Any]]:
+    """The machine's disks."""
+    return [machine_shapes.block_device(system_id, disk) for disk in machines.read(call.ctx, system_id).disks]
+
+
+@script_results.read()
+def list_results(call: Call, system_id: str) -> list[dict[str, Any]]:
+    """What each script said, newest boot first; with include_output also its words, in base64."""
+    with_output = bool(call.params.flag("include_output"))
+    sets = results.of_machine(call.ctx, system_id, with_output=with_output)
+    return [_result_set(system_id, known, with_output) for known in sets]
+
+
+def _result_set(system_id: str, known: ResultSet, with_output: bool) -> dict[str, Any]:
+    return {
+        "id": known.boot_id,
+        "system_id": system_id,
+        "type": 0,
+        "type_name": "Commissioning",
+        "last_ping": None,
+        "status": known.status,
+        "status_name": results.STATUS_NAMES[known.status],
+        "started": event_time(known.started_at),
+        "ended": event_time(known.ended_at),
+        "runtime": _runtime(known.runtime_s),
+        "results": [_result(result, with_output) for result in known.results],
+        "resource_uri": f"{ROOT}/nodes/{system_id}/results/{known.boot_id}/",
+    }
+
+
+def _result(known: ScriptResult, with_output: bool) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "id": known.id,
+        "name": known.name,
+        "status": known.status,
+        "status_name": results.STATUS_NAMES[known.status],
+        "exit_status": known.exit_status,
+        "started": event_time(known.started_at),
+        "ended": event_time(known.ended_at),
+        "started_at": moment(known.started_at),
+        "ended_at": moment(known.ended_at),
+        "runtime": _runtime(known.runtime_s),
+        "parameters": {},
+        "suppressed": False,
+    }
+    if with_output:
+        texts = {"output": known.output, "stdout": known.stdout, "stderr": known.stderr, "result": known.result}
+        shown |= {name: base64.b64encode(text or b"").decode() for name, text in texts.items()}
+    return shown
+
+
+def _runtime(seconds: float | None) -> str:
+    """MAAS's h:mm:ss."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a request says, whatever way it says it: urlencoded, multipart or JSON body, or query for reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from flask import Request
+
+from rackyard.region.errors import BadRequest, Invalid, TooLarge
+
+MAX_BODY_BYTES = 1024 * 1024
+_TRUE, _FALSE = frozenset({"true", "1", "on", "yes"}), frozenset({"false", "0", "off", "no", ""})
+
+
+class Params:
+    """Named values, each possibly given several times. Everything is text until asked for otherwise."""
+
+    def __init__(self, values: Mapping[str, Sequence[str]]) -> None:
+        self._values = values
+
+    @classmethod
+    def of(cls, request: Request) -> Params:
+        """From a Flask request. Raises BadRequest or TooLarge."""
+        if request.method == "GET":
+            return cls(dict(request.args.lists()))
+        if (request.content_length or 0) > MAX_BODY_BYTES:
+            raise TooLarge(f"The body has {request.content_length} bytes; the API takes at most {MAX_BODY_BYTES}.")
+        if request.mimetype == "application/json":
+            return cls(_from_json(request.get_data()))
+        return cls({**dict(request.form.lists()), **_uploaded(request)})
+
+    def names(self) -> list[str]:
+        """What was given."""
+        return list(self._values)
+
+    def text(self, name: str) -> str | None:
+        """The last value given, or None."""
+        values = self._values.get(name)
+        return values[-1] if values else None
+
+    def texts(self, name: str) -> list[str] | None:
+        """All values given, or None when the name was not mentioned at all."""
+        values = self._values.get(name)
+        return None if values is None else [value for value in values if value != ""]
+
+    def words(self, name: str) -> list[str] | None:
+        """All values, each of which may itself be a list parted by commas or spaces."""
+        values = self.texts(name)
+        return None if values is None else [word for value in values for word in value.replace(",", " ").split()]
+
+    def flag(self, name: str) -> bool | None:
+        """A yes or no, or None. Raises Invalid for anything else."""
+        value = self.text(name)
+        if value is None:
+            return None
+        if value.lower() in _TRUE:
+            return True
+        if value.lower() in _FALSE:
+            return False
+        raise Invalid.field(name, f"{value[:80]!r} is neither true nor false.")
+
+    def integer(self, name: str) -> int | None:
+        """A whole number, or None. Raises Invalid for anything else."""
+        value = self.text(name)
+        if value is None or value == "":
+            return None
+        if not (value.isascii() and value.isdecimal() and len(value) <= 18):
+            raise Invalid.field(name, f"{value[:80]!r} is not a whole number.")
+        return int(value)
+
+    def prefixed(self, prefix: str) -> dict[str, str]:
+        """Values whose name begins with `prefix`, by the rest of the name."""
+        return {
+            name.removeprefix(prefix): self.text(name) or "" for name in self._values if name.startswith(prefix)
+        }
+
+
+def json_object(text: str, what: str) -> dict[str, object]:
+    """A JSON object. Raises BadRequest saying what is wrong with `what`."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        raise BadRequest(f"{what} is not valid JSON.") from None
+    if not isinstance(value, dict):
+        raise BadRequest(f"{what} must be a JSON object.")
+    return value
+
+
+def scalar_text(value: object) -> str:
+    """How a JSON scalar would be written in a form."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
+
+
+def _from_json(body: bytes) -> dict[str, list[str]]:
+    try:
+        document = json_object(body.decode("utf-8"), "The body") if body else {}
+    except UnicodeDecodeError:
+        raise BadRequest("The body is not UTF-8; send it as UTF-8.") from None
+    values: dict[str, list[str]] = {}
+    for name, value in document.items():
+        if isinstance(value, dict):
+            values[name] = [json.dumps(value)]
+        elif isinstance(value, list):
+            values[name] = [scalar_text(item) for item in value]
+        else:
+            values[name] = [scalar_text(value)]
+    return values
+
+
+def _uploaded(request: Request) -> dict[str, list[str]]:
+    """Some clients send every multipart field as a file."""
+    values: dict[str, list[str]] = {}
+    for name, storage in request.files.items(multi=True):
+        try:
+            values.setdefault(name, []).append(storage.read().decode("utf-8"))
+        except UnicodeDecodeError:
+            raise BadRequest(f"The field {name[:80]!r} is not UTF-8; send it as UTF-8.") from None
+    return values

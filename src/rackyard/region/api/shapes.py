@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The JSON of MAAS API 2.0 that does not belong to machines. Every field that strict clients expect is there."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from rackyard.region.db.events import Event
+from rackyard.region.db.images import Image
+from rackyard.region.db.networks import Fabric, IpRange, Subnet, Vlan
+from rackyard.region.services.events import LEVEL_NAMES
+from rackyard.region.services.network import Network
+
+ROOT = "/MAAS/api/2.0"
+# How MAAS writes the time of an event or a script.
+EVENT_TIME = "%a, %d %b. %Y %H:%M:%S"
+ZONE = {"id": 1, "name": "default", "description": "", "resource_uri": f"{ROOT}/zones/default/"}
+POOL = {"id": 0, "name": "default", "description": "Default pool", "resource_uri": f"{ROOT}/resourcepool/0/"}
+SPACE = "undefined"
+
+
+def moment(value: datetime | None) -> str | None:
+    """ISO 8601 in UTC, as it is stored."""
+    return value.isoformat() if value else None
+
+
+def event_time(value: datetime | None) -> str | None:
+    """A time as MAAS writes it for people."""
+    return value.strftime(EVENT_TIME) if value else None
+
+
+def domain(name: str) -> dict[str, Any]:
+    """The one domain that machines are in."""
+    return {
+        "id": 0,
+        "name": name,
+        "authoritative": True,
+        "ttl": None,
+        "resource_record_count": 0,
+        "is_default": True,
+        "resource_uri": f"{ROOT}/domains/0/",
+    }
+
+
+def vlan(known: Vlan) -> dict[str, Any]:
+    """A VLAN."""
+    return {
+        "id": known.id,
+        "name": known.name,
+        "description": known.description,
+        "vid": known.vid,
+        "fabric": known.fabric,
+        "fabric_id": known.fabric_id,
+        "mtu": known.mtu,
+        "dhcp_on": known.dhcp_on,
+        "primary_rack": known.primary_rack,
+        "secondary_rack": None,
+        "external_dhcp": None,
+        "relay_vlan": None,
+        "space": SPACE,
+        "resource_uri": f"{ROOT}/vlans/{known.id}/",
+    }
+
+
+def fabric(known: Fabric, network: Network) -> dict[str, Any]:
+    """A fabric with its VLANs."""
+    return {
+        "id": known.id,
+        "name": known.name,
+        "description": known.description,
+        "class_type": None,
+        "vlans": [vlan(member) for member in network.vlans if member.fabric_id == known.id],
+        "resource_uri": f"{ROOT}/fabrics/{known.id}/",
+    }
+
+
+def subnet(known: Subnet, on: Vlan) -> dict[str, Any]:
+    """A subnet with its VLAN."""
+    return {
+        "id": known.id,
+        "name": known.name,
+        "description": known.description,
+        "vlan": vlan(on),
+        "cidr": known.cidr,
+        "gateway_ip": known.gateway_ip,
+        "dns_servers": known.dns_servers,
+        "rdns_mode": 2,
+        "active_discovery": False,
+        "allow_dns": known.allow_dns,
+        "allow_proxy": known.allow_proxy,
+        "managed": known.managed,
+        "disabled_boot_architectures": [],
+        "space": SPACE,
+        "resource_uri": f"{ROOT}/subnets/{known.id}/",
+    }
+
+
+def ip_range(known: IpRange, network: Network) -> dict[str, Any]:
+    """An IP range with its subnet."""
+    owner = network.subnet(str(known.subnet_id))
+    return {
+        "id": known.id,
+        "type": known.type,
+        "start_ip": known.start_ip,
+        "end_ip": known.end_ip,
+        "comment": known.comment,
+        "user": None,
+        "subnet": subnet(owner, network.vlan_of(owner)),
+        "resource_uri": f"{ROOT}/ipranges/{known.id}/",
+    }
+
+
+def event(known: Event) -> dict[str, Any]:
+    """An event. `created_at` is ours: exact and sortable."""
+    return {
+        "id": known.id,
+        "username": known.username or None,
+        "node": known.system_id,
+        "hostname": known.hostname,
+        "level": LEVEL_NAMES.get(known.level, str(known.level)),
+        "created": event_time(known.created_at),
+        "created_at": moment(known.created_at),
+        "type": known.type,
+        "description": known.description,
+    }
+
+
+def image(known: Image) -> dict[str, Any]:
+    """A boot resource."""
+    return {
+        "id": known.id,
+        "type": "Uploaded",
+        "name": known.name,
+        "architecture": f"{known.arch}/generic",
+        "title": known.suite,
+        "is_default": known.is_default,
+        "manifest_sha256": known.manifest_sha256,
+        "registered_at": moment(known.registered_at),
+        "resource_uri": f"{ROOT}/boot-resources/{known.id}/",
+    }
