@@ -31,6 +31,10 @@ class RegionError(Exception):
         super().__init__(message)
         self.status = status
 
+    def details(self) -> dict[str, Any]:
+        """What a caller's program may want to look at, besides the message."""
+        return {"status": self.status}
+
 
 class RegionUnreachable(RegionError):
     """No answer: wrong address, network, TLS or the region is down. Asking again later may help."""

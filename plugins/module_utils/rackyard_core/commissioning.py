@@ -30,6 +30,10 @@ class CommissioningFailed(RegionError):
         super().__init__(message)
         self.timeline = dict(timeline)
 
+    def details(self) -> dict[str, Any]:
+        """The timeline as far as it came, and the region's diagnosis."""
+        return {**super().details(), "timeline": self.timeline, "diagnosis": self.timeline["diagnosis"]}
+
 
 def plan_commission(machine: Mapping[str, Any], force: bool = False) -> Plan:
     """Commission unless the machine is Ready (then only with ``force``); one that is at it is only waited for."""
@@ -147,3 +151,14 @@ def seconds_between(begin: str | None, end: str | None) -> float | None:
     if not begin or not end:
         return None
     return max(0.0, (datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds())
+
+
+def commission(
+    client: RegionClient, machine: Mapping[str, Any], plan: Plan, tell: Tell, patience: Patience | None
+) -> dict[str, Any]:
+    """Carry the plan out; without ``patience`` do not wait for the end. The timeline, maybe of an unfinished boot."""
+    if plan.changed:
+        start(client, machine)
+    if patience is None or (machine["status"] == STATUS_READY and not plan.changed):
+        return read_timeline(client, machine)
+    return watch(client, machine, tell, patience)

@@ -23,6 +23,10 @@ class PowerNotReached(RegionError):
         super().__init__(message)
         self.power_state = power_state
 
+    def details(self) -> dict[str, Any]:
+        """The state that was reached instead."""
+        return {**super().details(), "power_state": self.power_state}
+
 
 def plan_power(hostname: str, current: str, wanted: str) -> Plan:
     """``wanted`` is on, off or cycle; a machine that is off is cycled by switching it on."""

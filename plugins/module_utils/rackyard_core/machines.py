@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,14 +77,30 @@ def find_machine(client: RegionClient, hostname: str) -> dict[str, Any] | None:
     return found[0] if found else None
 
 
+def select_machines(client: RegionClient, hostnames: Sequence[str] | None) -> list[dict[str, Any]]:
+    """Machines by host name: all of them, or exactly the named ones. Raises RegionRefused for an unknown name."""
+    everything = sorted(client.get("machines/"), key=lambda machine: str(machine["hostname"]))
+    if hostnames is None:
+        return everything
+    known = {machine["hostname"] for machine in everything}
+    missing = sorted(set(hostnames) - known)
+    if missing:
+        raise RegionRefused(_unknown(missing, known), 404)
+    return [machine for machine in everything if machine["hostname"] in hostnames]
+
+
+def _unknown(missing: Iterable[str], known: Iterable[str]) -> str:
+    return (
+        f"There is no machine '{', '.join(missing)}'; register it with rackyard.metal.machine. "
+        f"Known machines: {', '.join(sorted(known)) or 'none'}"
+    )
+
+
 def get_machine(client: RegionClient, hostname: str) -> dict[str, Any]:
     """As find_machine, but a missing machine is an error that names those there are."""
     machine = find_machine(client, hostname)
     if machine is None:
-        known = ", ".join(sorted(one["hostname"] for one in client.get("machines/"))) or "none"
-        raise RegionRefused(
-            f"There is no machine '{hostname}'; register it with rackyard.metal.machine. Known machines: {known}", 404
-        )
+        raise RegionRefused(_unknown([hostname], [one["hostname"] for one in client.get("machines/")]), 404)
     return machine
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -97,16 +98,16 @@ def _range(options: Mapping[str, Any], network: ipaddress.IPv4Network | ipaddres
 
 def _refuse_overlaps(ranges: Sequence[Range]) -> None:
     ordered = sorted(ranges, key=lambda one: int(one.ends[0]))
-    for first, second in zip(ordered, ordered[1:], strict=False):
+    for first, second in itertools.pairwise(ordered):
         if int(second.ends[0]) <= int(first.ends[1]):
             raise BadSubnet(f"The {first} and the {second} overlap; make them disjoint")
 
 
 def refuse_overlap(wish: SubnetWish, others: Iterable[Mapping[str, Any]]) -> None:
-    """Raise BadSubnet when another subnet shares addresses with the wish; check mode would not hear it from the region."""
+    """Raise BadSubnet when another subnet shares addresses with the wish: in check mode the region cannot say it."""
     network = _network(wish.cidr)
     for other in others:
-        if network.version == _network(other["cidr"]).version and network.overlaps(_network(other["cidr"])):  # type: ignore[arg-type]
+        if network.version == _network(other["cidr"]).version and network.overlaps(_network(other["cidr"])):
             raise BadSubnet(f"Subnet {wish.name} ({wish.cidr}) overlaps subnet {other['name']} ({other['cidr']})")
 
 
@@ -115,14 +116,14 @@ def plan_absent(view: Mapping[str, Any], name: str) -> Plan:
     if not view:
         return Plan({}, {})
     actions = [Action("update", _vlan_name(view), {"dhcp_on": False})] if view["dhcp_on"] and view["alone"] else []
-    return Plan(_shown(view), {}, (*actions, Action("delete", f"subnet {name}")))
+    return Plan(shown(view), {}, (*actions, Action("delete", f"subnet {name}")))
 
 
 def plan_present(view: Mapping[str, Any], place: Mapping[str, Any], wish: SubnetWish) -> Plan:
     """Create or correct.
 
-    :param view: the subnet as it is (see ``network_view.subnet_view``), empty when there is none.
-    :param place: the wished fabric and VLAN as they are: ``{"fabric": bool, "vlan": {mtu, dhcp_on, primary_rack} | None}``.
+    :param view: the subnet as it is (see ``NetworkView.subnet``), empty when there is none.
+    :param place: the wished fabric and VLAN: ``{"fabric": bool, "vlan": {mtu, dhcp_on, primary_rack} or None}``.
     """
     vlan_now: Mapping[str, Any] = place["vlan"] or {}
     vlan_changes = differing(vlan_now, wish.vlan)
@@ -138,7 +139,7 @@ def plan_present(view: Mapping[str, Any], place: Mapping[str, Any], wish: Subnet
         *_vlan_actions(wish, vlan_changes, early=False),
     ]
     after = {
-        **_shown(view),
+        **shown(view),
         **subnet_changes,
         "fabric": wish.fabric,
         "vid": wish.vid,
@@ -146,10 +147,11 @@ def plan_present(view: Mapping[str, Any], place: Mapping[str, Any], wish: Subnet
         **vlan_changes,
         "ranges": [one.values() for one in wish.ranges] if wish.ranges is not None else list(view.get("ranges", [])),
     }
-    return Plan(_shown(view), after, tuple(actions))
+    return Plan(shown(view), after, tuple(actions))
 
 
-def _shown(view: Mapping[str, Any]) -> dict[str, Any]:
+def shown(view: Mapping[str, Any]) -> dict[str, Any]:
+    """The view without what only planning needs."""
     return {name: value for name, value in view.items() if name != "alone"}
 
 
@@ -159,7 +161,8 @@ def _vlan_name(view: Mapping[str, Any]) -> str:
 
 def _place_actions(place: Mapping[str, Any], wish: SubnetWish) -> list[Action]:
     actions = [] if place["fabric"] else [Action("create", f"fabric {wish.fabric}", {"name": wish.fabric})]
-    if place["vlan"] is None:
+    # The region makes a new fabric with its untagged VLAN.
+    if place["vlan"] is None and (place["fabric"] or wish.vid != 0):
         actions.append(Action("create", f"VLAN {wish.vid} of fabric {wish.fabric}", {"vid": wish.vid}))
     return actions
 

@@ -1,0 +1,40 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What module machine_commission and its action plugin share: the options, and the work with a way to tell progress."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .rackyard_core import commissioning
+from .rackyard_core.client import RegionClient
+from .rackyard_core.hardware import hardware_of
+from .rackyard_core.machines import get_machine
+from .rackyard_core.patience import Patience
+from .region_module import argument_spec
+
+
+def commission_spec() -> dict[str, Any]:
+    """Argument spec of machine_commission."""
+    return argument_spec(
+        hostname={"type": "str", "required": True},
+        force={"type": "bool", "default": False},
+        wait={"type": "bool", "default": True},
+        timeout_s={"type": "float", "default": commissioning.DEFAULT_TIMEOUT_S},
+        poll_interval_s={"type": "float", "default": commissioning.DEFAULT_POLL_INTERVAL_S},
+    )
+
+
+def commission(
+    client: RegionClient, options: Mapping[str, Any], check_mode: bool, tell: commissioning.Tell
+) -> dict[str, Any]:
+    """Decide, act outside check mode, and wait. The task's result; raises RegionError."""
+    machine = get_machine(client, options["hostname"])
+    plan = commissioning.plan_commission(machine, options["force"])
+    if check_mode:
+        return {**plan.result(), "machine": machine, "timeline": {}, "hardware": hardware_of(machine)}
+    patience = Patience(options["timeout_s"], options["poll_interval_s"]) if options["wait"] else None
+    timeline = commissioning.commission(client, machine, plan, tell, patience)
+    machine = get_machine(client, options["hostname"])
+    return {**plan.result(), "machine": machine, "timeline": timeline, "hardware": hardware_of(machine)}

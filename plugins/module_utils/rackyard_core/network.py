@@ -1,0 +1,175 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The region's network as the API shows it, in the words of module ``subnet``, and carrying out a subnet's plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .client import RegionClient, RegionRefused
+from .plan import Action, Plan
+from .subnets import BadSubnet, SubnetWish, refuse_overlap
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class NetworkView:
+    """Everything that a subnet's plan depends on, read in four requests."""
+
+    fabrics: Sequence[Row]
+    subnets: Sequence[Row]
+    ranges: Sequence[Row]
+    racks: Sequence[Row]
+
+    @classmethod
+    def read(cls, client: RegionClient) -> NetworkView:
+        """The network now."""
+        return cls(
+            fabrics=client.get("fabrics/"),
+            subnets=client.get("subnets/"),
+            ranges=client.get("ipranges/"),
+            racks=client.get("rackcontrollers/"),
+        )
+
+    def find(self, name: str, cidr: str | None) -> Row | None:
+        """The subnet of that name, else the one with that CIDR (which then gets the name)."""
+        by_name = [row for row in self.subnets if row["name"] == name]
+        by_cidr = [row for row in self.subnets if row["cidr"] == cidr]
+        if by_name and by_cidr and by_name[0]["id"] != by_cidr[0]["id"]:
+            raise BadSubnet(
+                f"Subnet {name} is {by_name[0]['cidr']}, and {cidr} is subnet {by_cidr[0]['name']}; "
+                "give one of them another name or CIDR"
+            )
+        return next(iter([*by_name, *by_cidr]), None)
+
+    def check(self, wish: SubnetWish, row: Row | None) -> None:
+        """Refuse what the region would refuse, so that check mode hears of it too. Raises BadSubnet."""
+        refuse_overlap(wish, [other for other in self.subnets if row is None or other["id"] != row["id"]])
+        rack = wish.vlan.get("primary_rack")
+        known = sorted(one["hostname"] for one in self.racks)
+        if rack and rack not in known:
+            raise BadSubnet(
+                f"primary_rack '{rack}' of subnet {wish.name} is no enrolled rack; "
+                f"enrolled: {', '.join(known) or 'none'}. Enrol it with playbook rackyard.metal.rack"
+            )
+
+    def subnet(self, row: Row | None) -> dict[str, Any]:
+        """A subnet in the module's words; ``alone`` says that its VLAN has no other. Empty for None."""
+        if row is None:
+            return {}
+        vlan = self.vlan(row["vlan"]["fabric"], row["vlan"]["vid"])
+        return {
+            "name": row["name"],
+            "cidr": row["cidr"],
+            "fabric": row["vlan"]["fabric"],
+            "vid": row["vlan"]["vid"],
+            **(vlan or {}),
+            "gateway_ip": row["gateway_ip"] or "",
+            "dns_servers": list(row["dns_servers"] or []),
+            "allow_dns": row["allow_dns"],
+            "allow_proxy": row["allow_proxy"],
+            "managed": row["managed"],
+            "description": row["description"],
+            "ranges": [_range(one) for one in self.ranges if one["subnet"]["id"] == row["id"]],
+            "alone": sum(other["vlan"]["id"] == row["vlan"]["id"] for other in self.subnets) == 1,
+        }
+
+    def place(self, wish: SubnetWish) -> dict[str, Any]:
+        """The wished fabric and VLAN as they are."""
+        return {
+            "fabric": any(fabric["name"] == wish.fabric for fabric in self.fabrics),
+            "vlan": self.vlan(wish.fabric, wish.vid),
+        }
+
+    def vlan(self, fabric: str, vid: int) -> dict[str, Any] | None:
+        """MTU, DHCP and rack (by name) of a VLAN, None when there is none."""
+        row = vlan_row(self.fabrics, fabric, vid)
+        if row is None:
+            return None
+        names = {rack["system_id"]: rack["hostname"] for rack in self.racks}
+        rack = row["primary_rack"]
+        return {"mtu": row["mtu"], "dhcp_on": row["dhcp_on"], "primary_rack": names.get(rack, rack) or ""}
+
+
+def vlan_row(fabrics: Sequence[Row], fabric: str, vid: int) -> Row | None:
+    """The API's VLAN object, None when there is none."""
+    rows = [vlan for one in fabrics if one["name"] == fabric for vlan in one["vlans"] if vlan["vid"] == vid]
+    return rows[0] if rows else None
+
+
+def _range(row: Row) -> dict[str, str]:
+    return {name: row[name] or "" for name in ("type", "start_ip", "end_ip", "comment")}
+
+
+def carry_out(client: RegionClient, view: NetworkView, row: Row | None, wish: SubnetWish, plan: Plan) -> None:
+    """Do the plan's actions in order. Raises RegionRefused with the region's own words."""
+    work = _Work(client, wish, view.ranges, row["id"] if row else None)
+    for action in plan.actions:
+        work.do(action)
+
+
+class _Work:
+    """Knows the ids that earlier actions have made."""
+
+    def __init__(self, client: RegionClient, wish: SubnetWish, ranges: Sequence[Row], subnet_id: int | None) -> None:
+        self._client = client
+        self._wish = wish
+        self._ranges = ranges
+        self._subnet_id = subnet_id
+
+    def do(self, action: Action) -> None:
+        """One action; its target's first word says on what."""
+        kind = action.target.split(" ", 1)[0]
+        handler = {"fabric": self._fabric, "VLAN": self._vlan, "subnet": self._subnet}.get(kind, self._range)
+        handler(action)
+
+    def _fabric(self, action: Action) -> None:
+        self._client.post("fabrics/", **action.values)
+
+    def _vlan(self, action: Action) -> None:
+        fabric = self._fabric_row()
+        if action.verb == "create":
+            self._client.post(f"fabrics/{fabric['id']}/vlans/", **action.values)
+        else:
+            self._client.put(f"fabrics/{fabric['id']}/vlans/{self._wish.vid}/", **action.values)
+
+    def _subnet(self, action: Action) -> None:
+        values = dict(action.values)
+        if "vlan" in values:
+            values["vlan"] = self._vlan_id()
+        if action.verb == "delete":
+            self._client.delete(f"subnets/{self._subnet_id}/")
+        elif action.verb == "create":
+            self._subnet_id = self._client.post("subnets/", **values)["id"]
+        else:
+            self._client.put(f"subnets/{self._subnet_id}/", **values)
+
+    def _range(self, action: Action) -> None:
+        values = {name: value for name, value in action.values.items() if name != "old"}
+        if action.verb == "create":
+            self._client.post("ipranges/", subnet=self._subnet_id, **values)
+        elif action.verb == "update":
+            self._client.put(f"ipranges/{self._range_id(action.values['old'])}/", **values)
+        else:
+            self._client.delete(f"ipranges/{self._range_id(action.values['old'])}/")
+
+    def _range_id(self, old: Row) -> int:
+        for row in self._ranges:
+            if row["subnet"]["id"] == self._subnet_id and _range(row) == dict(old):
+                return int(row["id"])
+        raise RegionRefused(f"The range {old['start_ip']}-{old['end_ip']} is gone; somebody else changed it, run again")
+
+    def _fabric_row(self) -> Row:
+        for fabric in self._client.get("fabrics/"):
+            if fabric["name"] == self._wish.fabric:
+                return dict(fabric)
+        raise RegionRefused(f"Fabric {self._wish.fabric} is gone; somebody else changed it, run again")
+
+    def _vlan_id(self) -> int:
+        vlan = vlan_row([self._fabric_row()], self._wish.fabric, self._wish.vid)
+        if vlan is None:
+            raise RegionRefused(f"VLAN {self._wish.vid} of fabric {self._wish.fabric} is gone; run again")
+        return int(vlan["id"])

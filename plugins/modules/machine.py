@@ -1,0 +1,196 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: machine
+short_description: Register a machine with the region
+version_added: 0.1.0
+author:
+  - The Rackyard developers (@rackyard)
+description:
+  - Creates, corrects or removes a machine, found by its host name.
+  - What the hardware is made of is not declared; M(rackyard.metal.machine_commission) finds it out.
+extends_documentation_fragment:
+  - rackyard.metal.attributes
+  - rackyard.metal.attributes.region
+  - rackyard.metal.region
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: partial
+    details:
+      - The region never tells a BMC password. With O(update_password=always) and a password given, it is sent each time and the task
+        is changed each time.
+options:
+  state:
+    description: Whether the machine shall be known to the region.
+    type: str
+    choices: [present, absent]
+    default: present
+  hostname:
+    description: Name of the machine, unique in the region.
+    type: str
+    required: true
+  mac_addresses:
+    description:
+      - MAC addresses, the one that the machine boots from first. Needed to create a machine.
+      - Further ones that commissioning has found are left alone.
+    type: list
+    elements: str
+  architecture:
+    description:
+      - Architecture, optionally with a subarchitecture after a slash. V(amd64) means V(amd64/generic).
+      - A new machine is V(amd64/generic) unless this says otherwise.
+    type: str
+  description:
+    description: Free text.
+    type: str
+  power:
+    description: How the machine is switched on and off.
+    type: dict
+    suboptions:
+      type:
+        description: Kind of power control. With V(manual) somebody pushes the button.
+        type: str
+        choices: [ipmi, manual]
+        required: true
+      address:
+        description: IP address of the BMC, which at least one rack must be able to reach. Needed for O(power.type=ipmi).
+        type: str
+      port:
+        description: UDP port of the BMC. The region assumes 623.
+        type: int
+      user:
+        description: User name at the BMC.
+        type: str
+      password:
+        description: Password at the BMC. The region keeps it encrypted and gives it to nobody but the rack that talks to the BMC.
+        type: str
+  update_password:
+    description:
+      - When O(power.password) is sent to the region, which never tells the one it has, so that the two cannot be compared.
+      - V(on_create) sends it with a new machine, and together with any other change of O(power).
+      - V(always) sends it each time, so the task is changed each time.
+    type: str
+    choices: [on_create, always]
+    default: on_create
+seealso:
+  - module: rackyard.metal.machine_commission
+  - module: rackyard.metal.machine_info
+"""
+
+EXAMPLES = r"""
+- name: Register a machine
+  rackyard.metal.machine:
+    region_url: http://region1.example.org:5240/MAAS
+    api_key: "{{ rackyard_api_key }}"
+    hostname: web-01
+    mac_addresses: ["52:54:00:20:01:01"]
+    power:
+      type: ipmi
+      address: 10.30.0.11
+      user: admin
+      password: "{{ web_01_bmc_password }}"
+  delegate_to: localhost
+
+- name: Give the region a BMC's new password
+  rackyard.metal.machine:
+    hostname: web-01
+    update_password: always
+    power:
+      type: ipmi
+      password: "{{ web_01_new_bmc_password }}"
+  delegate_to: localhost
+
+- name: Forget a machine
+  rackyard.metal.machine:
+    hostname: web-01
+    state: absent
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+machine:
+  description:
+    - The machine as the region's API shows it, empty when it is absent.
+    - In check mode what is known now with the planned values.
+  returned: success
+  type: dict
+  sample:
+    hostname: web-01
+    status_name: New
+    system_id: a3kx7b
+actions:
+  description: What was done, or would be in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: ["create machine web-01"]
+status:
+  description: HTTP status of the region's refusal, 0 when it did not answer.
+  returned: when the region refused or could not be reached
+  type: int
+  sample: 404
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import region_module
+from ..module_utils.rackyard_core import machines
+from ..module_utils.rackyard_core.client import RegionClient
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=region_module.argument_spec(
+            state={"type": "str", "choices": ["present", "absent"], "default": "present"},
+            hostname={"type": "str", "required": True},
+            mac_addresses={"type": "list", "elements": "str"},
+            architecture={"type": "str"},
+            description={"type": "str"},
+            power={
+                "type": "dict",
+                "options": {
+                    "type": {"type": "str", "choices": ["ipmi", "manual"], "required": True},
+                    "address": {"type": "str"},
+                    "port": {"type": "int"},
+                    "user": {"type": "str"},
+                    "password": {"type": "str", "no_log": True},
+                },
+            },
+            update_password={
+                "type": "str",
+                "choices": list(machines.UPDATE_PASSWORD),
+                "default": "on_create",
+                "no_log": False,
+            },
+        ),
+        supports_check_mode=True,
+    )
+
+    def work(client: RegionClient) -> dict[str, Any]:
+        wish = machines.MachineWish.from_options(module.params)
+        machine, view = machines.observe(client, wish.hostname)
+        if module.params["state"] == "absent":
+            plan = machines.plan_absent(view, wish.hostname)
+        else:
+            plan = machines.plan_present(view, wish, module.params["update_password"])
+        if module.check_mode:
+            after = machines.predicted(machine, plan)
+        else:
+            after = machines.carry_out(client, machine, plan)
+        return {**plan.result(), "machine": after or {}}
+
+    region_module.run(module, work)
+
+
+if __name__ == "__main__":
+    main()
