@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from ansible.errors import AnsibleActionFail
+
 from ansible_collections.rackyard.metal.plugins.action import code_tree as controller
 from ansible_collections.rackyard.metal.plugins.modules import code_tree as host
 
