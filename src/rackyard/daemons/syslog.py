@@ -20,7 +20,7 @@ def render(section: Section) -> bytes:
         queue = f"rackyard_relay_{str(address).replace(':', '_')}_{port}"
         lines += [
             f'  action(type="omfwd" target="{address}" port="{port}" protocol="tcp"',
-            '    template="RSYSLOG_SyslogProtocol23Format" TCP_Framing="octet-counted"',
+            '    template="rackyard_forward" TCP_Framing="octet-counted"',
             f'    queue.type="LinkedList" queue.size="10000" queue.filename="{queue}"',
             '    queue.maxDiskSpace="256m" queue.saveOnShutdown="on"',
             '    action.resumeRetryCount="-1" action.resumeInterval="5" action.resumeIntervalMax="30")',
@@ -40,6 +40,8 @@ def _check(candidate: Path, workdir: Path) -> list[str]:
     wrapper.write_text(
         'module(load="imudp")\nmodule(load="imtcp")\n'
         f'global(workDirectory="{workdir}")\n'
+        # The role defines it before the include; here only its name counts.
+        'template(name="rackyard_forward" type="string" string="%rawmsg%")\n'
         f'include(file="{candidate}")\n'
         'input(type="imudp" port="5247" ruleset="rackyard_relay")\n'
         'input(type="imtcp" port="5247" ruleset="rackyard_relay")\n'
@@ -50,4 +52,5 @@ def _check(candidate: Path, workdir: Path) -> list[str]:
     return ["/usr/sbin/rsyslogd", "-N1", "-f", str(wrapper), "-i", str(workdir / "rsyslogd.pid")]
 
 
-DAEMON = Daemon("syslog", "rsyslog", "syslog/rsyslog.conf", render, _check)
+# rsyslogd does not read its configuration again on a reload.
+DAEMON = Daemon("syslog", "rsyslog", "syslog/rsyslog.conf", render, _check, verb="restart")

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rack agent: one process that works for all regions until it is told to stop."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any
+
+from rackyard import __version__
+from rackyard.daemons import Systemd, apply, files
+from rackyard.daemons.registry import UNITS
+from rackyard.daemons.tftp import LoaderError
+from rackyard.rack import host, identity
+from rackyard.rack.config import RackConfig
+from rackyard.rack.desired import DesiredLoop
+from rackyard.rack.errors import RackError, RegionAway, RegionRefused
+from rackyard.rack.jobs import JobRunner
+from rackyard.rack.journal import JournalFollower
+from rackyard.rack.log import log
+from rackyard.rack.polls import JobPolls
+from rackyard.rack.regions import Regions
+from rackyard.rack.reporter import Reporter
+from rackyard.rack.spool import Spool
+from rackyard_core.power_process import PowerPool
+
+_HEARTBEAT_S = 60.0
+_SERVICES_S = 15.0
+_FIRST_RETRY_S = 2.0
+
+
+class Agent:
+    """Wires the parts together and runs them as threads."""
+
+    def __init__(self, config: RackConfig) -> None:
+        known = identity.read(config.identity)
+        if known is None:
+            raise RackError("this rack is not enrolled; run `rackyard-rack enroll --token-file FILE`")
+        self._config = config
+        self._known = known
+        self._stop = threading.Event()
+        self._spool = Spool(config.spool)
+        self._regions = Regions(config.identity, config.regions_file, config.regions)
+        self._pool = PowerPool()
+        self._jobs = JobRunner(self._spool, self._pool, config.state / "jobs")
+        self._desired = DesiredLoop(self._regions, self._spool, self._apply, self._stop)
+        self._heartbeat_s = _HEARTBEAT_S
+        self._services: list[dict[str, str]] = []
+
+    def run(self) -> None:
+        """Until SIGTERM or SIGINT."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._stop.set())
+        log("info", "agent-started", version=__version__, rack=self._known.system_id, waiting=len(self._spool))
+        cut_off = self._jobs.report_cut_off()
+        if cut_off:
+            log("warning", "jobs-cut-off", count=cut_off)
+        follower = JournalFollower(self._spool, self._config.state / "journal.cursor", self._stop)
+        parts: dict[str, Callable[[], None]] = {
+            "register": self._keep_registered,
+            "renew": self._keep_certificate,
+            "jobs": JobPolls(self._regions, self._jobs.submit, self._stop).run,
+            "desired": self._desired.run,
+            "reports": Reporter(self._spool, self._regions.call, self._stop).run,
+            "journal": follower.run,
+            "services": self._watch_services,
+        }
+        for name, part in parts.items():
+            threading.Thread(target=self._guard, args=(name, part), name=name, daemon=True).start()
+        self._stop.wait()
+        log("info", "agent-stops")
+        self._jobs.close()
+        self._pool.close()
+
+    def _guard(self, name: str, part: Callable[[], None]) -> None:
+        """A part that fails unexpectedly ends the agent: systemd starts it anew, and the journal says why."""
+        try:
+            part()
+        except Exception as reason:
+            log("error", "part-failed", part=name, reason=f"{type(reason).__name__}: {reason}")
+            os._exit(1)
+
+    def _apply(self, document: dict[str, Any]) -> Any:
+        def fetch(path: str, size_bytes: int) -> bytes:
+            return self._regions.download(path, size_bytes + 1, LoaderError)
+
+        return apply(document, self._config.daemons_root, Systemd(), fetch=fetch)
+
+    def _keep_registered(self) -> None:
+        while not self._stop.is_set():
+            wait_s = self._heartbeat_s
+            try:
+                body = {"hostname": self._config.name, "version": __version__, "interfaces": host.interfaces()}
+                answer = self._regions.call("POST", "register", body)
+                self._heartbeat_s = float(answer.get("settings", {}).get("heartbeat_s") or _HEARTBEAT_S)
+                self._regions.update(answer.get("regions"))
+            except (RegionAway, RegionRefused, RackError) as reason:
+                log("warning", "register-failed", reason=reason)
+                wait_s = _FIRST_RETRY_S
+            self._stop.wait(wait_s)
+
+    def _keep_certificate(self) -> None:
+        """Renew at two thirds of the certificate's life; try again hourly when it does not work."""
+        while not self._stop.is_set():
+            due_s = identity.due_in_s(self._known, datetime.now(timezone.utc))
+            if self._stop.wait(min(due_s, 3600.0)):
+                return
+            if due_s > 3600.0:
+                continue
+            try:
+                key = (self._config.identity / identity.KEY).read_bytes()
+                answer = self._regions.call("POST", "renew", {"csr": identity.request_for(key, self._known.system_id)})
+                identity.renew(self._config.identity, answer["certificate"])
+                self._regions.reload_identity()
+                self._known = identity.read(self._config.identity) or self._known
+                log("info", "certificate-renewed", not_after=self._known.not_after.isoformat())
+            except (RegionAway, RegionRefused, RackError) as reason:
+                log("error", "renewal-failed", reason=reason, not_after=self._known.not_after.isoformat())
+                self._stop.wait(60.0)
+
+    def _watch_services(self) -> None:
+        """Report the daemons' states when they change and with every heartbeat; keep the status file fresh."""
+        quiet_s = self._heartbeat_s
+        while not self._stop.is_set():
+            states = host.services(self._has_work())
+            quiet_s += _SERVICES_S
+            if states != self._services or quiet_s >= self._heartbeat_s:
+                try:
+                    self._regions.call("POST", "services", {"services": states})
+                    self._services, quiet_s = states, 0.0
+                except (RegionAway, RegionRefused, RackError) as reason:
+                    log("warning", "services-not-reported", reason=reason)
+            self._write_status(states)
+            self._stop.wait(_SERVICES_S)
+
+    def _has_work(self) -> dict[str, bool]:
+        dhcp = files.read(self._config.daemons_root / "dhcp/dhcpd.conf")
+        return {name: True for name in UNITS} | {"dhcp": bool(dhcp)}
+
+    def _write_status(self, services: list[dict[str, str]]) -> None:
+        status = {
+            "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "name": self._config.name,
+            "system_id": self._known.system_id,
+            "version": __version__,
+            "certificate_until": self._known.not_after.isoformat(),
+            "regions": self._regions.status(),
+            "generation": self._desired.generation,
+            "daemons": {name: outcome.report() for name, outcome in self._desired.outcomes.items()},
+            "services": {service["name"]: service["state"] for service in services},
+            "reports_waiting": len(self._spool),
+        }
+        files.replace(self._config.status_file, json.dumps(status, indent=2).encode(), 0o644)
+
+
+def main(config: RackConfig) -> None:
+    """Run the agent. Threads in a long poll would hold up a normal exit."""
+    Agent(config).run()
+    os._exit(0)

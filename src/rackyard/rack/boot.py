@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Boot service: answers the paths that pxelinux, GRUB and iPXE ask for, with what a region says about the machine.
+
+It stands behind nginx on port 5248, which tells it the machine's address (X-Real-IP) and the address of this rack that
+the machine used (X-Server-Addr).
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timezone
+from ipaddress import ip_address
+from typing import Any
+
+from flask import Flask, Response, request
+
+from rackyard.rack import boot_config
+from rackyard.rack.config import RackConfig
+from rackyard.rack.errors import RackError, RegionAway, RegionRefused
+from rackyard.rack.log import log
+from rackyard.rack.regions import Regions
+from rackyard.rack.spool import Spool
+
+_MAC = re.compile(r"[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}")
+_REGION_TIMEOUT_S = 8.0
+
+# (RPC path, body) -> the region's answer. Raises RegionAway, RegionRefused, RackError.
+Ask = Callable[[str, dict[str, Any]], Any]
+
+
+class BootService:
+    """The rules behind the routes."""
+
+    def __init__(self, ask: Ask, spool: Spool) -> None:
+        self._ask = ask
+        self._spool = spool
+
+    def start(self, firmware: str) -> Response:
+        """The static first file of a loader."""
+        return _text(boot_config.render_start(firmware, _rack_address()))
+
+    def by_mac(self, firmware: str, mac: str, arch: str = "amd64") -> Response:
+        """The configuration for a MAC; 404 for one that no region knows."""
+        if not _MAC.fullmatch(mac.lower()):
+            return _text(f"rackyard: {mac[:40]!r} is not a MAC address\n", 404)
+        return self._answer(firmware, {"mac": mac.lower().replace("-", ":"), "arch": arch})
+
+    def _answer(self, firmware: str, machine: dict[str, Any]) -> Response:
+        client, rack = _client_address(), _rack_address()
+        query = {**machine, "firmware": firmware, "client_ip": client, "local_ip": rack}
+        try:
+            config = boot_config.parse(self._ask("boot-config", query))
+        except RegionRefused as refusal:
+            log("info", "boot-refused", mac=machine["mac"], client=client, status=refusal.status, reason=refusal)
+            return _text(f"rackyard: {refusal}\n", 404)
+        except boot_config.Unsafe as reason:
+            log("error", "boot-unsafe", mac=machine["mac"], client=client, reason=reason)
+            return _text(f"rackyard: the region's answer cannot be used: {reason}\n", 404)
+        except (RegionAway, RackError) as reason:
+            log("error", "boot-no-region", mac=machine["mac"], client=client, reason=reason)
+            return _text(boot_config.render_away(firmware, request.path, rack))
+        response = _text(boot_config.render(firmware, config, rack))
+        response.call_on_close(lambda: self._given(firmware, machine["mac"], client, config))
+        return response
+
+    def _given(self, firmware: str, mac: str, client: str, config: boot_config.BootConfig) -> None:
+        """Tell the region, after the answer, that the configuration was given."""
+        now = datetime.now(timezone.utc)
+        event = {
+            "key": uuid.uuid4().hex,
+            "at": now.isoformat(),
+            "type": "boot-config",
+            "ip": client,
+            "mac": mac,
+            "detail": f"{firmware}: {config.purpose}",
+            "daemon": "boot",
+        }
+        log("info", "boot-config", mac=mac, client=client, firmware=firmware, purpose=config.purpose)
+        self._spool.append("events", [event])
+
+
+def create_app(config: RackConfig, ask: Ask | None = None) -> Flask:
+    """The WSGI application. ``ask`` is the way to the regions; by default with the rack's certificate."""
+    app = Flask(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
+    service = BootService(ask or _region_asker(config), Spool(config.spool))
+
+    @app.get("/ipxe.cfg")
+    def ipxe_start() -> Response:
+        return service.start("ipxe")
+
+    @app.get("/ipxe.cfg-<mac>")
+    def ipxe(mac: str) -> Response:
+        return service.by_mac("ipxe", mac)
+
+    @app.get("/grub/grub.cfg")
+    def grub_start() -> Response:
+        return service.start("grub")
+
+    @app.get("/grub/grub.cfg-<mac>")
+    def grub(mac: str) -> Response:
+        return service.by_mac("grub", mac)
+
+    @app.get("/pxelinux.cfg/01-<mac>")
+    def pxelinux(mac: str) -> Response:
+        return service.by_mac("pxelinux", mac)
+
+    @app.errorhandler(404)
+    def unknown(_: Exception) -> Response:
+        # pxelinux asks by UUID and by parts of its address too, GRUB for lists of modules: all of it optional.
+        return _text("rackyard: there is no such boot file\n", 404)
+
+    return app
+
+
+def _region_asker(config: RackConfig) -> Ask:
+    regions = Regions(config.identity, config.regions_file, config.regions)
+
+    def ask(path: str, body: dict[str, Any]) -> Any:
+        # The agent keeps the list and the certificate; both may have changed since the last question.
+        regions.follow()
+        return regions.call("POST", path, body, timeout_s=_REGION_TIMEOUT_S)
+
+    return ask
+
+
+def _client_address() -> str:
+    return _address(request.headers.get("X-Real-IP"), request.remote_addr)
+
+
+def _rack_address() -> str:
+    return _address(request.headers.get("X-Server-Addr"), "127.0.0.1")
+
+
+def _address(header: str | None, otherwise: str | None) -> str:
+    """An address in its usual form; an IPv4 address of a dual-stack socket comes mapped."""
+    try:
+        found = ip_address(header or otherwise or "")
+    except ValueError:
+        found = ip_address("127.0.0.1")
+    return str(getattr(found, "ipv4_mapped", None) or found)
+
+
+def _text(content: str, status: int = 200) -> Response:
+    response = Response(content, status=status, mimetype="text/plain")
+    response.headers["Cache-Control"] = "no-store"
+    return response

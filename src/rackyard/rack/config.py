@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`/etc/rackyard/rack.toml`, read once and frozen."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from rackyard.rack.errors import RackError
+
+DEFAULT_PATH = Path("/etc/rackyard/rack.toml")
+
+
+@dataclass(frozen=True)
+class RackConfig:
+    """Names and places of this rack. ``regions`` is the list to begin with; registering refreshes it."""
+
+    name: str
+    regions: tuple[str, ...]
+    identity: Path
+    state: Path
+    daemons_root: Path
+
+    @property
+    def spool(self) -> Path:
+        """Where reports wait until a region has taken them; agent and boot service share it."""
+        return self.state / "spool"
+
+    @property
+    def regions_file(self) -> Path:
+        """The region list as last told by a region, for the next start and for the boot service."""
+        return self.state / "regions.json"
+
+    @property
+    def status_file(self) -> Path:
+        """What the agent says about itself, for `rackyard-rack status`."""
+        return self.state / "status.json"
+
+
+def load(path: Path = DEFAULT_PATH) -> RackConfig:
+    """Read the configuration. Raises RackError naming the file and what is wrong with it."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        regions = document["rack"].get("regions", [])
+        if not isinstance(regions, list) or not all(isinstance(url, str) for url in regions):
+            raise RackError(f"{path}: rack.regions must be a list of URLs; run the rack playbook")
+        return RackConfig(
+            name=str(document["rack"]["name"]),
+            regions=tuple(regions),
+            identity=Path(document["paths"]["identity"]),
+            state=Path(document["paths"]["state"]),
+            daemons_root=Path(document["daemons"]["root"]),
+        )
+    except OSError as reason:
+        raise RackError(f"cannot read {path}: {reason.strerror}; run the rack playbook, or give --config") from reason
+    except tomllib.TOMLDecodeError as reason:
+        raise RackError(f"{path} is not valid TOML: {reason}; run the rack playbook") from reason
+    except (KeyError, TypeError, AttributeError) as reason:
+        raise RackError(f"{path} lacks the key {reason}; run the rack playbook") from reason

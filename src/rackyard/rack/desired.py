@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One long poll for the desired state: apply what came, report what became of it, try again what failed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from rackyard.daemons import Outcome
+from rackyard.rack.errors import RackError, RegionAway, RegionRefused
+from rackyard.rack.log import log
+from rackyard.rack.regions import Regions
+from rackyard.rack.spool import Spool
+
+WAIT_S = 30
+_RETRY_S = 15.0
+
+Apply = Callable[[dict[str, Any]], dict[str, Outcome]]
+
+
+class DesiredLoop:
+    """One thread. ``apply`` brings the daemons to a document."""
+
+    def __init__(self, regions: Regions, spool: Spool, apply: Apply, stop: threading.Event) -> None:
+        self._regions = regions
+        self._spool = spool
+        self._apply = apply
+        self._stop = stop
+        self._etag = ""
+        self._document: dict[str, Any] | None = None
+        self._reported: object = None
+        self.outcomes: dict[str, Outcome] = {}
+
+    @property
+    def generation(self) -> int | None:
+        """Generation of the document that was applied last."""
+        return None if self._document is None else int(self._document.get("generation", 0))
+
+    def run(self) -> None:
+        """Until stopped."""
+        while not self._stop.is_set():
+            for url in self._regions.live_first():
+                if self._poll(url):
+                    break
+            else:
+                self._stop.wait(2.0)
+
+    def _poll(self, url: str) -> bool:
+        """One long poll at one region; False when it does not answer."""
+        failed = any(not outcome.ok for outcome in self.outcomes.values())
+        wait_s = WAIT_S if not failed else int(_RETRY_S)
+        headers = {"If-None-Match": self._etag} if self._etag else {}
+        try:
+            answer = self._regions.call_at(url, "GET", f"desired?wait={wait_s}", headers=headers, timeout_s=wait_s + 15)
+        except (RegionAway, RegionRefused, RackError) as reason:
+            log("warning", "desired-unavailable", region=url, reason=reason)
+            self._stop.wait(1.0)
+            return False
+        if answer.status == 304:
+            if failed and self._document is not None:
+                self._bring_about(self._document)
+            return True
+        document = answer.json()
+        if not isinstance(document, dict):
+            log("error", "desired-malformed", region=url)
+            return False
+        self._document, self._etag = document, answer.headers.get("etag", "")
+        self._bring_about(document)
+        return True
+
+    def _bring_about(self, document: dict[str, Any]) -> None:
+        self.outcomes = self._apply(document)
+        for name, outcome in self.outcomes.items():
+            if outcome.changed or not outcome.ok:
+                log("info" if outcome.ok else "error", "applied", daemon=name, ok=outcome.ok, message=outcome.message or None)
+        daemons = {name: outcome.report() for name, outcome in self.outcomes.items()}
+        report = {"generation": document.get("generation"), "daemons": daemons}
+        # A repeated failure is not news.
+        if report != self._reported or any(outcome.changed for outcome in self.outcomes.values()):
+            self._spool.append("applied", [report])
+            self._reported = report

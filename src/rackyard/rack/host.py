@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What this host is: its network interfaces and the state of its daemons, as the region wants to know them."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Mapping
+from typing import Any
+
+from rackyard.daemons.registry import UNITS
+
+_MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
+# The rack's own units come after the daemons; a dead boot service is as bad as a dead dhcpd.
+_UNITS = {**UNITS, "boot": "rackyard-rack-boot"}
+
+
+def interfaces() -> list[dict[str, Any]]:
+    """Interfaces with a MAC and their global addresses, from ip(8)."""
+    done = subprocess.run(["ip", "-json", "address", "show"], capture_output=True, timeout=10, check=True)
+    return parse_interfaces(json.loads(done.stdout))
+
+
+def parse_interfaces(links: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Shape the output of `ip -json address show`: loopback and link-local addresses are left out."""
+    found = []
+    for link in links:
+        if not _MAC.fullmatch(str(link.get("address", ""))) or "LOOPBACK" in link.get("flags", []):
+            continue
+        addresses = [
+            f"{address['local']}/{address['prefixlen']}"
+            for address in link.get("addr_info", [])
+            if address.get("scope") == "global" and "local" in address
+        ]
+        found.append({"name": link["ifname"], "mac": link["address"], "addresses": addresses})
+    return found
+
+
+def services(wanted: Mapping[str, bool]) -> list[dict[str, str]]:
+    """State of each daemon; ``wanted`` says which ones have something to serve (missing means yes)."""
+    names = [f"{unit}.service" for unit in _UNITS.values()]
+    properties = "--property=Id,LoadState,ActiveState,SubState,Result"
+    done = subprocess.run(
+        ["systemctl", "show", properties, *names], capture_output=True, text=True, timeout=10, check=False
+    )
+    return parse_services(done.stdout, wanted)
+
+
+def parse_services(text: str, wanted: Mapping[str, bool]) -> list[dict[str, str]]:
+    """Shape the output of `systemctl show`: one paragraph per unit."""
+    shown = {}
+    for paragraph in text.split("\n\n"):
+        values = dict(line.split("=", 1) for line in paragraph.splitlines() if "=" in line)
+        shown[values.get("Id", "").removesuffix(".service")] = values
+    return [_service(name, unit, shown.get(unit, {}), wanted.get(name, True)) for name, unit in _UNITS.items()]
+
+
+def _service(name: str, unit: str, shown: Mapping[str, str], wanted: bool) -> dict[str, str]:
+    active, sub = shown.get("ActiveState", "unknown"), shown.get("SubState", "")
+    if active in ("active", "reloading"):
+        return {"name": name, "state": "running", "info": ""}
+    if not wanted:
+        return {"name": name, "state": "off", "info": "nothing to serve"}
+    if active in ("activating", "deactivating"):
+        return {"name": name, "state": "degraded", "info": f"{unit} is {active} ({sub})"}
+    if shown.get("LoadState") == "not-found":
+        return {"name": name, "state": "dead", "info": f"{unit} is not installed; run the rack playbook"}
+    reason = shown.get("Result", "")
+    return {"name": name, "state": "dead", "info": f"{unit} is {active} ({reason}); see `journalctl -u {unit}`"}

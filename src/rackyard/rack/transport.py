@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""HTTPS to the regions by the standard library: timeouts, size limits, JSON, the rack's certificate.
+
+One connection per call: calls are few, and a long poll must be able to end with its region.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from rackyard.rack.errors import RackError, RegionAway, RegionRefused
+
+CONNECT_TIMEOUT_S = 5.0
+MAX_BODY_BYTES = 8 * 1024 * 1024
+# Statuses that say "later", not "never".
+_LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True)
+class Response:
+    """Status, lower-case headers, body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body as JSON; RegionAway when it is none, as a region in trouble may send HTML."""
+        try:
+            return json.loads(self.body)
+        except ValueError as reason:
+            raise RegionAway(f"the region's answer is not JSON: {reason}") from reason
+
+
+def client_tls(identity: Path) -> ssl.SSLContext:
+    """TLS that trusts only the site's own CA and shows the rack's certificate. RackError when not enrolled."""
+    try:
+        context = ssl.create_default_context(cafile=str(identity / "ca.crt"))
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(str(identity / "rack.crt"), str(identity / "rack.key"))
+    except (OSError, ssl.SSLError) as reason:
+        raise RackError(
+            f"no usable identity in {identity} ({reason}); enrol this rack with `rackyard-rack enroll --token-file FILE`"
+        ) from reason
+    return context
+
+
+def request(
+    method: str,
+    url: str,
+    *,
+    body: Any = None,
+    headers: Mapping[str, str] | None = None,
+    tls: ssl.SSLContext | None = None,
+    timeout_s: float = 30.0,
+    limit_bytes: int = MAX_BODY_BYTES,
+) -> Response:
+    """One request; ``body`` goes as JSON. Raises RegionAway for every failure below HTTP."""
+    parts = urlsplit(url)
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
+    connection = _connection(parts.scheme, parts.hostname or "", parts.port, tls)
+    sent = {"Accept": "application/json", "Connection": "close", **(headers or {})}
+    content = None
+    if body is not None:
+        content = json.dumps(body).encode()
+        sent["Content-Type"] = "application/json"
+    try:
+        connection.connect()
+        connection.sock.settimeout(timeout_s)
+        connection.request(method, target, body=content, headers=sent)
+        answer = connection.getresponse()
+        received = answer.read(limit_bytes + 1)
+        if len(received) > limit_bytes:
+            raise RegionAway(f"{url} answers more than {limit_bytes} bytes")
+        return Response(answer.status, {key.lower(): value for key, value in answer.getheaders()}, received)
+    except (OSError, http.client.HTTPException) as reason:
+        raise RegionAway(f"{parts.scheme}://{parts.netloc} does not answer: {reason or type(reason).__name__}") from reason
+    finally:
+        connection.close()
+
+
+def checked(response: Response) -> Response:
+    """The response when it is 2xx or 304; else RegionRefused or RegionAway with the region's words."""
+    if 200 <= response.status < 300 or response.status == 304:
+        return response
+    message = _message(response)
+    if response.status in _LATER:
+        raise RegionAway(f"HTTP {response.status}: {message}")
+    raise RegionRefused(response.status, message)
+
+
+def _message(response: Response) -> str:
+    text = response.body[:2000].decode("utf-8", "replace").strip()
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return text or f"HTTP {response.status}"
+    return str(document.get("error", text)) if isinstance(document, dict) else text
+
+
+def _connection(scheme: str, host: str, port: int | None, tls: ssl.SSLContext | None) -> http.client.HTTPConnection:
+    if scheme == "https":
+        return http.client.HTTPSConnection(host, port, timeout=CONNECT_TIMEOUT_S, context=tls)
+    if scheme == "http":
+        return http.client.HTTPConnection(host, port, timeout=CONNECT_TIMEOUT_S)
+    raise RackError(f"{scheme!r} is not http or https; correct the region list in rack.toml")
