@@ -44,7 +44,9 @@ def load(path: Path = DEFAULT_PATH) -> Config:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise RackyardError(f"Cannot read {path}: {error.strerror}; run the region playbook, or give --config") from error
+        raise RackyardError(
+            f"Cannot read {path}: {error.strerror}; run the region playbook, or give --config"
+        ) from error
     except tomllib.TOMLDecodeError as error:
         raise RackyardError(f"{path} is not valid TOML: {error}") from error
     try:

@@ -27,7 +27,9 @@ class SecretBox:
         try:
             return cls(path.read_bytes().strip())
         except OSError as error:
-            raise RackyardError(f"Cannot read the secrets key {path}: {error.strerror}; run the region playbook") from error
+            raise RackyardError(
+                f"Cannot read the secrets key {path}: {error.strerror}; run the region playbook"
+            ) from error
 
     def encrypt(self, text: str) -> bytes:
         """The sealed form of `text`, for a bytea column."""

@@ -77,9 +77,7 @@ class Resource:
     def _serve(self, **parts: Any) -> Response:
         ctx: Context = current_app.extensions["rackyard"]
         credentials = oauth.parse(request.headers.get("Authorization"))
-        account = accounts.authenticate(
-            ctx, credentials.consumer_key, credentials.token_key, credentials.token_secret
-        )
+        account = accounts.authenticate(ctx, credentials.consumer_key, credentials.token_key, credentials.token_secret)
         params = Params.of(request)
         op = request.args.get("op") or params.text("op") or None
         action = self.actions.get((request.method, op))

@@ -175,7 +175,7 @@ def interface(system_id: str, nic: Interface, details: MachineDetails) -> dict[s
         "vendor": nic.vendor or None,
         "product": nic.product or None,
         "firmware_version": nic.firmware_version or None,
-        "link_connected": nic.link_connected if nic.link_connected is not None else True,
+        "link_connected": nic.link_connected,
         "interface_speed": nic.link_speed_mbps or 0,
         "link_speed": nic.link_speed_mbps or 0,
         "numa_node": 0,

@@ -72,9 +72,7 @@ class Params:
 
     def prefixed(self, prefix: str) -> dict[str, str]:
         """Values whose name begins with `prefix`, by the rest of the name."""
-        return {
-            name.removeprefix(prefix): self.text(name) or "" for name in self._values if name.startswith(prefix)
-        }
+        return {name.removeprefix(prefix): self.text(name) or "" for name in self._values if name.startswith(prefix)}
 
 
 def json_object(text: str, what: str) -> dict[str, object]:

@@ -31,8 +31,10 @@ def authenticate(ctx: Context, consumer_key: str, token_key: str, token_secret: 
     """The account that this key belongs to. Reads only. Raises Unauthorized."""
     with ctx.db.transaction() as tx:
         owner = account_rows.key_owner(tx, token_key)
-    if owner is None or owner.consumer_key != consumer_key or not secret_matches(
-        token_secret, owner.token_secret_sha256
+    if (
+        owner is None
+        or owner.consumer_key != consumer_key
+        or not secret_matches(token_secret, owner.token_secret_sha256)
     ):
         raise Unauthorized("Authorization Error: the API key is unknown; make one with `rackyard-region create-admin`.")
     return owner.account

@@ -115,7 +115,9 @@ def _free_name(before: Network, name: str) -> str:
 
 def _refuse_used_vid(before: Network, fabric: Fabric, vid: str) -> None:
     if any(vlan.fabric_id == fabric.id and str(vlan.vid) == vid for vlan in before.vlans):
-        raise Invalid.field("vid", f"Fabric {fabric.name} has VLAN {vid} already; change that VLAN or give another VID.")
+        raise Invalid.field(
+            "vid", f"Fabric {fabric.name} has VLAN {vid} already; change that VLAN or give another VID."
+        )
 
 
 def _refuse_with_subnets(before: Network, vlan: Vlan, what: str) -> None:

@@ -111,7 +111,9 @@ def _load(manifest_file: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(manifest_file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise BadRequest(f"Cannot read {manifest_file}: {error.strerror}; build the image with the image playbook.") from error
+        raise BadRequest(
+            f"Cannot read {manifest_file}: {error.strerror}; build the image with the image playbook."
+        ) from error
     except ValueError as error:
         raise BadRequest(f"{manifest_file} is not valid JSON: {error}; build the image again.") from error
     if not isinstance(manifest, dict):

@@ -53,16 +53,16 @@ def delete(ctx: Context, range_id: int, username: str) -> None:
         network.record(ctx, tx, f"Range {known.start_ip} - {known.end_ip} was deleted", username)
 
 
-def _columns(
-    before: Network, racks: list[RackAddress], wish: RangeWish, known: IpRange | None
-) -> dict[str, object]:
+def _columns(before: Network, racks: list[RackAddress], wish: RangeWish, known: IpRange | None) -> dict[str, object]:
     kind = wish.type or (known.type if known else "")
     if kind not in ("dynamic", "reserved"):
         raise Invalid.field("type", f"{validation.shown(kind)} is no range type; use dynamic or reserved.")
     start = _end("start_ip", wish.start_ip, known.start_ip if known else None)
     end = _end("end_ip", wish.end_ip, known.end_ip if known else None)
     if start.version != end.version or int(start) > int(end):
-        raise Invalid.field("end_ip", f"End IP address {end} must not be less than start IP address {start}; swap them.")
+        raise Invalid.field(
+            "end_ip", f"End IP address {end} must not be less than start IP address {start}; swap them."
+        )
     subnet = _subnet(before, wish, known, start)
     _check_inside(subnet, start, end)
     _check_apart(before, start, end, known)
@@ -73,7 +73,9 @@ def _columns(
         "type": kind,
         "start_ip": str(start),
         "end_ip": str(end),
-        "comment": validation.text("comment", wish.comment if wish.comment is not None else known.comment if known else ""),
+        "comment": validation.text(
+            "comment", wish.comment if wish.comment is not None else known.comment if known else ""
+        ),
     }
 
 
@@ -115,7 +117,7 @@ def _check_inside(subnet: Subnet, start: Address, end: Address) -> None:
 def _check_apart(before: Network, start: Address, end: Address, known: IpRange | None) -> None:
     for other in before.ranges:
         first, last = ip_address(other.start_ip), ip_address(other.end_ip)
-        if known is not None and other.id == known.id or first.version != start.version:
+        if (known is not None and other.id == known.id) or first.version != start.version:
             continue
         if int(start) <= int(last) and int(first) <= int(end):
             raise Invalid.field(

@@ -52,7 +52,9 @@ def parse(kind: str, given: Mapping[str, str], before: PowerSettings | None = No
     known = {"power_address", "power_port", "power_user", "power_pass", *_OPTIONS}
     for name in given:
         if name not in known:
-            raise Invalid.field(FIELD, f"Unknown parameter {validation.shown(name)}; known are {', '.join(sorted(known))}.")
+            raise Invalid.field(
+                FIELD, f"Unknown parameter {validation.shown(name)}; known are {', '.join(sorted(known))}."
+            )
     settings = PowerSettings(
         type=kind,
         address=_address(given, base),

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`fabrics/`, `vlans/`, `subnets/` and `ipranges/`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rackyard.region.api import shapes
+from rackyard.region.api.dispatch import Call, Resource
+from rackyard.region.api.params import Params
+from rackyard.region.db.networks import Subnet
+from rackyard.region.services import fabrics, ip_ranges, network, subnets
+from rackyard.region.services.fabrics import VlanWish
+from rackyard.region.services.ip_ranges import RangeWish
+from rackyard.region.services.subnets import SubnetWish
+
+fabric_collection = Resource("/fabrics/")
+one_fabric = Resource("/fabrics/<fabric>/")
+vlan_collection = Resource("/fabrics/<fabric>/vlans/")
+vlan_of_fabric = Resource("/fabrics/<fabric>/vlans/<vid>/")
+one_vlan = Resource("/vlans/<int:vlan_id>/")
+subnet_collection = Resource("/subnets/")
+one_subnet = Resource("/subnets/<subnet>/")
+range_collection = Resource("/ipranges/")
+one_range = Resource("/ipranges/<int:range_id>/")
+
+
+@fabric_collection.read()
+def list_fabrics(call: Call) -> list[dict[str, Any]]:
+    """Every fabric with its VLANs."""
+    known = network.read(call.ctx)
+    return [shapes.fabric(fabric, known) for fabric in known.fabrics]
+
+
+@fabric_collection.create()
+def create_fabric(call: Call) -> dict[str, Any]:
+    """A new fabric with its untagged VLAN."""
+    name, description = call.params.text("name"), call.params.text("description")
+    made = fabrics.create_fabric(call.ctx, name, description, call.account.username)
+    return shapes.fabric(made, network.read(call.ctx))
+
+
+@one_fabric.read()
+def read_fabric(call: Call, fabric: str) -> dict[str, Any]:
+    """One fabric, by id or name."""
+    known = network.read(call.ctx)
+    return shapes.fabric(known.fabric(fabric), known)
+
+
+@one_fabric.update()
+def update_fabric(call: Call, fabric: str) -> dict[str, Any]:
+    """Change name or description."""
+    name, description = call.params.text("name"), call.params.text("description")
+    changed = fabrics.update_fabric(call.ctx, fabric, name, description, call.account.username)
+    return shapes.fabric(changed, network.read(call.ctx))
+
+
+@one_fabric.delete()
+def delete_fabric(call: Call, fabric: str) -> None:
+    """Remove a fabric without subnets."""
+    fabrics.delete_fabric(call.ctx, fabric, call.account.username)
+
+
+@vlan_collection.read()
+def list_vlans(call: Call, fabric: str) -> list[dict[str, Any]]:
+    """The VLANs of a fabric."""
+    known = network.read(call.ctx)
+    owner = known.fabric(fabric)
+    return [shapes.vlan(vlan) for vlan in known.vlans if vlan.fabric_id == owner.id]
+
+
+@vlan_collection.create()
+def create_vlan(call: Call, fabric: str) -> dict[str, Any]:
+    """A new VLAN in a fabric."""
+    return shapes.vlan(fabrics.create_vlan(call.ctx, fabric, _vlan_wish(call.params), call.account.username))
+
+
+@vlan_of_fabric.read()
+def read_vlan_of_fabric(call: Call, fabric: str, vid: str) -> dict[str, Any]:
+    """A VLAN by its number in a fabric."""
+    known = network.read(call.ctx)
+    return shapes.vlan(known.vlan_of_fabric(known.fabric(fabric), vid))
+
+
+@vlan_of_fabric.update()
+def update_vlan_of_fabric(call: Call, fabric: str, vid: str) -> dict[str, Any]:
+    """Change a VLAN by its number in a fabric."""
+    return update_vlan(call, _vlan_id(call, fabric, vid))
+
+
+@vlan_of_fabric.delete()
+def delete_vlan_of_fabric(call: Call, fabric: str, vid: str) -> None:
+    """Remove a VLAN by its number in a fabric."""
+    delete_vlan(call, _vlan_id(call, fabric, vid))
+
+
+@one_vlan.read()
+def read_vlan(call: Call, vlan_id: int) -> dict[str, Any]:
+    """One VLAN by id."""
+    return shapes.vlan(network.read(call.ctx).vlan(str(vlan_id)))
+
+
+@one_vlan.update()
+def update_vlan(call: Call, vlan_id: int) -> dict[str, Any]:
+    """Change name, MTU, DHCP and the rack that serves it."""
+    return shapes.vlan(fabrics.update_vlan(call.ctx, vlan_id, _vlan_wish(call.params), call.account.username))
+
+
+@one_vlan.delete()
+def delete_vlan(call: Call, vlan_id: int) -> None:
+    """Remove a VLAN without subnets."""
+    fabrics.delete_vlan(call.ctx, vlan_id, call.account.username)
+
+
+@subnet_collection.read()
+def list_subnets(call: Call) -> list[dict[str, Any]]:
+    """Every subnet with its VLAN."""
+    known = network.read(call.ctx)
+    return [shapes.subnet(subnet, known.vlan_of(subnet)) for subnet in known.subnets]
+
+
+@subnet_collection.create()
+def create_subnet(call: Call) -> dict[str, Any]:
+    """A new subnet."""
+    return _subnet(call, subnets.create(call.ctx, _subnet_wish(call.params), call.account.username))
+
+
+@one_subnet.read()
+def read_subnet(call: Call, subnet: str) -> dict[str, Any]:
+    """One subnet, by id or name."""
+    return _subnet(call, network.read(call.ctx).subnet(subnet))
+
+
+@one_subnet.update()
+def update_subnet(call: Call, subnet: str) -> dict[str, Any]:
+    """Change a subnet."""
+    return _subnet(call, subnets.update(call.ctx, subnet, _subnet_wish(call.params), call.account.username))
+
+
+@one_subnet.delete()
+def delete_subnet(call: Call, subnet: str) -> None:
+    """Remove a subnet with its ranges."""
+    subnets.delete(call.ctx, subnet, call.account.username)
+
+
+@range_collection.read()
+def list_ranges(call: Call) -> list[dict[str, Any]]:
+    """Every IP range with its subnet."""
+    known = network.read(call.ctx)
+    return [shapes.ip_range(ip_range, known) for ip_range in known.ranges]
+
+
+@range_collection.create()
+def create_range(call: Call) -> dict[str, Any]:
+    """A new IP range."""
+    made = ip_ranges.create(call.ctx, _range_wish(call.params), call.account.username)
+    return shapes.ip_range(made, network.read(call.ctx))
+
+
+@one_range.read()
+def read_range(call: Call, range_id: int) -> dict[str, Any]:
+    """One IP range."""
+    known = network.read(call.ctx)
+    return shapes.ip_range(known.range(str(range_id)), known)
+
+
+@one_range.update()
+def update_range(call: Call, range_id: int) -> dict[str, Any]:
+    """Change an IP range."""
+    changed = ip_ranges.update(call.ctx, range_id, _range_wish(call.params), call.account.username)
+    return shapes.ip_range(changed, network.read(call.ctx))
+
+
+@one_range.delete()
+def delete_range(call: Call, range_id: int) -> None:
+    """Remove an IP range."""
+    ip_ranges.delete(call.ctx, range_id, call.account.username)
+
+
+def _vlan_id(call: Call, fabric: str, vid: str) -> int:
+    known = network.read(call.ctx)
+    return known.vlan_of_fabric(known.fabric(fabric), vid).id
+
+
+def _subnet(call: Call, known: Subnet) -> dict[str, Any]:
+    return shapes.subnet(known, network.read(call.ctx).vlan_of(known))
+
+
+def _vlan_wish(params: Params) -> VlanWish:
+    return VlanWish(
+        vid=params.text("vid"),
+        name=params.text("name"),
+        description=params.text("description"),
+        mtu=params.text("mtu"),
+        dhcp_on=params.flag("dhcp_on"),
+        primary_rack=params.text("primary_rack"),
+    )
+
+
+def _subnet_wish(params: Params) -> SubnetWish:
+    return SubnetWish(
+        cidr=params.text("cidr"),
+        name=params.text("name"),
+        description=params.text("description"),
+        vlan=params.text("vlan"),
+        fabric=params.text("fabric"),
+        vid=params.text("vid"),
+        gateway_ip=params.text("gateway_ip"),
+        dns_servers=params.words("dns_servers"),
+        allow_dns=params.flag("allow_dns"),
+        allow_proxy=params.flag("allow_proxy"),
+        managed=params.flag("managed"),
+    )
+
+
+def _range_wish(params: Params) -> RangeWish:
+    return RangeWish(
+        type=params.text("type"),
+        start_ip=params.text("start_ip"),
+        end_ip=params.text("end_ip"),
+        subnet=params.text("subnet"),
+        comment=params.text("comment"),
+    )

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`version/`, `users/`, `events/` and `boot-resources/`."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, jsonify
+
+import rackyard
+from rackyard.region.api import shapes
+from rackyard.region.api.dispatch import Call, Resource
+from rackyard.region.api.params import Params
+from rackyard.region.api.shapes import ROOT
+from rackyard.region.db.events import EventFilter
+from rackyard.region.services import events, images, validation
+
+DEFAULT_LIMIT = 100
+# The API level that clients look for; ours stands in `rackyard_version`.
+MAAS_API_VERSION = "3.4.0"
+
+users = Resource("/users/")
+event_collection = Resource("/events/")
+image_collection = Resource("/boot-resources/")
+one_image = Resource("/boot-resources/<int:image_id>/")
+
+
+def mount_version(blueprint: Blueprint) -> None:
+    """The one URL that needs no key."""
+    blueprint.add_url_rule("/version/", endpoint="version", view_func=show_version, methods=["GET"])
+
+
+def show_version() -> Response:
+    """What this region can do, in MAAS's words."""
+    return jsonify(
+        capabilities=[
+            "networks-management",
+            "static-ipaddresses",
+            "devices-management",
+        ],
+        version=MAAS_API_VERSION,
+        subversion="",
+        rackyard_version=rackyard.__version__,
+    )
+
+
+@users.read("whoami")
+def whoami(call: Call) -> dict[str, Any]:
+    """Whose key signed the request."""
+    return {
+        "username": call.account.username,
+        "email": "",
+        "is_local": True,
+        "is_superuser": call.account.is_admin,
+        "resource_uri": f"{ROOT}/users/{call.account.username}/",
+    }
+
+
+@event_collection.read("query")
+def query_events(call: Call) -> dict[str, Any]:
+    """Events by hostname, mac_address, id, owner and level, newest first, in pages."""
+    params = call.params
+    wanted = _event_filter(params)
+    page = events.query(call.ctx, wanted)
+    newest = page.events[0].id if page.events else wanted.after or 0
+    oldest = page.events[-1].id if page.events else wanted.before or 0
+    return {
+        "count": len(page.events),
+        "events": [shapes.event(known) for known in page.events],
+        "next_uri": _page_uri(params, wanted.limit, after=newest),
+        "prev_uri": _page_uri(params, wanted.limit, before=oldest),
+    }
+
+
+@image_collection.read()
+def list_images(call: Call) -> list[dict[str, Any]]:
+    """Every registered image."""
+    return [shapes.image(image) for image in images.list_all(call.ctx)]
+
+
+@one_image.read()
+def read_image(call: Call, image_id: int) -> dict[str, Any]:
+    """One image with its files."""
+    image = images.read(call.ctx, image_id)
+    return {**shapes.image(image), "manifest": image.manifest}
+
+
+def _event_filter(params: Params) -> EventFilter:
+    macs, level = params.texts("mac_address"), params.text("level")
+    limit = params.integer("limit")
+    return EventFilter(
+        system_ids=params.texts("id"),
+        hostnames=params.texts("hostname"),
+        macs=None if macs is None else [validation.mac("mac_address", mac) for mac in macs],
+        usernames=params.texts("owner"),
+        level=events.level_number(level) if level else 20,
+        before=params.integer("before"),
+        after=params.integer("after"),
+        limit=DEFAULT_LIMIT if limit is None else limit,
+    )
+
+
+def _page_uri(params: Params, limit: int, **edge: int) -> str:
+    kept = [("op", "query"), ("limit", str(limit))]
+    for name in ("id", "hostname", "mac_address", "owner", "level"):
+        kept += [(name, value) for value in params.texts(name) or []]
+    return f"{ROOT}/events/?{urlencode(kept + [(name, str(value)) for name, value in edge.items()])}"

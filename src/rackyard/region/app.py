@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The region's web application: the API and the metadata service on one socket."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from email.utils import format_datetime
+from typing import Any
+
+from flask import Flask, Response, current_app, jsonify, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RequestRedirect
+
+from rackyard.region import api, metadata
+from rackyard.region.config import Config
+from rackyard.region.context import Context
+from rackyard.region.errors import Invalid, NotFound, RackyardError, Unauthorized, Unavailable
+
+logger = logging.getLogger(__name__)
+
+
+def create_app(config: Config, context: Context | None = None) -> Flask:
+    """The application. A context may be given, so that a test can bring its own clock."""
+    app = Flask("rackyard.region", static_folder=None)
+    app.extensions["rackyard"] = context or Context.from_config(config)
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.wsgi_app = _SingleSlashes(app.wsgi_app)  # type: ignore[method-assign]
+    app.register_blueprint(api.blueprint())
+    app.register_blueprint(metadata.blueprint, url_prefix="/MAAS/metadata")
+    add_error_handlers(app)
+    app.before_request(_require_trailing_slash)
+    app.after_request(_finish)
+    return app
+
+
+def add_error_handlers(app: Flask) -> None:
+    """Errors in MAAS's shape: plain text, or JSON by field for a form."""
+    app.register_error_handler(RackyardError, error_response)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def error_response(error: RackyardError) -> Response:
+    """One error as MAAS would word it."""
+    if isinstance(error, Invalid):
+        response = jsonify(error.fields)
+    else:
+        response = Response(error.message, mimetype="text/plain")
+    response.status_code = error.status
+    if isinstance(error, Unauthorized):
+        response.headers["WWW-Authenticate"] = 'OAuth realm="MAAS API"'
+    if isinstance(error, Unavailable):
+        response.headers["Retry-After"] = str(error.retry_after_s)
+    if error.status >= 500:
+        logger.error("%s %s: %s", request.method, request.path, error.message)
+    return response
+
+
+def _http_error(error: HTTPException) -> Response:
+    response = Response(f"{error.code} {error.name}: {request.path}", mimetype="text/plain")
+    response.status_code = error.code or 500
+    return response
+
+
+def _unexpected(error: Exception) -> Response:
+    """A fault of ours: the journal has it all, the caller learns where to look."""
+    logger.exception("%s %s failed", request.method, request.path, exc_info=error)
+    return error_response(RackyardError("Internal error; see `journalctl -u rackyard-region` on the region."))
+
+
+def _require_trailing_slash() -> None:
+    if isinstance(request.routing_exception, RequestRedirect) and request.path.startswith(api.PREFIX):
+        raise NotFound(f"No such resource: {request.path}; its URL ends with a slash.")
+
+
+def _finish(response: Response) -> Response:
+    """Clients correct their clock by `Date` (cloud-init after a 401), so it is there whatever serves this app."""
+    context: Context = current_app.extensions["rackyard"]
+    response.headers["Date"] = format_datetime(context.clock.now(), usegmt=True)
+    if request.path.startswith(api.PREFIX):
+        response.headers.setdefault("Cache-Control", "no-store")
+        response.headers["Vary"] = "Authorization"
+    return response
+
+
+class _SingleSlashes:
+    """cloud-init joins URLs naively: `metadata//2012-03-01/` means `metadata/2012-03-01/`."""
+
+    def __init__(self, inner: Callable[..., Iterable[bytes]]) -> None:
+        self._inner = inner
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        while "//" in path:
+            path = path.replace("//", "/")
+        environ["PATH_INFO"] = path
+        return self._inner(environ, start_response)
