@@ -3,9 +3,10 @@
 """Power control of one machine through its BMC by IPMI 2.0 over LAN.
 
 ``plan_power`` decides (pure), ``PowerClient`` acts on one open session, ``power`` is the whole thing in one call.
-pyghmi does the wire protocol; versions 1.5.34 (Debian 12) to 1.6.x work. pyghmi may block for long against a BMC that
-answers badly: callers that must not hang use ``power_process``, which runs this module in a child process with a deadline.
-Sources: IPMI 2.0 specification, tables 13-15 (RMCP+ status), 28-2 (chassis status), 28-4 (chassis control), 28-14 (boot flags).
+pyghmi does the wire protocol; versions 1.5.34 (Debian 12) to 1.6.x work. It may block for long against a BMC that
+answers badly: callers that must not hang use ``power_process``, which runs this module in a child with a deadline.
+Sources: IPMI 2.0 specification, tables 13-15 (RMCP+ status), 28-2 (chassis status), 28-4 (chassis control),
+28-14 (boot flags).
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from __future__ import annotations
 import contextlib
 import re
 import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Callable, Iterator, Mapping
+from typing import Any
 
 try:
     from pyghmi.exceptions import PyghmiException
@@ -40,7 +42,9 @@ _AUTH_WORDS = re.compile(
     r"privelege level|password is too long|username too long|invalid role",
     re.IGNORECASE,
 )
-_SILENCE_WORDS = re.compile(r"timeout|no longer connected|unable to transmit|failed to initialize|not known", re.IGNORECASE)
+_SILENCE_WORDS = re.compile(
+    r"timeout|no longer connected|unable to transmit|failed to initialize|not known", re.IGNORECASE
+)
 
 
 class IpmiError(Exception):
@@ -210,7 +214,7 @@ class PowerClient:
             time.sleep(_POLL_S)
 
     def apply(self, wanted: str, boot_device: str | None = None, timeout_s: float = DEFAULT_TIMEOUT_S) -> PowerResult:
-        """Bring the machine to ``wanted``. A refused boot device is a warning: the machine may boot from network anyway."""
+        """Bring the machine to ``wanted``. A refused boot device is a warning: it may boot from network anyway."""
         began = self._clock()
         plan = plan_power(self.state(), wanted)
         warnings = []
@@ -259,7 +263,8 @@ class PowerClient:
         except (TypeError, KeyError, IndexError, ValueError, AssertionError) as reason:
             # pyghmi parses packets without checks: whatever a broken BMC sends must not become a traceback.
             raise IpmiError(
-                f"BMC {self.bmc.name} sent something that is not IPMI ({type(reason).__name__}: {reason}); update its firmware"
+                f"BMC {self.bmc.name} sent something that is not IPMI ({type(reason).__name__}: {reason}); "
+                "update its firmware"
             ) from reason
 
 

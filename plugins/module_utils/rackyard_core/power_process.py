@@ -81,7 +81,8 @@ class PowerProcess:
     def _exchange(self, request: dict[str, Any], deadline: float) -> dict[str, Any] | None:
         """Send and receive one line; None when the child was late or died."""
         child = self._running()
-        assert child.stdin is not None and child.stdout is not None
+        assert child.stdin is not None
+        assert child.stdout is not None
         try:
             child.stdin.write(json.dumps(request).encode() + b"\n")
             child.stdin.flush()

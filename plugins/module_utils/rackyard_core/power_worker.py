@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Child process that owns a set of BMCs: one JSON request per line on stdin, one JSON answer per line on stdout.
 
-Threads do not work with pyghmi, and a login costs several round trips: so one process keeps the sessions of its BMCs open
-and answers one request after the other. Its parent (``power_process``) kills it when an answer is late.
+Threads do not work with pyghmi, and a login costs several round trips: so one process keeps the sessions of its BMCs
+open and answers one request after the other. Its parent (``power_process``) kills it when an answer is late.
 Secrets come on stdin, never in arguments or the environment.
 """
 
@@ -15,7 +15,8 @@ import select
 import signal
 import sys
 import time
-from typing import Any, Callable, TextIO
+from collections.abc import Callable
+from typing import Any, TextIO
 
 from .ipmi import Bmc, IpmiError, IpmiRefused, PowerClient
 

@@ -13,7 +13,12 @@ def render(section: Section) -> bytes:
     """The ACL of trusted clients; on racks also the forwarding of everything to the regions."""
     trusted = values.networks(section, "trusted", "dns")
     forwarders = values.addresses(section, "forwarders", "dns")
-    lines = ["acl rackyard_trusted {", *[f"    {entry};" for entry in trusted], *([] if trusted else ["    none;"]), "};"]
+    lines = [
+        "acl rackyard_trusted {",
+        *[f"    {entry};" for entry in trusted],
+        *([] if trusted else ["    none;"]),
+        "};",
+    ]
     if forwarders:
         lines += [
             'zone "." {',

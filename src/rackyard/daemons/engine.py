@@ -100,9 +100,7 @@ def _keep_running(daemon: Daemon, content: bytes, supervisor: Supervisor, check_
     return Outcome(True, changed=True, message=f"{daemon.unit} did not run and was started")
 
 
-def _go_live(
-    daemon: Daemon, before: bytes, content: bytes, target: Path, supervisor: Supervisor, diff: str
-) -> Outcome:
+def _go_live(daemon: Daemon, before: bytes, content: bytes, target: Path, supervisor: Supervisor, diff: str) -> Outcome:
     trouble = _load(daemon, content, supervisor)
     if not trouble:
         _previous(target).unlink(missing_ok=True)
@@ -134,7 +132,7 @@ def _not_running(daemon: Daemon, trouble: str) -> str:
 
 
 def _check(daemon: Daemon, content: bytes, target: Path) -> str:
-    """The checker's words, empty when it is content. It works beside the target, where AppArmor lets the daemon read."""
+    """The checker's words, empty when it is content. It works beside the target, where AppArmor lets it read."""
     if not content:
         return ""
     target.parent.mkdir(parents=True, exist_ok=True)

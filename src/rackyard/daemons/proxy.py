@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network
 from pathlib import Path
 
 from rackyard.daemons import values
 from rackyard.daemons.model import Daemon, Section, comment
 
 # An ACL must have a value; nobody has this address as source or destination.
-_NOBODY = "255.255.255.255/32"
+_NOBODY = IPv4Network("255.255.255.255/32")
 
 
 def render(section: Section) -> bytes:

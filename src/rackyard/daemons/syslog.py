@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""rsyslog: relay of the machines' logs to the regions, kept on disk while a region is away. Source: omfwd, queue docs."""
+"""rsyslog: relay of the machines' logs to the regions, kept on disk while one is away. Source: omfwd, queues."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rackyard.daemons.model import Daemon, Section, comment
 
 
 def render(section: Section) -> bytes:
-    """Who may send, and the ruleset `rackyard_relay`: one disk-assisted queue per region, so that each gets every line."""
+    """Who may send, and the ruleset `rackyard_relay`: one disk-assisted queue per region; each gets every line."""
     clients = values.networks(section, "clients", "syslog")
     targets = values.endpoints(section, "targets", "syslog")
     # Without any AllowedSender rsyslog accepts everybody: so loopback is always there.

@@ -45,7 +45,7 @@ def stub(desired: Section) -> bytes:
 def apply(desired: Section, root: Path, fetch: Fetch | None, check_only: bool) -> list[str]:
     """Write the stub and every loader whose content differs; the names of those changed.
 
-    All values are checked before anything is fetched. Loaders that are no longer wanted stay: a machine may be reading one.
+    All values are checked before anything is fetched. Loaders that are no longer wanted stay: a machine may read one.
     """
     loaders = [
         (

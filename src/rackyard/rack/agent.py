@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from rackyard import __version__
@@ -106,7 +106,7 @@ class Agent:
     def _keep_certificate(self) -> None:
         """Renew at two thirds of the certificate's life; try again hourly when it does not work."""
         while not self._stop.is_set():
-            due_s = identity.due_in_s(self._known, datetime.now(timezone.utc))
+            due_s = identity.due_in_s(self._known, datetime.now(UTC))
             if self._stop.wait(min(due_s, 3600.0)):
                 return
             if due_s > 3600.0:
@@ -139,11 +139,11 @@ class Agent:
 
     def _has_work(self) -> dict[str, bool]:
         dhcp = files.read(self._config.daemons_root / "dhcp/dhcpd.conf")
-        return {name: True for name in UNITS} | {"dhcp": bool(dhcp)}
+        return dict.fromkeys(UNITS, True) | {"dhcp": bool(dhcp)}
 
     def _write_status(self, services: list[dict[str, str]]) -> None:
         status = {
-            "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "name": self._config.name,
             "system_id": self._known.system_id,
             "version": __version__,

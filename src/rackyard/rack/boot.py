@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any
 
@@ -67,7 +67,7 @@ class BootService:
 
     def _given(self, firmware: str, mac: str, client: str, config: boot_config.BootConfig) -> None:
         """Tell the region, after the answer, that the configuration was given."""
-        now = datetime.now(timezone.utc)
+        now = datetime.now(UTC)
         event = {
             "key": uuid.uuid4().hex,
             "at": now.isoformat(),

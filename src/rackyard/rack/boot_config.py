@@ -3,8 +3,8 @@
 
 What each loader does to a line decides what may stand in it:
 * iPXE splits at blanks, knows no quotes, expands ``${…}``, and ends a command at ``||``, ``&&`` and ``#…``.
-* GRUB reads shell words; in double quotes only ``$``, backslash and the quote are special. It writes quotes and backslashes
-  of an argument to the kernel with a backslash, so they must not occur (grub-core/lib/cmdline.c).
+* GRUB reads shell words; in double quotes only ``$``, backslash and the quote are special. It writes quotes and
+  backslashes of an argument to the kernel with a backslash, so they must not occur (grub-core/lib/cmdline.c).
 * pxelinux takes the rest of the APPEND line as it is.
 """
 
@@ -27,8 +27,9 @@ _HOSTNAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _WORD = re.compile(r"[A-Za-z0-9_{}\[\]'][A-Za-z0-9_.,:;/=?@%+~{}\[\]'-]{0,510}")
 _PURPOSE = re.compile(r"[a-z]{1,32}")
 
-_templates = Environment(
-    loader=PackageLoader("rackyard.rack"), undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
+# Not HTML: what may stand in a line is decided by the grammar above, before anything is rendered.
+_templates = Environment(  # noqa: S701
+    loader=PackageLoader("rackyard.rack"), undefined=StrictUndefined, keep_trailing_newline=True
 )
 
 
@@ -80,7 +81,12 @@ def parse(answer: Mapping[str, Any]) -> BootConfig:
 
 def render(firmware: str, config: BootConfig, rack_address: str) -> str:
     """The configuration for a loader, as text."""
-    return _render(f"{firmware}.{'local' if config.local else 'boot'}.j2", rack_address, config=config, words=_words(firmware, config))
+    return _render(
+        f"{firmware}.{'local' if config.local else 'boot'}.j2",
+        rack_address,
+        config=config,
+        words=_words(firmware, config),
+    )
 
 
 def render_away(firmware: str, own_path: str, rack_address: str) -> str:

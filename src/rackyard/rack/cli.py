@@ -8,7 +8,7 @@ import getpass
 import json
 import sys
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     add.set_defaults(run=_status)
 
     add = commands.add_parser("apply", help="bring the daemons to a desired state from a file")
-    add.add_argument("--desired", required=True, type=Path, metavar="FILE", help="document as GET /rpc/1/desired gives it")
+    add.add_argument(
+        "--desired", required=True, type=Path, metavar="FILE", help="document as GET /rpc/1/desired gives it"
+    )
     add.add_argument("--root", type=Path, help="directory of the service-owned files; default: from the configuration")
     add.add_argument("--check", action="store_true", help="run the checkers and change nothing")
     add.add_argument("--diff", action="store_true", help="show what changes")
@@ -90,7 +92,7 @@ def _status(arguments: argparse.Namespace) -> int:
         status: dict[str, Any] = json.loads(rack.status_file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as reason:
         raise RackError(f"no status of the agent ({reason}); start it: systemctl start rackyard-rack") from reason
-    age_s = (datetime.now(timezone.utc) - datetime.fromisoformat(status["at"])).total_seconds()
+    age_s = (datetime.now(UTC) - datetime.fromisoformat(status["at"])).total_seconds()
     status["ok"] = (
         age_s < _STALE_S
         and "live" in status["regions"].values()

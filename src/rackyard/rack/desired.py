@@ -73,7 +73,13 @@ class DesiredLoop:
         self.outcomes = self._apply(document)
         for name, outcome in self.outcomes.items():
             if outcome.changed or not outcome.ok:
-                log("info" if outcome.ok else "error", "applied", daemon=name, ok=outcome.ok, message=outcome.message or None)
+                log(
+                    "info" if outcome.ok else "error",
+                    "applied",
+                    daemon=name,
+                    ok=outcome.ok,
+                    message=outcome.message or None,
+                )
         daemons = {name: outcome.report() for name, outcome in self.outcomes.items()}
         report = {"generation": document.get("generation"), "daemons": daemons}
         # A repeated failure is not news.

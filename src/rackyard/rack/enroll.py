@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rackyard import __version__
+from rackyard.daemons import files
 from rackyard.rack import identity, regions, transport
 from rackyard.rack.config import RackConfig
 from rackyard.rack.errors import RackError, RegionAway, RegionRefused
@@ -85,13 +86,13 @@ def _enroll_at(config: RackConfig, token: Token, url: str) -> str:
         raise RackError(f"the region at {url} refuses to enrol {config.name}: {refusal}") from refusal
     identity.store(config.identity, key, answer["certificate"], ca.decode("ascii"))
     config.regions_file.parent.mkdir(parents=True, exist_ok=True)
-    regions.files.replace(config.regions_file, json.dumps(list(token.urls)).encode(), 0o640)
+    files.replace(config.regions_file, json.dumps(list(token.urls)).encode(), 0o640)
     _give_to_service(config)
     return f"enrolled as {answer['system_id']} with region {url}; certificate valid until {answer['not_after']}"
 
 
 def _verified_ca(url: str, expected_sha256: str) -> bytes:
-    """The CA that the token's fingerprint names. It is fetched over TLS that is not verified: the fingerprint is the proof."""
+    """The CA that the token's fingerprint names; fetched over unverified TLS, as the fingerprint is the proof."""
     unverified = ssl.create_default_context()
     unverified.check_hostname = False
     unverified.verify_mode = ssl.CERT_NONE

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any
 
@@ -108,7 +108,7 @@ def _text(message: Any) -> str:
 
 def _time(microseconds: Any) -> str | None:
     try:
-        return datetime.fromtimestamp(int(microseconds) / 1_000_000, timezone.utc).isoformat()
+        return datetime.fromtimestamp(int(microseconds) / 1_000_000, UTC).isoformat()
     except (ValueError, TypeError, OverflowError, OSError):
         return None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -60,7 +60,9 @@ def read(directory: Path) -> Identity | None:
     except FileNotFoundError:
         return None
     except OSError as reason:
-        raise RackError(f"cannot read {directory / CERTIFICATE}: {reason.strerror}; run as root or rackyard") from reason
+        raise RackError(
+            f"cannot read {directory / CERTIFICATE}: {reason.strerror}; run as root or rackyard"
+        ) from reason
     try:
         certificate = x509.load_pem_x509_certificate(pem)
     except ValueError as reason:
@@ -119,4 +121,4 @@ def _utc(certificate: x509.Certificate, name: str) -> datetime:
     if isinstance(aware, datetime):
         return aware
     naive: datetime = getattr(certificate, name)
-    return naive.replace(tzinfo=timezone.utc)
+    return naive.replace(tzinfo=UTC)

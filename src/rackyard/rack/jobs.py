@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ class JobRunner:
         spool: Spool,
         pool: PowerPool,
         taken: Path,
-        now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._spool = spool
@@ -84,7 +84,8 @@ class JobRunner:
             except IpmiError as error:
                 result = _failure(job["epoch"], error.kind, str(error))
             except Exception as reason:  # the region must hear of every job, whatever went wrong here
-                result = _failure(job["epoch"], "protocol", f"the rack's agent failed: {type(reason).__name__}: {reason}")
+                text = f"the rack's agent failed: {type(reason).__name__}: {reason}"
+                result = _failure(job["epoch"], "protocol", text)
         result["took_seconds"] = round(time.monotonic() - began, 3)
         log(
             "info" if result["ok"] else "warning",
@@ -123,7 +124,10 @@ class JobRunner:
         if job["kind"] not in _ORDERS:
             raise IpmiRefused(f"job kind {job['kind']!r} is not known to this rack; update the rack")
         bmc = Bmc(
-            str(power["address"]), str(power.get("user") or ""), str(power.get("password") or ""), _port(power.get("port"))
+            str(power["address"]),
+            str(power.get("user") or ""),
+            str(power.get("password") or ""),
+            _port(power.get("port")),
         )
         if job.get("expect_off"):
             return self._off(job, bmc)
@@ -171,7 +175,7 @@ def _failure(epoch: Any, kind: str, text: str) -> dict[str, Any]:
 
 def _time(text: str) -> datetime:
     moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _port(value: Any) -> int:

@@ -63,7 +63,9 @@ class Spool:
 
     def batches(self) -> Iterator[Batch]:
         """What waits, oldest first, consecutive reports of one kind together."""
-        kind, items, paths = "", [], []
+        kind = ""
+        items: list[dict[str, Any]] = []
+        paths: list[Path] = []
         for path in self._paths():
             entry = self._read(path)
             if entry is None:

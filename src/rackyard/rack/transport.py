@@ -47,7 +47,8 @@ def client_tls(identity: Path) -> ssl.SSLContext:
         context.load_cert_chain(str(identity / "rack.crt"), str(identity / "rack.key"))
     except (OSError, ssl.SSLError) as reason:
         raise RackError(
-            f"no usable identity in {identity} ({reason}); enrol this rack with `rackyard-rack enroll --token-file FILE`"
+            f"no usable identity in {identity} ({reason}); "
+            "enrol this rack with `rackyard-rack enroll --token-file FILE`"
         ) from reason
     return context
 
@@ -81,7 +82,9 @@ def request(
             raise RegionAway(f"{url} answers more than {limit_bytes} bytes")
         return Response(answer.status, {key.lower(): value for key, value in answer.getheaders()}, received)
     except (OSError, http.client.HTTPException) as reason:
-        raise RegionAway(f"{parts.scheme}://{parts.netloc} does not answer: {reason or type(reason).__name__}") from reason
+        raise RegionAway(
+            f"{parts.scheme}://{parts.netloc} does not answer: {reason or type(reason).__name__}"
+        ) from reason
     finally:
         connection.close()
 
