@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Controller side of machine_commission: a module cannot print, so on a local connection the work is done here, live."""
+"""Controller side of machine_commission: a module cannot print, so on a local connection the work is done here."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils import commission_task
 from ..module_utils.rackyard_core.client import RegionError
+from ..module_utils.rackyard_core.commissioning import Tell
 from ..module_utils.rackyard_core.region_options import region_client
 
 MODULE = "rackyard.metal.machine_commission"
@@ -35,6 +36,6 @@ class ActionModule(ActionBase):
             return {**result, "failed": True, "msg": str(error), **error.details()}
         return {**result, **done}
 
-    def _teller(self, options: dict[str, Any]):
+    def _teller(self, options: dict[str, Any]) -> Tell:
         hostname = options["hostname"]
         return lambda text: self._display.display(f"{hostname}: {text}")

@@ -114,9 +114,8 @@ kind:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.rackyard_core.ipmi import BOOT_DEVICES, DEFAULT_PORT, IpmiError, plan_power
+from ..module_utils.rackyard_core.ipmi import BOOT_DEVICES, DEFAULT_PORT, Bmc, IpmiError, plan_power
 from ..module_utils.rackyard_core.power_process import DEADLINE_S, PowerProcess
-from ..module_utils.rackyard_core.ipmi import Bmc
 
 # Room for the login before, and the last read-back after, the time that the change itself may take.
 MARGIN_S = 10.0

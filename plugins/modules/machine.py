@@ -183,10 +183,7 @@ def main() -> None:
             plan = machines.plan_absent(view, wish.hostname)
         else:
             plan = machines.plan_present(view, wish, module.params["update_password"])
-        if module.check_mode:
-            after = machines.predicted(machine, plan)
-        else:
-            after = machines.carry_out(client, machine, plan)
+        after = machines.predicted(machine, plan) if module.check_mode else machines.carry_out(client, machine, plan)
         return {**plan.result(), "machine": after or {}}
 
     region_module.run(module, work)

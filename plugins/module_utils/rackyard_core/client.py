@@ -140,7 +140,8 @@ def encode_form(values: Mapping[str, Any]) -> bytes:
     pairs: list[tuple[str, str]] = []
     for name, value in values.items():
         several = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-        pairs += [(name, _form_text(one)) for one in several]
+        # An empty list is one empty value: a name that is not mentioned would leave things as they are.
+        pairs += [(name, _form_text(one)) for one in several or [""]]
     return urlencode(pairs).encode()
 
 
@@ -214,7 +215,7 @@ class RegionClient:
         cause = reason.reason if isinstance(reason, urllib.error.URLError) else reason
         if isinstance(cause, ssl.SSLCertVerificationError):
             return (
-                f"The certificate of the region at {self.url} is not trusted ({cause.verify_message}); "
+                f"The certificate of the region at {self.url} is not trusted ({getattr(cause, 'verify_message', cause)}); "
                 "give its CA with ca_path, or correct the host name in region_url"
             )
         if isinstance(cause, TimeoutError):
@@ -243,7 +244,7 @@ class RegionClient:
             ) from reason
 
     def _refusal(self, asked: str, response: Response) -> RegionError:
-        said = response.body[:_LONGEST_REASON].decode("utf-8", "replace").strip()
+        said = _words(response.body)
         status = response.status
         if status == 401:
             return RegionUnauthorized(
@@ -263,6 +264,20 @@ class RegionClient:
                 status,
             )
         return RegionRefused(said or f"The region refused {asked} with status {status}", status)
+
+
+def _words(body: bytes) -> str:
+    """The region's words: plain text, or JSON with each wrong field and what is wrong with it (as MAAS does)."""
+    text = body[:_LONGEST_REASON].decode("utf-8", "replace").strip()
+    try:
+        fields = json.loads(text)
+    except ValueError:
+        return text
+    if not isinstance(fields, dict):
+        return text
+    return "; ".join(
+        f"{name}: {' '.join(map(str, said)) if isinstance(said, list) else said}" for name, said in fields.items()
+    )
 
 
 def _retry_after_s(response: Response) -> float:

@@ -10,12 +10,14 @@ from typing import Any
 
 def hardware_of(machine: Mapping[str, Any]) -> dict[str, Any]:
     """From the API's machine object. Values that were not found are None; ``details`` holds the rest as strings."""
-    details = dict(machine.get("hardware_info") or {})
+    # "Unknown" is how MAAS's API says that nothing was found.
+    found = machine.get("hardware_info") or {}
+    details = {name: value for name, value in found.items() if value not in (None, "", "Unknown")}
     return {
         "cpu_count": machine["cpu_count"],
         "cpu_model": details.get("cpu_model"),
         "memory_mib": machine["memory"],
-        "storage_mb": machine["storage"],
+        "storage_mb": int(machine["storage"]),
         "system_vendor": details.get("system_vendor"),
         "system_product": details.get("system_product"),
         "system_serial": details.get("system_serial"),
