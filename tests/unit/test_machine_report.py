@@ -52,7 +52,15 @@ def test_hardware_report_shows_disk_serials_links_and_neighbours() -> None:
 
 def test_timeline_has_a_row_for_each_step_and_the_diagnosis_last() -> None:
     steps = [
-        {"step": n, "title": f"title {n}", "by": None, "at": None, "took_seconds": None, "outcome": "waiting", "detail": ""}
+        {
+            "step": n,
+            "title": f"title {n}",
+            "by": None,
+            "at": None,
+            "took_seconds": None,
+            "outcome": "waiting",
+            "detail": "",
+        }
         for n in range(1, 13)
     ]
     steps[0] |= {"by": "admin", "at": "2026-01-01T10:00:05.123+00:00", "outcome": "done", "took_seconds": 1.25}

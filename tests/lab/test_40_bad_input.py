@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bad input and broken hardware on the running site: a message that names object and remedy, and nothing lost."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+from lab_site import Lab, bmc_password, fetch, given
+
+from rackyard_core.client import RegionError
+
+RUNNING_BOOT = "select boot_id from boot where outcome = 'running';"
+FIRST_POOL = {"start": "10.20.0.100", "end": "10.20.0.150"}
+SECOND_POOL = {"start": "10.20.0.120", "end": "10.20.0.199"}
+
+
+@pytest.fixture
+def spare_machine(lab: Lab) -> Iterator[str]:
+    """A registered machine whose boot MAC no NIC has, on the BMC of m1; deleted afterwards."""
+    bmc = given("m1")["bmc"]
+    machine = lab.region().post(
+        "machines/",
+        hostname="spare",
+        mac_addresses="52:54:00:20:09:09",
+        power_type="ipmi",
+        power_parameters_power_address=bmc["address"],
+        power_parameters_power_user=bmc["user"],
+        power_parameters_power_pass=bmc_password("m1"),
+    )
+    yield machine["system_id"]
+    lab.region().delete(f"machines/{machine['system_id']}/")
+
+
+def power_state(lab: Lab, system_id: str) -> str:
+    return str(lab.region().get(f"machines/{system_id}/", op="query_power_state")["state"])
+
+
+def test_wrong_bmc_password_is_said_after_one_login(lab: Lab, spare_machine: str) -> None:
+    region = lab.region()
+    region.put(f"machines/{spare_machine}/", power_parameters_power_pass="not the password")
+    lab.capture("ry-bmc-a")
+    with pytest.raises(RegionError, match=r"10\.30\.0\.11.*user"):
+        power_state(lab, spare_machine)
+    time.sleep(5)
+    wire = lab.captures["ry-bmc-a"]
+    wire.stop()
+    # RMCP+ open session requests: authentication type 6, payload type 0x10.
+    assert len(wire.frames("udp dst port 623 and dst host 10.30.0.11 and udp[12] = 6 and udp[13] = 0x10")) == 1
+    region.put(f"machines/{spare_machine}/", power_parameters_power_pass=bmc_password("m1"))
+    assert power_state(lab, spare_machine) == "off"
+
+
+def test_unreachable_bmc_is_named_within_thirty_seconds(lab: Lab, spare_machine: str) -> None:
+    lab.region().put(f"machines/{spare_machine}/", power_parameters_power_address="10.30.0.99")
+    began = time.monotonic()
+    with pytest.raises(RegionError, match=r"10\.30\.0\.99"):
+        power_state(lab, spare_machine)
+    assert time.monotonic() - began < 35
+
+
+def test_machine_that_never_boots_fails_at_its_deadline_with_a_diagnosis(lab: Lab, spare_machine: str) -> None:
+    lab.ssh("region1", "rackyard-region setting set commissioning_timeout_s 60")
+    try:
+        region = lab.region()
+        region.post(f"machines/{spare_machine}/", op="commission")
+        boot_id = lab.ssh("region1", "runuser -u rackyard -- psql -qtA rackyard", stdin=RUNNING_BOOT)
+        preseed = f"http://10.10.0.11:5240/MAAS/metadata/latest/by-id/{boot_id.strip()}/?op=get_preseed"
+        answer = lab.ssh("rack1", fetch(preseed))
+        assert answer.startswith("403"), answer
+        deadline = time.monotonic() + 120
+        while (machine := lab.machine("spare"))["status_name"] == "Commissioning" and time.monotonic() < deadline:
+            time.sleep(2)
+        assert machine["status_name"] == "Failed commissioning"
+        timeline = region.get(f"machines/{spare_machine}/", op="boot_timeline")
+        assert timeline["steps"][3]["outcome"] == "done"
+        assert timeline["steps"][4]["outcome"] in ("overdue", "failed")
+        assert "step 5" in timeline["diagnosis"]
+        assert "52:54:00:20:09:09" in timeline["diagnosis"]
+    finally:
+        lab.ssh("region1", "rackyard-region setting set commissioning_timeout_s 1200")
+
+
+def test_rpc_without_a_certificate_is_refused_in_words(lab: Lab) -> None:
+    answer = lab.ssh("rack1", fetch("https://10.10.0.11:5250/rpc/1/desired"))
+    assert answer.startswith("403")
+    assert "certificate" in answer
+
+
+def test_state_that_dhcpd_refuses_leaves_the_old_one_serving(lab: Lab) -> None:
+    desired = {
+        "generation": 1,
+        "dhcp": {
+            "networks": [
+                {
+                    "name": "vlan-1",
+                    "mtu": 1500,
+                    "subnets": [
+                        {
+                            "cidr": "10.20.0.0/24",
+                            "next_server": "10.20.0.2",
+                            "routers": [],
+                            "dns_servers": ["10.20.0.2"],
+                            "ntp_servers": ["10.20.0.2"],
+                            "domain_name": "rackyard.internal",
+                            "pools": [
+                                {"start": "10.20.0.100", "end": "10.20.0.150"},
+                                {"start": "10.20.0.120", "end": "10.20.0.199"},
+                            ],
+                        }
+                    ],
+                }
+            ]
+        },
+    }
+    show = "sha256sum /var/lib/rackyard/dhcp/dhcpd.conf; pidof dhcpd"
+    before = lab.ssh("rack1", show)
+    lab.ssh("rack1", "cat > /run/overlap.json", stdin=json.dumps(desired))
+    said = lab.ssh(
+        "rack1", "runuser -u rackyard -- rackyard-rack apply --desired /run/overlap.json && echo ACCEPTED", check=False
+    )
+    assert "ACCEPTED" not in said
+    assert "dhcp" in said
+    assert lab.ssh("rack1", show) == before
+
+
+def test_forged_and_reused_enrolment_tokens_are_refused(lab: Lab) -> None:
+    token = lab.ssh("region1", "rackyard-region enroll-token --name test").strip()
+    config = (
+        "sed 's#/var/lib/rackyard/rack#/run/second-rack#; s/rack1/rack9/' /etc/rackyard/rack.toml > /run/second.toml"
+    )
+    lab.ssh("rack1", f"{config}; install -d -o rackyard -g rackyard /run/second-rack")
+    enroll = "rackyard-rack --config /run/second.toml enroll --token-file -"
+    forged = lab.ssh("rack1", enroll, check=False, stdin=token[:-8] + "AAAAAAAA")
+    assert "token" in forged
+    assert lab.ssh("rack1", enroll, stdin=token)
+    lab.ssh("rack1", "rm -rf /run/second-rack/identity")
+    reused = lab.ssh("rack1", enroll, check=False, stdin=token)
+    assert "used" in reused
+    lab.ssh("region1", "rackyard-region revoke-rack rack9")

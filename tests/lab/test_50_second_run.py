@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Running things again: nothing changes, nothing is lost, and it is quick."""
+
+from __future__ import annotations
+
+import time
+
+from lab_site import Lab, recap, stored
+
+
+def test_second_site_run_changes_nothing(lab: Lab) -> None:
+    began = time.monotonic()
+    numbers = recap(lab.playbook("site"))
+    stored(lab, "second-site-run", {"seconds": round(time.monotonic() - began, 1), "recap": numbers})
+    for host in ("region1", "rack1"):
+        assert numbers[host]["failed"] == 0
+        assert numbers[host]["changed"] == 0
+
+
+def test_declaring_network_and_machines_again_changes_nothing(lab: Lab) -> None:
+    for playbook in ("network", "machines"):
+        assert {host: row["changed"] for host, row in recap(lab.playbook(playbook)).items() if row["changed"]} == {}
+
+
+def test_second_demo_picks_up_what_is_there(lab: Lab) -> None:
+    before = {name: lab.machine(name)["commissioned_at"] for name in ("m1", "m2")}
+    began = time.monotonic()
+    output = lab.run("demo")
+    stored(lab, "second-demo", {"seconds": round(time.monotonic() - began, 1)})
+    assert {name: lab.machine(name)["commissioned_at"] for name in ("m1", "m2")} == before
+    assert "LLDP neighbour" in output
+
+
+def test_power_on_and_off_through_the_region(lab: Lab) -> None:
+    on = recap(lab.playbook("power", "-e", "rackyard_power_machines=['m1'] rackyard_power_state=on"))
+    assert on["localhost"]["changed"] == 1
+    assert lab.machine("m1")["power_state"] == "on"
+    again = recap(lab.playbook("power", "-e", "rackyard_power_machines=['m1'] rackyard_power_state=on"))
+    assert again["localhost"]["changed"] == 0
+    off = recap(lab.playbook("power", "-e", "rackyard_power_machines=['m1'] rackyard_power_state=off"))
+    assert off["localhost"]["changed"] == 1
+    assert lab.machine("m1")["power_state"] == "off"
