@@ -97,7 +97,8 @@ def delete_vlan(ctx: Context, vlan_id: int, username: str) -> None:
         if vlan.vid == DEFAULT_VID:
             raise Invalid.field(
                 "vid",
-                f"This VLAN is the default VLAN in fabric {vlan.fabric}, it cannot be deleted; delete the fabric instead.",
+                f"This VLAN is the default VLAN in fabric {vlan.fabric}, it cannot be deleted; "
+                "delete the fabric instead.",
             )
         _refuse_with_subnets(before, vlan, f"VLAN {vlan.vid} of fabric {vlan.fabric}")
         rows.delete(tx, "vlan", vlan.id)

@@ -194,7 +194,8 @@ def _hostname(ctx: Context, tx: Transaction, text: str, system_id: str | None) -
         if other.system_id != system_id:
             raise Invalid.field(
                 "hostname",
-                f"Machine {hostname} ({other.system_id}) exists already; choose another hostname or delete that machine.",
+                f"Machine {hostname} ({other.system_id}) exists already; "
+                "choose another hostname or delete that machine.",
             )
     return hostname
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from rackyard.region.context import Context
+from rackyard.region.db.pool import Transaction
 from rackyard.region.errors import BadRequest, Invalid
-from rackyard.region.services import site, validation
+from rackyard.region.services import validation
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,18 @@ def _words(name: str, text: str) -> str:
     return text
 
 
-# `site` reads these; its constants are the defaults.
 KNOWN: Mapping[str, Setting] = {
-    "commissioning_timeout_s": Setting(
-        "a commissioning that takes longer fails", site.COMMISSIONING_TIMEOUT_S, _seconds(60, 86_400)
-    ),
-    "power_poll_s": Setting("time between two questions to the same BMC", site.POWER_POLL_S, _seconds(30, 86_400)),
-    "kernel_options": Setting("words added to the kernel line of the ephemeral system", site.KERNEL_OPTIONS, _words),
+    "commissioning_timeout_s": Setting("a commissioning that takes longer fails", 1200, _seconds(60, 86_400)),
+    "power_poll_s": Setting("time between two questions to the same BMC", 300, _seconds(30, 86_400)),
+    "kernel_options": Setting("more words for the kernel line of the ephemeral system", "", _words),
 }
+
+
+def get(tx: Transaction, name: str) -> Any:
+    """The value of a setting, or its default. Raises BadRequest for an unknown name."""
+    known = _known(name)
+    row = tx.one("setting.get", name=name)
+    return known.default if row is None else row["value"]
 
 
 def get_all(ctx: Context) -> dict[str, Any]:
@@ -47,6 +52,12 @@ def get_all(ctx: Context) -> dict[str, Any]:
     with ctx.db.transaction() as tx:
         stored = {row["name"]: row["value"] for row in tx.all("setting.all")}
     return {name: stored.get(name, setting.default) for name, setting in KNOWN.items()}
+
+
+def pick(values: Mapping[str, Any], name: str) -> Any:
+    """One of all settings. Raises BadRequest for an unknown name."""
+    _known(name)
+    return values[name]
 
 
 def put(ctx: Context, name: str, text: str) -> bool:

@@ -101,7 +101,8 @@ def _cidr(before: Network, wish: SubnetWish, subnet: Subnet | None) -> Cidr:
         if ip_address(known.start_ip) not in cidr or ip_address(known.end_ip) not in cidr:
             raise Invalid.field(
                 "cidr",
-                f"The range {known.start_ip} - {known.end_ip} would lie outside {cidr}; change or delete that range first.",
+                f"The range {known.start_ip} - {known.end_ip} would lie outside {cidr}; "
+                "change or delete that range first.",
             )
     return cidr
 

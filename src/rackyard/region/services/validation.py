@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Strict grammars for what people type. Each returns the normal form or raises Invalid naming the value and the remedy."""
+"""Strict grammars for what people type.
+
+Each returns the normal form, or raises Invalid naming the value and the remedy."""
 
 from __future__ import annotations
 

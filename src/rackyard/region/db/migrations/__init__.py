@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from importlib import resources
 
-from rackyard.region.db.pool import Database
+from rackyard.region.db.pool import Database, Transaction
 from rackyard.region.errors import RackyardError
 
 _NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
@@ -18,6 +18,12 @@ def available() -> dict[int, str]:
     return {int(match.group(1)): file.read_text("utf-8") for file in files if (match := _NAME.match(file.name))}
 
 
+def current(db: Database) -> int:
+    """The newest migration that the database has, 0 for an empty one."""
+    with db.transaction() as tx:
+        return max(_applied(tx), default=0)
+
+
 def migrate(db: Database) -> list[int]:
     """Apply what is missing; the versions applied. Safe to run on several hosts at once.
 
@@ -27,8 +33,7 @@ def migrate(db: Database) -> list[int]:
     done: list[int] = []
     with db.transaction() as tx:
         tx.run("migration.lock")
-        exists = tx.one("migration.table_exists")
-        applied = {row["version"] for row in tx.all("migration.applied")} if exists and exists["present"] else set()
+        applied = _applied(tx)
         unknown = applied - migrations.keys()
         if unknown:
             raise RackyardError(
@@ -39,3 +44,8 @@ def migrate(db: Database) -> list[int]:
             tx.run("migration.record", version=version)
             done.append(version)
     return done
+
+
+def _applied(tx: Transaction) -> set[int]:
+    table = tx.one("migration.table_exists")
+    return {row["version"] for row in tx.all("migration.applied")} if table and table["present"] else set()

@@ -1,5 +1,9 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
 
+-- name: setting.get
+-- The value of one setting.
+SELECT value FROM setting WHERE name = %(name)s;
+
 -- name: setting.all
 -- Every setting that somebody set.
 SELECT name, value FROM setting ORDER BY name;

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`rackyard-region`: what is done on a region host, by people and by the roles."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rackyard.region import config as configuration
+from rackyard.region import key_file
+from rackyard.region.context import Context
+from rackyard.region.db.migrations import migrate
+from rackyard.region.errors import RackyardError
+from rackyard.region.services import accounts, images, overview, racks, settings
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0, or 1 after a message that names the remedy."""
+    arguments = _parser().parse_args(argv)
+    try:
+        context = Context.from_config(configuration.load(arguments.config))
+        try:
+            _print(arguments.run(context, arguments), as_json=arguments.json)
+        finally:
+            context.close()
+    except RackyardError as error:
+        print(f"rackyard-region: {error.message}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _migrate(ctx: Context, _: argparse.Namespace) -> dict[str, Any]:
+    applied = migrate(ctx.db)
+    return {"changed": bool(applied), "applied": applied}
+
+
+def _create_admin(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any] | str:
+    if arguments.key_file is None:
+        return accounts.create_admin(ctx, arguments.username)
+    return {
+        "changed": key_file.ensure(ctx, arguments.username, arguments.key_file),
+        "key_file": str(arguments.key_file),
+    }
+
+
+def _enroll_token(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any] | str:
+    token = racks.mint_token(ctx, arguments.name, arguments.ttl_s)
+    return {"token": token} if arguments.json else token
+
+
+def _revoke_rack(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any]:
+    racks.revoke(ctx, arguments.name)
+    return {"changed": True, "revoked": arguments.name}
+
+
+def _image_register(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any]:
+    image, changed = images.register(ctx, arguments.manifest)
+    return {"changed": changed, "id": image.id, "name": image.name, "manifest_sha256": image.manifest_sha256}
+
+
+def _status(ctx: Context, _: argparse.Namespace) -> dict[str, Any]:
+    return overview.read(ctx)
+
+
+def _setting_get(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any]:
+    values = settings.get_all(ctx)
+    return values if arguments.name is None else {arguments.name: settings.pick(values, arguments.name)}
+
+
+def _setting_set(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any]:
+    return {"changed": settings.put(ctx, arguments.name, arguments.value)}
+
+
+def _print(result: dict[str, Any] | str, *, as_json: bool) -> None:
+    if isinstance(result, str):
+        print(json.dumps(result) if as_json else result)
+    elif as_json:
+        print(json.dumps(result))
+    else:
+        for name, value in result.items():
+            print(f"{name}: {value if isinstance(value, str) else json.dumps(value)}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--config", type=Path, default=configuration.DEFAULT_PATH, help="region.toml of this host")
+    common.add_argument("--json", action="store_true", help="print JSON")
+    parser = argparse.ArgumentParser(prog="rackyard-region", description="Commands of a Rackyard region host")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Any, text: str, under: Any = commands) -> argparse.ArgumentParser:
+        added: argparse.ArgumentParser = under.add_parser(name, parents=[common], help=text, description=text)
+        added.set_defaults(run=run)
+        return added
+
+    command("migrate", _migrate, "bring the database schema up to date")
+    admin = command("create-admin", _create_admin, "make an administrator and an API key")
+    admin.add_argument("--username", required=True)
+    admin.add_argument("--key-file", type=Path, help="write the key here (mode 0600), unless a working one is there")
+    token = command("enroll-token", _enroll_token, "print a one-time token for `rackyard-rack enroll`")
+    token.add_argument("--name", default="", help="the rack's hostname; another rack cannot use the token then")
+    token.add_argument("--ttl-s", type=int, default=racks.TOKEN_TTL_S, help="seconds until it expires (default 900)")
+    revoke = command("revoke-rack", _revoke_rack, "accept a rack's certificate no more")
+    revoke.add_argument("name", help="the rack's hostname")
+    image = command("image-register", _image_register, "make an image the one that machines boot")
+    image.add_argument("--manifest", type=Path, required=True, help="manifest.json of a built image")
+    command("status", _status, "racks, machines, network and images of this site")
+    setting = commands.add_parser("setting", help="show or change settings")
+    verbs = setting.add_subparsers(required=True, metavar="get|set")
+    command("get", _setting_get, "show one setting, or all", verbs).add_argument("name", nargs="?")
+    change = command("set", _setting_set, "change a setting", verbs)
+    change.add_argument("name")
+    change.add_argument("value")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
