@@ -2,9 +2,9 @@
 """How long the ephemeral image takes when QEMU boots it directly, with no Rackyard: the yardstick for commissioning.
 
 Prints one line per run: seconds from the start of QEMU until it has exited. The image boots with kernel and initrd
-given on the command line, fetches the squashfs over HTTP from this program, and its cloud-init (NoCloud datasource, same
-program) does nothing but switch off. CPUs and memory as the lab's machines have, no disks, one NIC on QEMU's user
-network.
+given on the command line, fetches the squashfs over HTTP from this program, and its cloud-init (NoCloud datasource,
+also from here) does nothing but switch off. CPUs and memory as the lab's machines have, no disks, one NIC on QEMU's
+user network.
 
 Usage: direct_boot.py IMAGE_DIR [--runs N] [--cpus N] [--memory-mib N] [--parallel N]
 """
