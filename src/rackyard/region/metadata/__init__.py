@@ -1,2 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The metadata service under `/MAAS/metadata/`, as cloud-init's MAAS datasource and the commissioning runner want it."""
+
+from rackyard.region.metadata.routes import blueprint
+
+__all__ = ["blueprint"]

@@ -40,15 +40,15 @@ class Preseed:
     ntp_servers: tuple[str, ...]
     credentials: Credentials
 
-    @property
-    def metadata_url(self) -> str:
-        """Base URL of the metadata service as the machine reaches it: through its racks, by name."""
-        return f"http://{self.subnet_name}:{HTTP_PORT}/MAAS/metadata/"
+
+def metadata_url(subnet_name: str) -> str:
+    """Base URL of the metadata service as a machine reaches it: through its racks, by name."""
+    return f"http://{subnet_name}:{HTTP_PORT}/MAAS/metadata/"
 
 
 def render(preseed: Preseed) -> str:
     """The document: `#cloud-config` and JSON, which is YAML too."""
-    url = preseed.metadata_url
+    url = metadata_url(preseed.subnet_name)
     keys = preseed.credentials.as_dict()
     document = {
         "manage_etc_hosts": True,

@@ -11,7 +11,7 @@ import hashlib
 import json
 import secrets
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -24,7 +24,7 @@ from rackyard.region.errors import BadRequest
 CERTIFICATE_LIFETIME = timedelta(days=30)
 # Clocks of a region and a new rack may differ a little before chrony has run.
 BACKDATE = timedelta(minutes=5)
-TOKEN_PREFIX = "rye1."  # noqa: S105 (a format marker, not a secret)
+TOKEN_PREFIX = "rye1."
 MAX_CSR_BYTES = 16 * 1024
 
 
@@ -157,11 +157,11 @@ def _key_usage() -> x509.KeyUsage:
 
 def _naive(moment: datetime) -> datetime:
     # cryptography 38 takes naive UTC only.
-    return moment.astimezone(timezone.utc).replace(tzinfo=None, microsecond=0)
+    return moment.astimezone(UTC).replace(tzinfo=None, microsecond=0)
 
 
 def _not_after(certificate: x509.Certificate) -> datetime:
     aware = getattr(certificate, "not_valid_after_utc", None)  # cryptography >= 42; the other one is deprecated there
     if isinstance(aware, datetime):
         return aware
-    return certificate.not_valid_after.replace(tzinfo=timezone.utc)
+    return certificate.not_valid_after.replace(tzinfo=UTC)

@@ -56,10 +56,5 @@ def build(line: KernelLine) -> list[str]:
     return words
 
 
-def split_options(text: str) -> tuple[str, ...]:
-    """A setting's text as words; checked in `build`."""
-    return tuple(text.split())
-
-
 def _bracketed(address: IPv4Address | IPv6Address) -> str:
     return f"[{address}]" if address.version == 6 else str(address)

@@ -193,7 +193,9 @@ def applied(ctx: Context, rack: Rack, generation: int, daemons: Mapping[str, Map
                 rack_id=rack.id, name=name, generation=generation, ok=ok, message=message, now=now,
             )  # fmt: skip
             if not ok and (before is None or before["ok"] or before["message"] != message):
-                text = f"{name} on {rack.hostname} refused generation {generation} and keeps the last good one: {message}"
+                text = (
+                    f"{name} on {rack.hostname} refused generation {generation} and keeps the last good one: {message}"
+                )
                 journal.record(tx, now, "DAEMON_REFUSED", text, rack_id=rack.id, level=journal.ERROR)
 
 
@@ -223,7 +225,7 @@ def _rack_of_that_name(ctx: Context, tx: Transaction, hostname: str, version: st
     if row is None:
         system_id = ctx.random.system_id()
         row = tx.one("rack_identity.create", system_id=system_id, hostname=hostname, version=version)
-        assert row is not None  # noqa: S101 (INSERT … RETURNING gives one row)
+        assert row is not None
     elif row["revoked_at"] is None and not named:
         raise Conflict(
             f"a rack called {hostname} is enrolled already; revoke it (`rackyard-region revoke-rack {hostname}`) "

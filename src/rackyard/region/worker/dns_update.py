@@ -80,9 +80,7 @@ def _current(server: Server) -> dict[str, frozenset[str]]:
     zone = dns.zone.Zone(dns.name.from_text(server.zone), relativize=True)
     request = dns.message.make_query(server.zone, dns.rdatatype.AXFR)
     request.use_tsig(_keyring(server.key))
-    dns.query.inbound_xfr(
-        server.address, zone, request, port=server.port, timeout=TIMEOUT_S, lifetime=2 * TIMEOUT_S
-    )
+    dns.query.inbound_xfr(server.address, zone, request, port=server.port, timeout=TIMEOUT_S, lifetime=2 * TIMEOUT_S)
     current: dict[str, set[str]] = {}
     for kind in (dns.rdatatype.A, dns.rdatatype.AAAA):
         for name, _ttl, rdata in zone.iterate_rdatas(kind):

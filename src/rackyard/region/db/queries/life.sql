@@ -61,6 +61,10 @@ RETURNING id;
 -- The boot is over: its credentials die with it.
 UPDATE boot SET ended_at = %(now)s, outcome = %(outcome)s WHERE id = %(id)s AND ended_at IS NULL;
 
+-- name: life.boot_outcome
+-- How a boot stands.
+SELECT outcome FROM boot WHERE id = %(id)s;
+
 -- name: life.boot_answered
 -- Which rack serves the boot, and at which address the machine is.
 UPDATE boot SET rack_id = %(rack_id)s, client_ip = %(client_ip)s WHERE id = %(id)s;
@@ -106,6 +110,17 @@ LEFT JOIN boot ON boot.id = machine.boot_id AND boot.outcome = 'running'
 LEFT JOIN image ON image.id = boot.image_id
 WHERE machine_interface.mac = %(mac)s::macaddr;
 
+-- name: life.boot_at
+-- The boot of the machine with that MAC that was under way at a moment; two seconds for clocks that differ.
+SELECT machine.id AS machine_id, machine.system_id, machine.hostname, boot.id, boot.boot_id
+FROM machine_interface
+JOIN machine ON machine.id = machine_interface.machine_id
+JOIN boot ON boot.machine_id = machine.id
+WHERE machine_interface.mac = %(mac)s::macaddr
+  AND boot.requested_at <= %(at)s + interval '2 seconds'
+  AND (boot.ended_at IS NULL OR boot.ended_at >= %(at)s - interval '2 seconds')
+ORDER BY boot.id DESC LIMIT 1;
+
 -- name: life.lease_of_ip
 -- Who holds an address.
 SELECT mac::text AS mac, at FROM lease
@@ -135,7 +150,7 @@ WHERE boot.boot_id = %(boot_id)s;
 -- name: life.boot_by_token
 -- A boot by its OAuth token, with its machine.
 SELECT boot.id, boot.boot_id, boot.outcome, boot.ended_at, boot.consumer_key, boot.token_key,
-       boot.token_secret_sha256, boot.credentials_expire_at, boot.epoch, host(boot.client_ip) AS client_ip,
+       boot.token_secret_sha256, boot.credentials_expire_at, boot.requested_at AS started_at,
        machine.id AS machine_id, machine.system_id, machine.hostname, machine.status
 FROM boot JOIN machine ON machine.id = boot.machine_id
 WHERE boot.token_key = %(token_key)s;

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Routes of the metadata service. Formats: MAAS metadata API as used by cloud-init's `DataSourceMAAS`."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, current_app, request
+
+from rackyard.region.commissioning import RunnerConfig, build_user_data
+from rackyard.region.context import Context
+from rackyard.region.db.life_records import BootOfToken
+from rackyard.region.errors import BadRequest, NotFound, RackyardError, TooLarge
+from rackyard.region.metadata import caller, credentials, preseed, uploads
+from rackyard.region.services import metadata, reports
+
+CONTEXT_KEY = "rackyard"
+VERSIONS = frozenset({"latest", "2012-03-01"})
+ITEMS = ("instance-id", "local-hostname", "public-keys", "vendor-data")
+
+blueprint = Blueprint("metadata", __name__)
+
+
+def _ctx() -> Context:
+    context = current_app.extensions[CONTEXT_KEY]
+    assert isinstance(context, Context)
+    return context
+
+
+@blueprint.errorhandler(RackyardError)
+def _worded(error: RackyardError) -> Response:
+    return _text(error.message, error.status)
+
+
+@blueprint.get("/latest/by-id/<boot_id>/")
+def get_preseed(boot_id: str) -> Response:
+    """The cloud-config with this boot's credentials; anonymous, but for the leased address only."""
+    if request.args.get("op") != "get_preseed":
+        raise BadRequest("only op=get_preseed is known here")
+    who = caller.identify(_ctx(), request)
+    found = metadata.access(_ctx(), boot_id, who.address, who.rack)
+    document = preseed.Preseed(
+        system_id=found.system_id,
+        hostname=found.hostname,
+        subnet_name=found.subnet_name,
+        ntp_servers=found.rack_addresses,
+        credentials=preseed.Credentials(found.consumer_key, found.token_key, found.token_secret),
+    )
+    return _text(preseed.render(document))
+
+
+@blueprint.get("/<version>/")
+def index(version: str) -> Response:
+    """What there is below a version."""
+    _check_version(version)
+    return _text("maas-scripts\nmeta-data/\nuser-data")
+
+
+@blueprint.get("/<version>/meta-data/")
+def meta_data_index(version: str) -> Response:
+    """The items of meta-data."""
+    _check_version(version)
+    return _text("\n".join(ITEMS))
+
+
+@blueprint.get("/<version>/meta-data/<item>")
+def meta_data(version: str, item: str) -> Response:
+    """One item; public keys and vendor data are empty (a missing one would make cloud-init try again)."""
+    _check_version(version)
+    boot = _running_boot()
+    values = {"instance-id": boot.system_id, "local-hostname": boot.hostname, "public-keys": "", "vendor-data": ""}
+    if item not in values:
+        raise NotFound(f"there is no meta-data item {item[:40]!r}; known are {', '.join(ITEMS)}")
+    return _text(values[item])
+
+
+@blueprint.get("/<version>/user-data")
+def user_data(version: str) -> Response:
+    """The commissioning runner. Fetched last, so it ends the pulling of metadata."""
+    _check_version(version)
+    boot = _running_boot()
+    who = caller.identify(_ctx(), request)
+    found = metadata.again(_ctx(), boot, who.address)
+    body = build_user_data(
+        RunnerConfig(
+            metadata_url=preseed.metadata_url(found.subnet_name),
+            consumer_key=found.consumer_key,
+            token_key=found.token_key,
+            token_secret=found.token_secret,
+        )
+    )
+    metadata.pulled(_ctx(), boot, who.address, who.rack)
+    return Response(body, mimetype="application/octet-stream")
+
+
+@blueprint.get("/<version>/maas-scripts")
+def scripts(version: str) -> Response:
+    """The commissioning scripts of this boot as a tar archive with an index."""
+    _check_version(version)
+    return Response(reports.archive(_ctx(), _running_boot()), mimetype="application/x-tar")
+
+
+@blueprint.post("/<version>/")
+def signal(version: str) -> Response:
+    """`op=signal`: progress, results and the end of commissioning."""
+    _check_version(version)
+    boot = credentials.boot_of(_ctx(), request.headers.get("Authorization"))
+    who = caller.identify(_ctx(), request)
+    try:
+        sent = uploads.signal(request)
+    except TooLarge as error:
+        reports.reject(
+            _ctx(), boot, f"{boot.hostname} sent a report that is too large: {error.message}", who.rack.hostname
+        )
+        raise
+    reports.handle(_ctx(), boot, sent, who.rack.hostname)
+    return _text("OK")
+
+
+@blueprint.post("/status/<system_id>")
+def status(system_id: str) -> Response:
+    """cloud-init's reporting webhook. What comes after the end of a boot is taken without a word."""
+    boot = credentials.boot_of(_ctx(), request.headers.get("Authorization"))
+    if boot.system_id != system_id:
+        raise NotFound(f"these credentials are not those of {system_id[:40]!r}")
+    report = uploads.webhook(request)
+    metadata.stage(_ctx(), boot, report.event_type, report.name, report.result)
+    return Response(status=204)
+
+
+def _running_boot() -> BootOfToken:
+    boot = credentials.boot_of(_ctx(), request.headers.get("Authorization"))
+    credentials.require_running(_ctx(), boot)
+    return boot
+
+
+def _check_version(version: str) -> None:
+    if version not in VERSIONS:
+        raise NotFound(f"there is no metadata version {version[:20]!r}; known are {', '.join(sorted(VERSIONS))}")
+
+
+def _text(body: str, status: int = 200) -> Response:
+    return Response(body, status=status, mimetype="text/plain")

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What machines upload, read within limits: everything here comes from outside."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+
+from flask import Request
+
+from rackyard.region.errors import BadRequest, TooLarge
+from rackyard.region.services.reports import STREAM_LIMIT_BYTES, STREAMS, Signal
+
+# Every stream of a script at its limit, one byte over so that the stream can be named, and the multipart framing.
+SIGNAL_LIMIT_BYTES = len(STREAMS) * (STREAM_LIMIT_BYTES + 1) + 256 * 1024
+WEBHOOK_LIMIT_BYTES = 256 * 1024
+MAX_PARTS = 24
+
+
+@dataclass(frozen=True)
+class WebhookReport:
+    """One report of cloud-init's webhook handler."""
+
+    event_type: str
+    name: str
+    result: str
+
+
+def signal(request: Request) -> Signal:
+    """An `op=signal` call. Raises TooLarge or BadRequest, in words."""
+    _check_length(request, SIGNAL_LIMIT_BYTES)
+    form, files = request.form, request.files
+    if form.get("op", request.args.get("op")) != "signal":
+        raise BadRequest("only op=signal is known here")
+    if len(form) + len(files) > MAX_PARTS:
+        raise BadRequest(f"the report has more than {MAX_PARTS} parts")
+    return Signal(
+        status=form.get("status", ""),
+        error=form.get("error", ""),
+        script_result_id=_integer(form.get("script_result_id"), "script_result_id"),
+        exit_status=_integer(form.get("exit_status"), "exit_status"),
+        runtime_s=_seconds(form.get("runtime")),
+        files={name: part.read(STREAM_LIMIT_BYTES + 1) for name, part in files.items()},
+    )
+
+
+def webhook(request: Request) -> WebhookReport:
+    """A webhook report. Raises TooLarge or BadRequest, in words."""
+    _check_length(request, WEBHOOK_LIMIT_BYTES)
+    try:
+        body = json.loads(request.get_data(cache=False).decode())
+    except (ValueError, RecursionError):
+        raise BadRequest("the report is not JSON in UTF-8, or is nested too deeply") from None
+    if not isinstance(body, dict):
+        raise BadRequest("the report must be a JSON object")
+    return WebhookReport(str(body.get("event_type")), str(body.get("name")), str(body.get("result", "")))
+
+
+def _check_length(request: Request, limit_bytes: int) -> None:
+    if request.content_length is None:
+        raise BadRequest("the request needs a Content-Length")
+    if request.content_length > limit_bytes:
+        raise TooLarge(f"{request.content_length} bytes, the limit is {limit_bytes}")
+
+
+def _integer(text: str | None, name: str) -> int | None:
+    if text is None or text == "":
+        return None
+    if not text.lstrip("-").isascii() or not text.lstrip("-").isdigit() or abs(int(text[:12])) > 2**31 - 1:
+        raise BadRequest(f"{name} must be a whole number")
+    return int(text[:12])
+
+
+def _seconds(text: str | None) -> float | None:
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        raise BadRequest("runtime must be seconds") from None
+    return value if math.isfinite(value) and 0 <= value < 1e9 else None

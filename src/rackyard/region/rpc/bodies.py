@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""JSON bodies of racks: size and depth limits, and lists of objects shaped into dataclasses."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from typing import Any, TypeVar
+
+from flask import Request
+
+from rackyard.region.errors import BadRequest, TooLarge
+from rackyard.region.services.boot import parse_mac
+from rackyard.region.services.evidence import DAEMONS, STEPS, Lease, Sighting
+
+LIMIT_BYTES = 8 * 1024 * 1024
+LIMIT_DEPTH = 16
+LIMIT_ITEMS = 5000
+_KEY = re.compile(r"[\x21-\x7e]{1,128}")
+
+T = TypeVar("T")
+
+
+def read(request: Request) -> dict[str, Any]:
+    """The body as a JSON object. Raises TooLarge or BadRequest, in words."""
+    if (request.content_length or 0) > LIMIT_BYTES:
+        raise TooLarge(f"the body has {request.content_length} bytes, the limit is {LIMIT_BYTES}; send smaller batches")
+    data = request.get_data(cache=False)
+    try:
+        body = json.loads(data.decode())
+    except ValueError as error:
+        raise BadRequest(f"the body is not JSON in UTF-8: {error}") from None
+    except RecursionError:
+        raise BadRequest(f"the body is nested deeper than {LIMIT_DEPTH} levels") from None
+    if _too_deep(body):
+        raise BadRequest(f"the body is nested deeper than {LIMIT_DEPTH} levels")
+    if not isinstance(body, dict):
+        raise BadRequest("the body must be a JSON object")
+    return body
+
+
+def text(body: Mapping[str, Any], name: str, limit: int = 200) -> str:
+    """A text field without control characters. Raises BadRequest."""
+    value = body.get(name, "")
+    if not isinstance(value, str) or len(value) > limit or "\x00" in value:
+        raise BadRequest(f"{name} must be text of at most {limit} characters")
+    return value
+
+
+def items(body: Mapping[str, Any], name: str, shape: Callable[[Mapping[str, Any]], T]) -> list[T]:
+    """A list of objects, each shaped. Raises BadRequest naming list and index."""
+    values = body.get(name, [])
+    if not isinstance(values, list) or len(values) > LIMIT_ITEMS:
+        raise BadRequest(f"{name} must be a list of at most {LIMIT_ITEMS} objects")
+    shaped = []
+    for index, value in enumerate(values):
+        if not isinstance(value, dict):
+            raise BadRequest(f"{name}[{index}] must be an object")
+        try:
+            shaped.append(shape(value))
+        except BadRequest as error:
+            raise BadRequest(f"{name}[{index}]: {error.message}") from None
+    return shaped
+
+
+def lease(value: Mapping[str, Any]) -> Lease:
+    """One lease event."""
+    action, lease_s = value.get("action"), value.get("lease_s", 0)
+    if action not in ("commit", "release", "expiry"):
+        raise BadRequest("action must be commit, release or expiry")
+    if not isinstance(lease_s, int) or not 0 <= lease_s <= 2**32:
+        raise BadRequest("lease_s must be seconds")
+    return Lease(
+        _key(value), _moment(value), action, _address(value, "ip") or "", parse_mac(text(value, "mac")), lease_s
+    )
+
+
+def sighting(value: Mapping[str, Any]) -> Sighting:
+    """One daemon log line."""
+    kind, daemon = value.get("type"), value.get("daemon")
+    if kind not in STEPS or daemon not in DAEMONS:
+        raise BadRequest(f"type must be one of {', '.join(STEPS)} and daemon one of {', '.join(DAEMONS)}")
+    mac = value.get("mac")
+    return Sighting(
+        key=_key(value),
+        at=_moment(value),
+        kind=kind,
+        ip=_address(value, "ip") if value.get("ip") else None,
+        mac=parse_mac(str(mac)) if mac else None,
+        detail=text(value, "detail", 1000),
+        daemon=daemon,
+    )
+
+
+def _key(value: Mapping[str, Any]) -> str:
+    key = value.get("key")
+    if not isinstance(key, str) or not _KEY.fullmatch(key):
+        raise BadRequest("key must be 1 to 128 printable characters")
+    return key
+
+
+def _moment(value: Mapping[str, Any]) -> datetime:
+    try:
+        moment = datetime.fromisoformat(str(value.get("at")))
+    except ValueError:
+        raise BadRequest("at must be a time in ISO 8601") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _address(value: Mapping[str, Any], name: str) -> str:
+    try:
+        return str(ip_address(str(value.get(name))))
+    except ValueError:
+        raise BadRequest(f"{name} must be an IP address") from None
+
+
+def _too_deep(value: Any) -> bool:
+    """Whether containers are nested deeper than the limit; level by level, so without recursion."""
+    level = [value]
+    for _ in range(LIMIT_DEPTH):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, (dict, list))
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return False
+    return True

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The calls of `/rpc/1/`: parse, one service function, serialise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, current_app, g, jsonify, request
+
+from rackyard.region.context import Context
+from rackyard.region.db.rack_records import Rack
+from rackyard.region.errors import BadRequest
+from rackyard.region.rpc import bodies, peer
+from rackyard.region.services import boot, desired, evidence, jobs, power_results, racks
+
+CONTEXT_KEY = "rackyard"
+HEARTBEAT_S = 10
+ANONYMOUS = frozenset({"rpc.ca", "rpc.enroll"})
+
+blueprint = Blueprint("rpc", __name__)
+
+
+def _ctx() -> Context:
+    context = current_app.extensions[CONTEXT_KEY]
+    assert isinstance(context, Context)
+    return context
+
+
+def _rack() -> Rack:
+    rack = g.rack
+    assert isinstance(rack, Rack)
+    return rack
+
+
+@blueprint.before_request
+def _identify() -> None:
+    """Every call but two is made by a rack, known by its certificate."""
+    if request.endpoint in ANONYMOUS:
+        return
+    g.cert_sha256 = peer.certificate_sha256(request.environ)
+    g.rack = racks.authenticate(_ctx(), g.cert_sha256)
+
+
+@blueprint.get("/ca")
+def ca() -> Response:
+    """The CA's certificate, so that a new rack can compare it with its token."""
+    return Response(_ctx().config.ca_cert.read_bytes(), mimetype="application/x-pem-file")
+
+
+@blueprint.post("/enroll")
+def enroll() -> Response:
+    """Spend a token, sign a certificate."""
+    body = bodies.read(request)
+    enrolled = racks.enroll(
+        _ctx(),
+        secret=bodies.text(body, "secret"),
+        hostname=bodies.text(body, "hostname"),
+        csr_pem=bodies.text(body, "csr", 20_000),
+        version=bodies.text(body, "version"),
+    )
+    return jsonify(
+        {
+            "system_id": enrolled.system_id,
+            "certificate": enrolled.certificate.pem,
+            "ca": enrolled.ca_pem,
+            "not_after": enrolled.certificate.not_after.isoformat(),
+        }
+    )
+
+
+@blueprint.post("/renew")
+def renew() -> Response:
+    """A new certificate for the rack that asks."""
+    body = bodies.read(request)
+    certificate = racks.renew(_ctx(), _rack(), g.cert_sha256, bodies.text(body, "csr", 20_000))
+    return jsonify({"certificate": certificate.pem, "not_after": certificate.not_after.isoformat()})
+
+
+@blueprint.post("/register")
+def register() -> Response:
+    """A rack's agent started."""
+    body = bodies.read(request)
+    interfaces = bodies.items(body, "interfaces", dict)
+    urls = racks.register(_ctx(), _rack(), bodies.text(body, "version"), interfaces)
+    settings = {"domain": _ctx().config.domain, "heartbeat_s": HEARTBEAT_S}
+    return jsonify({"system_id": _rack().system_id, "settings": settings, "regions": urls})
+
+
+@blueprint.get("/jobs")
+def take_jobs() -> Response:
+    """Long poll for work."""
+    return jsonify({"jobs": jobs.take(_ctx(), _rack(), _wait_s())})
+
+
+@blueprint.post("/jobs/<int:job_id>/result")
+def job_result(job_id: int) -> Response:
+    """What became of a job."""
+    report = power_results.parse_report(bodies.read(request))
+    return jsonify({"accepted": power_results.finish(_ctx(), _rack(), job_id, report)})
+
+
+@blueprint.get("/desired")
+def desired_state() -> Response:
+    """The rack's desired state; with If-None-Match and `wait` a long poll."""
+    known = request.headers.get("If-None-Match", "").strip().strip('"')
+    document = desired.wait_for_rack(_ctx(), _rack(), known, _wait_s())
+    if document is None:
+        response = Response(status=304)
+        response.set_etag(known)
+        return response
+    response = jsonify(document.body)
+    response.set_etag(document.etag)
+    return response
+
+
+@blueprint.post("/applied")
+def applied() -> Response:
+    """What the rack's daemons said to a desired state."""
+    body = bodies.read(request)
+    generation, daemons = body.get("generation"), body.get("daemons")
+    if not isinstance(generation, int) or not isinstance(daemons, dict) or len(daemons) > 32:
+        raise BadRequest("generation (integer) and daemons (object) are needed")
+    if not all(isinstance(outcome, dict) for outcome in daemons.values()):
+        raise BadRequest("each daemon's outcome must be an object with ok and message")
+    racks.applied(_ctx(), _rack(), generation, daemons)
+    return jsonify({})
+
+
+@blueprint.post("/boot-config")
+def boot_config() -> Response:
+    """What a machine boots."""
+    query = boot.parse_query(bodies.read(request))
+    return jsonify(boot.configuration(_ctx(), _rack(), query))
+
+
+@blueprint.post("/events")
+def events() -> Response:
+    """Daemon log lines about boots."""
+    sightings = bodies.items(bodies.read(request), "events", bodies.sighting)
+    return jsonify({"taken": evidence.take_sightings(_ctx(), _rack(), sightings)})
+
+
+@blueprint.post("/leases")
+def leases() -> Response:
+    """Lease events of the rack's dhcpd."""
+    found = bodies.items(bodies.read(request), "leases", bodies.lease)
+    return jsonify({"taken": evidence.take_leases(_ctx(), _rack(), found)})
+
+
+@blueprint.post("/services")
+def services() -> Response:
+    """What the rack sees of its own services."""
+    states: list[dict[str, Any]] = bodies.items(bodies.read(request), "services", dict)
+    racks.services(_ctx(), _rack(), states)
+    return jsonify({})
+
+
+def _wait_s() -> float:
+    try:
+        return float(request.args.get("wait", "0"))
+    except ValueError:
+        raise BadRequest("wait must be a number of seconds") from None

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python3 -m rackyard.region.worker [--config FILE]`: run the region's worker until SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+from functools import partial
+from pathlib import Path
+
+from rackyard.daemons.supervisor import Systemd
+from rackyard.region.config import DEFAULT_PATH, load
+from rackyard.region.context import Context
+from rackyard.region.errors import RackyardError
+from rackyard.region.services import upkeep
+from rackyard.region.worker import own_daemons
+from rackyard.region.worker.leadership import Leadership
+from rackyard.region.worker.loop import Loop, Task
+
+
+def tasks(ctx: Context) -> list[Task]:
+    """Everything the worker does."""
+    daemons = own_daemons.OwnDaemons(ctx, Systemd())
+    domain = partial(own_daemons.update_internal_domain, ctx)
+    return [
+        Task("rack liveness", 2, partial(upkeep.bury_dead_racks, ctx)),
+        Task("deadlines", 2, partial(upkeep.fail_past_deadline, ctx)),
+        Task("lost jobs", 2, partial(upkeep.expire_jobs, ctx)),
+        Task("overdue steps", 5, partial(upkeep.note_overdue, ctx)),
+        Task("power polling", upkeep.POLL_PASS_S, partial(upkeep.poll_power, ctx)),
+        Task("tidying", 600, partial(upkeep.tidy, ctx)),
+        Task("heartbeat", 30, partial(own_daemons.beat, ctx), leader_only=False),
+        Task("internal domain", 30, domain, leader_only=False, on_change=True),
+        Task("own daemons", 60, daemons.apply, leader_only=False, on_change=True),
+    ]
+
+
+def main() -> int:
+    """Entry point; exit status 1 with a message when the configuration cannot be read."""
+    parser = argparse.ArgumentParser(prog="rackyard.region.worker", description=__doc__)
+    parser.add_argument("--config", type=Path, default=DEFAULT_PATH)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        ctx = Context.from_config(load(arguments.config))
+    except RackyardError as error:
+        sys.stderr.write(f"{error.message}\n")
+        return 1
+    leadership = Leadership(ctx.config.dsn)
+    loop = Loop(ctx, tasks(ctx), leadership.held)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: loop.stop())
+    try:
+        loop.run()
+    finally:
+        leadership.close()
+        ctx.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The region's own daemons: names and internal domain, proxy clients, who may ask for time and send logs."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from rackyard.daemons import engine
+from rackyard.daemons.supervisor import Supervisor
+from rackyard.region.context import Context
+from rackyard.region.services import desired, internal_dns, journal
+from rackyard.region.worker import dns_update
+
+ROOT = Path("/var/lib/rackyard")
+SECTIONS = ("dns", "proxy", "syslog", "ntp")
+_log = logging.getLogger(__name__)
+
+
+class OwnDaemons:
+    """Applies the region's document to the daemons of this host that Ansible has set up."""
+
+    def __init__(self, ctx: Context, supervisor: Supervisor, root: Path = ROOT) -> None:
+        self._ctx = ctx
+        self._supervisor = supervisor
+        self._root = root
+        self._refused: dict[str, str] = {}
+
+    def apply(self) -> dict[str, engine.Outcome]:
+        """One pass; a new refusal becomes an event with the checker's words."""
+        document = desired.for_region(self._ctx).body
+        sections = {name: document[name] for name in SECTIONS if (self._root / name).is_dir()}
+        outcomes = engine.apply(sections, self._root, self._supervisor)
+        for name, outcome in outcomes.items():
+            if outcome.changed:
+                _log.info("%s has a new configuration", name)
+            if outcome.ok:
+                self._refused.pop(name, None)
+            elif self._refused.get(name) != outcome.message:
+                self._refused[name] = outcome.message
+                self._tell(name, outcome.message)
+        return outcomes
+
+    def _tell(self, name: str, message: str) -> None:
+        text = f"{name} on region {self._ctx.config.name} refused its new configuration: {message}"
+        _log.error("%s", text)
+        with self._ctx.db.transaction() as tx:
+            journal.record(tx, self._ctx.clock.now(), "DAEMON_REFUSED", text, level=journal.ERROR)
+
+
+def update_internal_domain(ctx: Context) -> list[str]:
+    """Make this region's name server hold the live racks' addresses; the labels that changed."""
+    key = dns_update.read_key(ctx.config.tsig_key)
+    server = dns_update.Server(ctx.config.dns_server, 53, ctx.config.domain, key)
+    changes = dns_update.reconcile(server, internal_dns.wanted(ctx))
+    for change in changes:
+        _log.info("%s.%s is now %s", change.label, ctx.config.domain, ", ".join(sorted(change.addresses)) or "gone")
+    return [change.label for change in changes]
+
+
+def beat(ctx: Context) -> None:
+    """Tell racks (when they register) that this region lives."""
+    with ctx.db.transaction() as tx:
+        for port in ctx.config.rpc_ports:
+            tx.run(
+                "rack_identity.beat", name=ctx.config.name, pid=os.getpid(), address=ctx.config.addresses[0],
+                port=port, now=ctx.clock.now(),
+            )  # fmt: skip
