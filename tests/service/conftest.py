@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,7 +31,7 @@ from rackyard.region.services import accounts
 REMEDY = "install it with: apt-get install postgresql"
 
 
-def postgres_binary(name: str) -> str:
+def find_binary(name: str) -> str:
     """The newest installed PostgreSQL's program."""
     found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: float(path.parts[4]))
     program = str(found[-1]) if found else shutil.which(name)
@@ -80,6 +80,12 @@ class Cluster:
 
 
 @pytest.fixture(scope="session")
+def postgres_binary() -> Callable[[str], str]:
+    """Where PostgreSQL's programs are."""
+    return find_binary
+
+
+@pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """One temporary cluster for the run, gone afterwards."""
     home = Path(tempfile.mkdtemp(prefix="ry-pg-", dir="/tmp"))  # noqa: S108 - a socket path has room for 107 bytes
@@ -88,8 +94,8 @@ def cluster() -> Iterator[Cluster]:
         shutil.chown(home, "postgres")
     data = str(home / "data")
     quiet = "-c listen_addresses='' -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
-    control = [postgres_binary("pg_ctl"), "-D", data, "-w", "-l", str(home / "log")]
-    initdb = [postgres_binary("initdb"), "-D", data, "-U", "rackyard", "-A", "trust", "-E", "UTF8", "--no-sync"]
+    control = [find_binary("pg_ctl"), "-D", data, "-w", "-l", str(home / "log")]
+    initdb = [find_binary("initdb"), "-D", data, "-U", "rackyard", "-A", "trust", "-E", "UTF8", "--no-sync"]
     try:
         subprocess.run(unprivileged([*initdb, "--locale=C.UTF-8"]), check=True, capture_output=True, cwd="/")
         start = [*control, "-o", f"{quiet} -k {home}", "start"]
@@ -210,3 +216,15 @@ class Api:
 @pytest.fixture
 def api(client: FlaskClient, admin_key: str) -> Api:
     return Api(client, admin_key)
+
+
+@pytest.fixture
+def api_of(client: FlaskClient) -> Callable[[str], Api]:
+    """A signed client for any key."""
+    return lambda key: Api(client, key)
+
+
+@pytest.fixture
+def key_of(ctx: Context) -> Callable[[str], str]:
+    """A key of an account that is no administrator."""
+    return lambda username: accounts.add_account(ctx, username)

@@ -43,8 +43,8 @@ def add_error_handlers(app: Flask) -> None:
 
 def error_response(error: RackyardError) -> Response:
     """One error as MAAS would word it."""
-    is_form = isinstance(error, Invalid)
-    response = jsonify(error.fields) if is_form else Response(error.message, mimetype="text/plain")
+    plain = Response(error.message, mimetype="text/plain")
+    response = jsonify(error.fields) if isinstance(error, Invalid) else plain
     response.status_code = error.status
     if isinstance(error, Unauthorized):
         response.headers["WWW-Authenticate"] = 'OAuth realm="MAAS API"'

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Blueprint, Response, current_app, jsonify, request
 
@@ -31,12 +31,12 @@ class Call:
     params: Params
 
 
-Handler = Callable[..., Any]
+Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
 class _Action:
-    handler: Handler
+    handler: Callable[..., Any]
     admin_only: bool
 
 

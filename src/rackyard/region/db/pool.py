@@ -28,18 +28,18 @@ class Transaction:
         self._connection = connection
         self._on_statement = on_statement
 
-    def all(self, name: str, **params: Any) -> list[Row]:
+    def all(self, name: str, /, **params: Any) -> list[Row]:
         """Every row of a query."""
         with self._execute(name, params) as cursor:
             return [dict(row) for row in cursor.fetchall()]
 
-    def one(self, name: str, **params: Any) -> Row | None:
+    def one(self, name: str, /, **params: Any) -> Row | None:
         """The first row of a query, or None."""
         with self._execute(name, params) as cursor:
             row = cursor.fetchone()
             return None if row is None else dict(row)
 
-    def run(self, name: str, **params: Any) -> int:
+    def run(self, name: str, /, **params: Any) -> int:
         """Execute a statement; the number of rows it touched."""
         with self._execute(name, params) as cursor:
             return int(cursor.rowcount)

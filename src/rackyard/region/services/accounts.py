@@ -10,7 +10,7 @@ from rackyard.region.crypto import secret_hash, secret_matches
 from rackyard.region.db import accounts as account_rows
 from rackyard.region.db.accounts import Account
 from rackyard.region.db.pool import Transaction
-from rackyard.region.errors import Unauthorized
+from rackyard.region.errors import Conflict, Unauthorized
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,19 @@ def authenticate(ctx: Context, consumer_key: str, token_key: str, token_secret: 
 def create_admin(ctx: Context, username: str, key_name: str = "") -> str:
     """A new key for the administrator of this name, who is made if missing. Returns the key's text form.
 
-    Raises Invalid for a name that cannot be used.
+    Raises Invalid for a name that cannot be used, Conflict for an account that is no administrator.
     """
     with ctx.db.transaction() as tx:
         account = account_rows.find(tx, username) or account_rows.add(tx, username, True, ctx.clock.now())
+        if not account.is_admin:
+            raise Conflict(f"The account {username} is no administrator; choose another name.")
         return _mint_key(ctx, tx, account, key_name).text
+
+
+def add_account(ctx: Context, username: str) -> str:
+    """A new account that may read but not change anything, with its first key. Raises Invalid."""
+    with ctx.db.transaction() as tx:
+        return _mint_key(ctx, tx, account_rows.add(tx, username, False, ctx.clock.now()), "").text
 
 
 def key_is_valid(ctx: Context, username: str, text: str) -> bool:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from rackyard.region.context import Context
 from rackyard.region.db import machines as rows
@@ -217,7 +218,7 @@ def _checked_macs(tx: Transaction, given: Sequence[str], system_id: str | None) 
     return macs
 
 
-def _power_columns(ctx: Context, tx: Transaction, power: PowerSettings, system_id: str | None) -> dict[str, object]:
+def _power_columns(ctx: Context, tx: Transaction, power: PowerSettings, system_id: str | None) -> dict[str, Any]:
     if power.address is not None:
         owner = rows.power_address_owner(tx, power.address, power.port)
         if owner is not None and owner.system_id != system_id:

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Transactions, the pool and the notifier, as the services rely on them."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from rackyard.region.db.pool import Database
+from rackyard.region.errors import Invalid, Unavailable
+
+
+def add_fabric(tx, name: str) -> int:
+    return tx.one("network.add_fabric", name=name, description="")["id"]
+
+
+def test_transaction_rolls_back_when_its_block_raises(ctx) -> None:
+    with pytest.raises(RuntimeError), ctx.db.transaction() as tx:
+        add_fabric(tx, "lost")
+        raise RuntimeError
+    with ctx.db.transaction() as tx:
+        assert tx.all("network.fabrics") == []
+
+
+def test_constraint_becomes_a_domain_error_and_the_connection_lives_on(ctx) -> None:
+    with ctx.db.transaction() as tx:
+        add_fabric(tx, "one")
+    with pytest.raises(Invalid, match="fabric with this name exists"), ctx.db.transaction() as tx:
+        add_fabric(tx, "one")
+    with ctx.db.transaction() as tx:
+        assert [row["name"] for row in tx.all("network.fabrics")] == ["one"]
+
+
+def test_types_come_back_as_text_and_bytes(ctx) -> None:
+    with ctx.db.transaction() as tx:
+        fabric_id = add_fabric(tx, "one")
+        vlan = {"vid": 0, "name": "u", "description": "", "mtu": 1500, "dhcp_on": False, "primary_rack_id": None}
+        vlan_id = tx.one("network.add_vlan", fabric_id=fabric_id, **vlan)["id"]
+        subnet = {"name": "s", "description": "", "cidr": "10.20.0.0/24", "gateway_ip": None, "managed": True}
+        flags = {"allow_dns": True, "allow_proxy": True, "dns_servers": ["10.20.0.2", "2001:db8::1"]}
+        tx.run("network.add_subnet", vlan_id=vlan_id, **subnet, **flags)
+        row = tx.all("network.subnets")[0]
+    assert row["cidr"] == "10.20.0.0/24"
+    assert row["dns_servers"] == ["10.20.0.2", "2001:db8::1"]
+
+
+def test_connection_that_the_server_closed_is_replaced(ctx, config, cluster) -> None:
+    with ctx.db.transaction() as tx:
+        tx.all("network.fabrics")
+    database = config.dsn.rpartition("dbname=")[2]
+    cluster.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'")
+    time.sleep(0.1)
+    with ctx.db.transaction() as tx:
+        assert tx.all("network.fabrics") == []
+
+
+def test_full_pool_says_so_instead_of_hanging(config) -> None:
+    small = Database(config.dsn, size=1, wait_s=0.05)
+    with small.transaction(), pytest.raises(Unavailable, match="busy"), small.transaction():
+        pass
+    small.close()
+
+
+def test_unreachable_database_is_unavailable_with_a_reason() -> None:
+    with pytest.raises(Unavailable, match="PostgreSQL"), Database("host=/nonexistent dbname=x").transaction():
+        pass
+
+
+def test_subscription_hears_a_change_of_the_network(ctx) -> None:
+    with ctx.notifier.subscribe("rackyard_desired") as subscription:
+        assert not subscription.wait(0.05)
+        with ctx.db.transaction() as tx:
+            fabric_id = add_fabric(tx, "one")
+            vlan = {"vid": 0, "name": "u", "description": "", "mtu": 1500, "dhcp_on": False, "primary_rack_id": None}
+            tx.run("network.add_vlan", fabric_id=fabric_id, **vlan)
+        assert subscription.wait(5)
+
+
+def test_subscription_with_a_payload_ignores_others(ctx) -> None:
+    with (
+        ctx.notifier.subscribe("rackyard_machines", "other6") as other,
+        ctx.notifier.subscribe("rackyard_machines") as every,
+    ):
+        with ctx.db.transaction() as tx:
+            tx.script("SELECT pg_notify('rackyard_machines', 'abc346')")
+        assert every.wait(5)
+        assert not other.wait(0.05)
+
+
+def test_notifier_wakes_everybody_after_it_lost_its_connection(ctx, config, cluster) -> None:
+    with ctx.notifier.subscribe("rackyard_jobs") as subscription:
+        cluster.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'rackyard-notifier'")
+        assert subscription.wait(10)
+
+
+def test_unknown_channel_is_refused(ctx) -> None:
+    with pytest.raises(ValueError, match="unknown channel"), ctx.notifier.subscribe("typo"):
+        pass
+
+
+def test_closing_wakes_waiters(ctx) -> None:
+    heard = []
+    thread = threading.Thread(target=lambda: heard.append(ctx.notifier.wait("rackyard_jobs", None, 30)))
+    thread.start()
+    time.sleep(0.2)
+    ctx.notifier.close()
+    thread.join(timeout=5)
+    assert heard == [True]

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The schema file says the same as the migrations, and each migration is applied once."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from importlib import resources
+
+import psycopg2
+import pytest
+
+from rackyard.region.db import migrations, queries
+from rackyard.region.db.migrations import migrate
+from rackyard.region.db.pool import Database
+from rackyard.region.errors import RackyardError
+
+
+def dump(cluster, postgres_binary, database: str) -> list[str]:
+    command = [postgres_binary("pg_dump"), "--schema-only", "--no-owner", "-d", cluster.dsn(database)]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    # The newest pg_dump writes a random word into \\restrict lines.
+    return [line for line in text.splitlines() if line and not line.startswith(("--", "\\"))]
+
+
+@pytest.fixture
+def empty_database(cluster):
+    name = cluster.create()
+    yield name
+    cluster.drop(name)
+
+
+def test_schema_file_equals_all_migrations(cluster, postgres_binary, empty_database) -> None:
+    schema = (resources.files("rackyard.region.db") / "schema.sql").read_text()
+    with psycopg2.connect(cluster.dsn(empty_database)) as connection, connection.cursor() as cursor:
+        cursor.execute(schema)
+    connection.close()
+    migrated = dump(cluster, postgres_binary, cluster.template)
+    assert dump(cluster, postgres_binary, empty_database) == migrated
+    assert any("CREATE TABLE public.machine " in line for line in migrated)
+
+
+def test_migrations_are_numbered_without_gaps() -> None:
+    assert sorted(migrations.available()) == list(range(1, len(migrations.available()) + 1))
+
+
+def test_migrate_applies_each_migration_once(cluster, empty_database) -> None:
+    database = Database(cluster.dsn(empty_database))
+    assert migrations.current(database) == 0
+    assert migrate(database) == sorted(migrations.available())
+    assert migrate(database) == []
+    assert migrations.current(database) == max(migrations.available())
+    database.close()
+
+
+def test_migrate_refuses_a_database_of_a_newer_version(ctx) -> None:
+    with ctx.db.transaction() as tx:
+        tx.run("migration.record", version=9999)
+    with pytest.raises(RackyardError, match="migration 9999.*install a newer"):
+        migrate(ctx.db)
+
+
+def test_every_query_can_be_prepared(ctx) -> None:
+    """A query with a wrong column fails here, and not on somebody's site."""
+    failures = []
+    for name, sql in queries.all_queries().items():
+        if name.startswith("migration."):
+            continue
+        statement = _with_nulls(sql)
+        explained = statement if statement.startswith("LOCK") else f"EXPLAIN {statement}"
+        try:
+            with ctx.db.transaction() as tx:
+                tx.script(explained)
+        except (psycopg2.Error, RackyardError) as error:
+            failures.append(f"{name}: {error}")
+    assert not failures
+
+
+def _with_nulls(sql: str) -> str:
+    text = re.sub(r"^--.*$", "", sql, flags=re.MULTILINE).strip().rstrip(";")
+    # The driver writes times with their type; everything else goes by what it is compared with.
+    text = re.sub(r"%\((now|\w*_?at|since|until|before_at)\)s", "now()", text)
+    return re.sub(r"%\(\w+\)s", "NULL", text).replace("%%", "%")
