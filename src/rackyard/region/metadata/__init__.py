@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The metadata service under `/MAAS/metadata/`, as cloud-init's MAAS datasource and the commissioning runner want it."""
+"""The metadata service under `/MAAS/metadata/`, as cloud-init's MAAS datasource and our runner want it."""
 
 from rackyard.region.metadata.routes import blueprint
 

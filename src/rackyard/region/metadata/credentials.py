@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""OAuth1 PLAINTEXT credentials of a boot, as cloud-init's MAAS datasource and the runner send them (RFC 5849, 3.4.4)."""
+"""OAuth1 PLAINTEXT credentials of a boot, as cloud-init and the runner send them (RFC 5849, 3.4.4)."""
 
 from __future__ import annotations
 

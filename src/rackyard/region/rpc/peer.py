@@ -14,7 +14,7 @@ SOCKET_KEY = "gunicorn.socket"
 
 
 def certificate_sha256(environ: dict[str, Any]) -> str:
-    """SHA-256 (hex) of the certificate the caller presented; TLS has checked that our CA signed it and that it is in date.
+    """SHA-256 (hex) of the caller's certificate; TLS has checked that our CA signed it and that it is in date.
 
     Raises Forbidden when the caller presented none."""
     connection = environ.get(SOCKET_KEY)

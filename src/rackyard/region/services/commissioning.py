@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from rackyard.region import commissioning as ephemeral
+from rackyard.region.commissioning.facts import HardwareFacts
 from rackyard.region.context import Context
 from rackyard.region.crypto import secret_hash
 from rackyard.region.db import rack_records, report_records
@@ -15,9 +15,6 @@ from rackyard.region.db.pool import Row, Transaction
 from rackyard.region.errors import BadRequest, Conflict
 from rackyard.region.services import boot_steps, jobs, journal, power, rack_choice, settings, timeline
 from rackyard.region.status import Status, check
-
-if TYPE_CHECKING:
-    from rackyard.region.commissioning.facts import Facts
 
 FORCE_OFF: dict[str, object] = {}
 EXPECT_OFF: dict[str, object] = {"expect_off": True}
@@ -97,7 +94,7 @@ def fail(
     journal.record(tx, ctx.clock.now(), "NODE_COMMISSIONING_FAILED", reason, machine_id=machine.id, level=journal.ERROR)
 
 
-def complete(ctx: Context, tx: Transaction, machine: MachineState, facts: Facts) -> None:
+def complete(ctx: Context, tx: Transaction, machine: MachineState, facts: HardwareFacts) -> None:
     """Commissioning succeeded: facts, status Ready and the power-off job in the caller's transaction."""
     now = ctx.clock.now()
     report_records.store_facts(tx, machine.id, facts, now)
@@ -107,8 +104,8 @@ def complete(ctx: Context, tx: Transaction, machine: MachineState, facts: Facts)
     _power_off(ctx, tx, machine, machine.epoch, EXPECT_OFF)
     journal.record(
         tx, now, "NODE_COMMISSIONED",
-        f"{facts.cpu_count} CPUs, {facts.memory_mib} MiB memory, {len(facts.disks)} disks, "
-        f"{len(facts.interfaces)} network interfaces",
+        f"{facts.cpu.count} CPUs, {facts.memory.total_mib} MiB memory, {len(facts.disks)} disks, "
+        f"{len(facts.nics)} network interfaces",
         machine_id=machine.id,
     )  # fmt: skip
 

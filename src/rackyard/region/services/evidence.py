@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What racks saw: leases and daemon log lines, turned into steps of the boot they belong to.
 
-Batches may be replayed and may arrive late or out of order: each item has a key that is taken once, and its own time."""
+Batches may be replayed and arrive late or out of order: each item has a key that is taken once, and its own time."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ REMEDIES: Mapping[str, str] = {
     "unreachable": "check power_address, the BMC's cable and that it has IPMI over LAN switched on",
     "refused": "the BMC answered and refused; look at its own log and at the privileges of power_user",
     "protocol": "the BMC did not speak IPMI 2.0 as expected; look at `journalctl -u rackyard-rack` on the rack",
-    "timeout": "the BMC took the order, but the machine did not follow in time; look at the machine and at the BMC's log",
+    "timeout": "the BMC took the order, but the machine did not follow in time; look at both, and at the BMC's log",
 }
 
 
@@ -70,7 +70,7 @@ def parse_report(body: Mapping[str, object]) -> PowerReport:
 
 
 def finish(ctx: Context, rack: Rack, job_id: int, report: PowerReport) -> bool:
-    """Take the result of a job; False when it came too late to matter. Raises NotFound for a job of nobody or another."""
+    """Take the result of a job; False when it came too late to matter. Raises NotFound unless it is this rack's job."""
     with ctx.db.transaction() as tx:
         job = tx.one("job.lock", id=job_id, rack_id=rack.id)
         if job is None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rackyard.region import commissioning as ephemeral
+from rackyard.region.commissioning import facts
 from rackyard.region.context import Context
 from rackyard.region.db import life_records, report_records
 from rackyard.region.db.life_records import BootOfToken, MachineState
@@ -119,8 +120,6 @@ def _finished(ctx: Context, tx: Transaction, boot: BootOfToken, machine: Machine
             ctx, tx, machine, reason, by_whom=by_whom, step=boot_steps.STORED, off=commissioning.EXPECT_OFF
         )
         return
-    from rackyard.region.commissioning import facts
-
     try:
         found = facts.parse_results({result.name: result.stdout for result in results})
     except facts.FactsError as error:
@@ -128,6 +127,19 @@ def _finished(ctx: Context, tx: Transaction, boot: BootOfToken, machine: Machine
             ctx, tx, machine, f"the hardware report of {boot.hostname} cannot be used: {_clean(str(error))}",
             by_whom=ctx.config.name, step=boot_steps.STORED, off=commissioning.EXPECT_OFF,
         )  # fmt: skip
+        return
+    taken = [
+        f"{row['mac']} of {row['hostname']}"
+        for row in tx.all("machine.mac_owners", macs=[nic.mac for nic in found.nics])
+        if row["system_id"] != boot.system_id
+    ]
+    if taken:
+        reason = (
+            f"{boot.hostname} reports MAC addresses of other machines: {', '.join(taken)}; correct mac_addresses there"
+        )
+        commissioning.fail(
+            ctx, tx, machine, reason, by_whom=ctx.config.name, step=boot_steps.STORED, off=commissioning.EXPECT_OFF
+        )
         return
     commissioning.complete(ctx, tx, machine, found)
 

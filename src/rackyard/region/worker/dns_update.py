@@ -98,4 +98,4 @@ def _send(server: Server, changes: list[Change]) -> None:
             update.add(change.label, TTL_S, record_type(address), address)
     answer = dns.query.tcp(update, server.address, timeout=TIMEOUT_S, port=server.port)
     if answer.rcode() != dns.rcode.NOERROR:
-        raise dns.exception.DNSException(f"answered {dns.rcode.to_text(answer.rcode())}")
+        raise OSError(f"it answered {dns.rcode.to_text(answer.rcode())}")

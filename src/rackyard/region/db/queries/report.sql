@@ -42,12 +42,13 @@ SET cpu_count = %(cpu_count)s, cpu_model = %(cpu_model)s, cpu_speed_mhz = %(cpu_
 WHERE id = %(machine_id)s;
 
 -- name: report.store_interface
--- A NIC by its MAC; one that belongs to another machine is left alone (zero rows).
+-- A NIC by its MAC, in the VLAN where it has an address.
 INSERT INTO machine_interface (machine_id, name, mac, vlan_id, vendor, product, driver, firmware_version,
                                link_connected, link_speed_mbps, lldp, discovered)
 VALUES (%(machine_id)s, %(name)s, %(mac)s,
-        (SELECT subnet.vlan_id FROM lease JOIN subnet ON subnet.id = lease.subnet_id
-         WHERE lease.mac = %(mac)s::macaddr ORDER BY lease.at DESC LIMIT 1),
+        coalesce((SELECT subnet.vlan_id FROM lease JOIN subnet ON subnet.id = lease.subnet_id
+                  WHERE lease.mac = %(mac)s::macaddr ORDER BY lease.at DESC LIMIT 1),
+                 (SELECT vlan_id FROM subnet WHERE cidr >>= ANY (%(addresses)s::inet[]) LIMIT 1)),
         %(vendor)s, %(product)s, %(driver)s, %(firmware_version)s, %(link_connected)s, %(link_speed_mbps)s,
         %(lldp)s, true)
 ON CONFLICT (mac) DO UPDATE
