@@ -8,7 +8,6 @@ import binascii
 import hmac
 import json
 import os
-import shutil
 import ssl
 import tempfile
 from dataclasses import dataclass
@@ -22,7 +21,6 @@ from rackyard.rack.config import RackConfig
 from rackyard.rack.errors import RackError, RegionAway, RegionRefused
 
 _PREFIX = "rye1."
-_USER = "rackyard"
 
 
 @dataclass(frozen=True)
@@ -58,6 +56,8 @@ def enroll(config: RackConfig, token_text: str, *, force: bool = False) -> tuple
         where = ", ".join(regions.read_list(config.regions_file, config.regions)) or "its region"
         return False, f"already enrolled as {known.system_id} with region {where}; use --force to enrol anew"
     token = parse_token(token_text)
+    if not config.state.is_dir():
+        raise RackError(f"there is no directory {config.state}; run the rack playbook first")
     reasons = []
     for url in token.urls:
         try:
@@ -85,7 +85,6 @@ def _enroll_at(config: RackConfig, token: Token, url: str) -> str:
     except RegionRefused as refusal:
         raise RackError(f"the region at {url} refuses to enrol {config.name}: {refusal}") from refusal
     identity.store(config.identity, key, answer["certificate"], ca.decode("ascii"))
-    config.regions_file.parent.mkdir(parents=True, exist_ok=True)
     files.replace(config.regions_file, json.dumps(list(token.urls)).encode(), 0o640)
     _give_to_service(config)
     return f"enrolled as {answer['system_id']} with region {url}; certificate valid until {answer['not_after']}"
@@ -109,14 +108,12 @@ def _verified_ca(url: str, expected_sha256: str) -> bytes:
 
 
 def _give_to_service(config: RackConfig) -> None:
-    """When root enrols, the files belong to the service's user."""
+    """When root enrols, the files belong to whom the state directory belongs to: the service's user."""
     if os.geteuid() != 0:
         return
+    owner = config.state.stat()
     for path in (config.identity, config.regions_file, *sorted(config.identity.iterdir())):
-        try:
-            shutil.chown(path, _USER, _USER)
-        except LookupError as reason:
-            raise RackError(f"there is no user {_USER} on this host; run the rack playbook") from reason
+        os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def read_token(source: str, stdin: Any) -> str:

@@ -292,6 +292,7 @@ def rack(region: Region, tmp_path: Path) -> Iterator[RackHost]:
         (home / "bin" / name).write_text(text)
         (home / "bin" / name).chmod(0o755)
     (home / "bin/journal").touch()
+    (home / "state").mkdir()
     config = RackConfig("rack1", (region.url,), home / "identity", home / "state", home / "daemons")
     (home / "rack.toml").write_text(
         f'[rack]\nname = "rack1"\nregions = ["{region.url}"]\n'

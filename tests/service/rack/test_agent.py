@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The agent as a process against a real region: jobs, desired state, evidence, outages, restarts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import psycopg2
+import pytest
+
+from rackyard.rack import enroll
+from rackyard.region.db import accounts as account_rows
+from rackyard.region.db import life_records
+from rackyard.region.services import accounts, jobs, machines, racks
+from rackyard.region.services.power_parameters import PowerSettings
+
+from .conftest import RackHost, Region, wait_until
+
+MAC = "52:54:00:00:00:01"
+
+
+class Site:
+    """A region with an enrolled rack and one machine."""
+
+    def __init__(self, region: Region, rack: RackHost) -> None:
+        self.region, self.rack = region, rack
+        accounts.create_admin(region.ctx, "admin")
+        enroll.enroll(rack.config, racks.mint_token(region.ctx))
+
+    def rows(self, statement: str, *values: object) -> list[tuple]:
+        connection = psycopg2.connect(self.region.ctx.config.dsn)
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(statement, values)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+    def add_machine(self, power: PowerSettings) -> str:
+        ctx = self.region.ctx
+        with ctx.db.transaction() as tx:
+            account = account_rows.find(tx, "admin")
+        return machines.create(ctx, machines.Wish(hostname="m1", macs=[MAC], power=power), account).machine.system_id
+
+    def order(self, system_id: str, kind: str, **params: object) -> int:
+        ctx = self.region.ctx
+        ((rack_id,),) = self.rows("SELECT id FROM rack WHERE hostname = 'rack1'")
+        with ctx.db.transaction() as tx:
+            machine = life_records.lock_machine(tx, system_id)
+            return jobs.enqueue(ctx, tx, machine, rack_id, kind, epoch=machine.epoch, params=params)
+
+    def job(self, job_id: int) -> tuple[str, dict, str]:
+        return self.rows("SELECT state, result, error FROM job WHERE id = %s", job_id)[0]
+
+    def finished(self, job_id: int) -> Callable[[], bool]:
+        return lambda: self.job(job_id)[0] in ("done", "failed", "stale")
+
+
+@pytest.fixture
+def site(region: Region, rack: RackHost) -> Site:
+    return Site(region, rack)
+
+
+def ipmi(sim, password: str = "secret") -> PowerSettings:  # noqa: S107 (of the simulator)
+    return PowerSettings("ipmi", sim.bmc.address, sim.bmc.port, sim.bmc.user, password)
+
+
+def journal_line(number: int, identifier: str, message: object) -> str:
+    entry = {
+        "__CURSOR": f"s=test;i={number}",
+        "__REALTIME_TIMESTAMP": str(1_760_000_000_000_000 + number),
+        "SYSLOG_IDENTIFIER": identifier,
+        "MESSAGE": message,
+    }
+    return json.dumps(entry)
+
+
+def lease_line(number: int, ip: str) -> str:
+    return journal_line(number, "dhcpd", f"rackyard-lease commit {ip} {MAC} 600")
+
+
+def test_power_job_is_done_and_the_state_read_back(site: Site, sim) -> None:
+    site.rack.start()
+    job = site.order(site.add_machine(ipmi(sim)), "power_on", boot_device="pxe")
+    wait_until(site.finished(job), "the job")
+    state, result, error = site.job(job)
+    assert (state, result["power_state"], error or "") == ("done", "on", "")
+    assert sim.calls() == ["boot pxe", "power 1"]
+
+
+def test_machine_that_is_on_is_started_anew_to_boot_from_network(site: Site, sim) -> None:
+    sim.power = "on"
+    site.rack.start()
+    job = site.order(site.add_machine(ipmi(sim)), "power_on", boot_device="pxe")
+    wait_until(site.finished(job), "the job")
+    assert sim.calls() == ["boot pxe", "power 0", "power 1"]
+
+
+def test_machine_that_switches_itself_off_is_not_forced(site: Site, sim) -> None:
+    sim.power = "on"
+    site.rack.start()
+    job = site.order(site.add_machine(ipmi(sim)), "power_off", expect_off=True)
+    wait_until(lambda: site.job(job)[0] == "taken", "taking the job")
+    sim.power = "off"
+    wait_until(site.finished(job), "the job")
+    assert site.job(job)[1]["power_state"] == "off"
+    assert sim.calls() == []
+
+
+def test_wrong_password_fails_the_job_with_the_remedy(site: Site, sim) -> None:
+    site.rack.start()
+    job = site.order(site.add_machine(ipmi(sim, "wrong")), "power_on")
+    wait_until(site.finished(job), "the job")
+    state, result, error = site.job(job)
+    assert (state, result["error_kind"]) == ("failed", "auth")
+    assert "correct power_user and power_pass" in error
+    assert "wrong" not in json.dumps(result).replace("wrong user name", "")
+    assert "secret" not in (site.rack.home / "agent.log").read_text()
+
+
+def test_result_of_a_job_survives_a_region_outage(site: Site, sim) -> None:
+    site.rack.start()
+    system_id = site.add_machine(ipmi(sim))
+    sim.power = "on"
+    job = site.order(system_id, "power_off", expect_off=True)
+    wait_until(lambda: site.job(job)[0] == "taken", "taking the job")
+    site.region.stop()
+    sim.power = "off"
+    spool = site.rack.config.spool
+    wait_until(lambda: any(spool.glob("*.json")), "the result in the spool")
+    site.region.start()
+    wait_until(site.finished(job), "the job", timeout_s=40)
+    assert site.job(job)[0] == "done"
+
+
+def test_job_cut_off_by_a_crash_of_the_agent_is_reported_by_its_next_life(site: Site, sim) -> None:
+    sim.power = "on"
+    site.rack.start()
+    job = site.order(site.add_machine(ipmi(sim)), "power_off", expect_off=True)
+    wait_until(lambda: any((site.rack.config.state / "jobs").glob("*.json")), "taking the job")
+    site.rack.kill()
+    site.rack.start()
+    wait_until(site.finished(job), "the report")
+    assert site.job(job)[0] == "failed"
+    assert "agent was restarted" in site.job(job)[2]
+
+
+def test_leases_survive_outage_and_crash_in_order_and_once(site: Site) -> None:
+    site.rack.start()
+    wait_until(lambda: site.rows("SELECT 1 FROM rack WHERE registered_at IS NOT NULL"), "registering")
+    site.rack.log(lease_line(1, "10.20.0.101"))
+    wait_until(lambda: site.rows("SELECT 1 FROM lease"), "the first lease")
+    site.region.stop()
+    site.rack.log(lease_line(2, "10.20.0.102"))
+    wait_until(lambda: any(site.rack.config.spool.glob("*.json")), "the spool")
+    site.rack.kill()
+    site.rack.log(lease_line(3, "10.20.0.103"))
+    # The double of journalctl tells everything again, as after a crash before the cursor was stored.
+    site.rack.start()
+    site.region.start()
+    wait_until(lambda: len(site.rows("SELECT 1 FROM lease")) == 3, "all leases", timeout_s=40)
+    assert [row[0] for row in site.rows("SELECT host(ip) FROM lease ORDER BY at")] == [
+        "10.20.0.101", "10.20.0.102", "10.20.0.103",
+    ]  # fmt: skip
+    assert site.rows("SELECT count(*) FROM receipt") == [(3,)]
+    wait_until(lambda: not any(site.rack.config.spool.glob("*.json")), "the spool running dry")
+
+
+def test_desired_state_is_applied_and_reported(site: Site) -> None:
+    site.rack.start()
+    query = "SELECT count(*) FILTER (WHERE ok), count(*) FROM rack_daemon"
+    wait_until(lambda: site.rows(query)[0][1] >= 7, "the report", timeout_s=40)
+    assert site.rows("SELECT name, message FROM rack_daemon WHERE NOT ok") == []
+    upstream = (site.rack.config.daemons_root / "http/nginx.conf").read_text()
+    assert "server 127.0.0.1:5240 max_fails" in upstream
+    assert "--no-ask-password reload-or-restart nginx.service" in site.rack.systemctl_calls
+
+
+def test_agent_stops_at_once_when_told(site: Site) -> None:
+    site.rack.start()
+    wait_until(lambda: site.rack.config.status_file.exists(), "the status")
+    site.rack.stop()
