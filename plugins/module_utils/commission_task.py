@@ -37,4 +37,15 @@ def commission(
     patience = Patience(options["timeout_s"], options["poll_interval_s"]) if options["wait"] else None
     timeline = commissioning.commission(client, machine, plan, tell, patience)
     machine = get_machine(client, options["hostname"])
-    return {**plan.result(), "machine": machine, "timeline": timeline, "hardware": hardware_of(machine)}
+    hardware = hardware_of(machine)
+    if options["wait"]:
+        tell(summary(machine, hardware))
+    return {**plan.result(), "machine": machine, "timeline": timeline, "hardware": hardware}
+
+
+def summary(machine: Mapping[str, Any], hardware: Mapping[str, Any]) -> str:
+    """What came of it, in one line."""
+    return (
+        f"{machine['status_name']}, power {machine['power_state']}: {hardware['cpu_count']} CPUs, "
+        f"{hardware['memory_mib']} MiB memory, {len(hardware['disks'])} disks, {len(hardware['interfaces'])} NICs"
+    )

@@ -44,6 +44,9 @@ options:
     description: Number of the VLAN in the fabric, V(0) for the untagged one.
     type: int
     default: 0
+  vlan_name:
+    description: Name of the VLAN, for people.
+    type: str
   mtu:
     description: MTU of the VLAN in bytes.
     type: int
@@ -186,6 +189,7 @@ def main() -> None:
             cidr={"type": "str"},
             fabric={"type": "str"},
             vid={"type": "int", "default": 0},
+            vlan_name={"type": "str"},
             mtu={"type": "int"},
             dhcp_on={"type": "bool"},
             primary_rack={"type": "str"},

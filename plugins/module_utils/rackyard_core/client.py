@@ -214,8 +214,9 @@ class RegionClient:
     def _unreachable(self, reason: Exception) -> str:
         cause = reason.reason if isinstance(reason, urllib.error.URLError) else reason
         if isinstance(cause, ssl.SSLCertVerificationError):
+            why = getattr(cause, "verify_message", cause)
             return (
-                f"The certificate of the region at {self.url} is not trusted ({getattr(cause, 'verify_message', cause)}); "
+                f"The certificate of the region at {self.url} is not trusted ({why}); "
                 "give its CA with ca_path, or correct the host name in region_url"
             )
         if isinstance(cause, TimeoutError):

@@ -85,13 +85,18 @@ class NetworkView:
         }
 
     def vlan(self, fabric: str, vid: int) -> dict[str, Any] | None:
-        """MTU, DHCP and rack (by name) of a VLAN, None when there is none."""
+        """Name, MTU, DHCP and rack (by name) of a VLAN, None when there is none."""
         row = vlan_row(self.fabrics, fabric, vid)
         if row is None:
             return None
         names = {rack["system_id"]: rack["hostname"] for rack in self.racks}
         rack = row["primary_rack"]
-        return {"mtu": row["mtu"], "dhcp_on": row["dhcp_on"], "primary_rack": names.get(rack, rack) or ""}
+        return {
+            "vlan_name": row["name"],
+            "mtu": row["mtu"],
+            "dhcp_on": row["dhcp_on"],
+            "primary_rack": names.get(rack, rack) or "",
+        }
 
 
 def vlan_row(fabrics: Sequence[Row], fabric: str, vid: int) -> Row | None:
@@ -134,7 +139,8 @@ class _Work:
         if action.verb == "create":
             self._client.post(f"fabrics/{fabric['id']}/vlans/", **action.values)
         else:
-            self._client.put(f"fabrics/{fabric['id']}/vlans/{self._wish.vid}/", **action.values)
+            values = {"name" if name == "vlan_name" else name: value for name, value in action.values.items()}
+            self._client.put(f"fabrics/{fabric['id']}/vlans/{self._wish.vid}/", **values)
 
     def _subnet(self, action: Action) -> None:
         values = dict(action.values)

@@ -13,7 +13,7 @@ from typing import Any
 from .plan import Action, Plan, differing
 
 RANGE_TYPES = ("dynamic", "reserved")
-VLAN_FIELDS = ("mtu", "dhcp_on", "primary_rack")
+VLAN_FIELDS = ("vlan_name", "mtu", "dhcp_on", "primary_rack")
 SUBNET_FIELDS = ("name", "cidr", "gateway_ip", "dns_servers", "allow_dns", "allow_proxy", "managed", "description")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -168,8 +168,8 @@ def _place_actions(place: Mapping[str, Any], wish: SubnetWish) -> list[Action]:
 
 
 def _vlan_actions(wish: SubnetWish, changes: Mapping[str, Any], *, early: bool) -> list[Action]:
-    """Switching DHCP off and the MTU come first; switching it on and its rack come last."""
-    first = {name for name in changes if name == "mtu" or changes.get("dhcp_on") is False}
+    """Switching DHCP off, the MTU and the name come first; switching DHCP on and its rack come last."""
+    first = {name for name in changes if name in ("mtu", "vlan_name") or changes.get("dhcp_on") is False}
     values = {name: value for name, value in changes.items() if (name in first) == early}
     return [Action("update", f"VLAN {wish.vid} of fabric {wish.fabric}", values)] if values else []
 

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ansible_collections.rackyard.metal.plugins.modules import subnet
+
+RANGE = {"type": "dynamic", "start_ip": "10.20.0.100", "end_ip": "10.20.0.199"}
+
+Result = dict[str, Any]
+Run = Callable[..., Result]
+
+OPTIONS = {"name": "boot", "cidr": "10.20.0.0/24", "fabric": "lab", "ranges": [RANGE]}
+
+
+def test_create_then_again_converges(run: Run) -> None:
+    first, second = run(subnet, **OPTIONS), run(subnet, **OPTIONS)
+    assert first["actions"] == [
+        "create fabric lab",
+        "create subnet boot",
+        "create dynamic range 10.20.0.100-10.20.0.199",
+    ]
+    assert first["subnet"]["fabric"] == "lab"
+    assert not second["changed"]
+    assert second["subnet"] == first["subnet"]
+
+
+def test_check_mode_changes_nothing(run: Run) -> None:
+    foretold = run(subnet, check=True, **OPTIONS)
+    assert foretold["changed"]
+    assert run(subnet, **OPTIONS)["actions"] == foretold["actions"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"mtu": 9000, "vlan_name": "pxe"},
+        {"vid": 5},
+        {"gateway_ip": "10.20.0.1", "dns_servers": ["10.20.0.53"]},
+        {"allow_dns": False, "allow_proxy": False, "managed": False, "description": "x"},
+        {"cidr": "10.20.0.0/23"},
+        {"ranges": [{**RANGE, "end_ip": "10.20.0.120"}, {**RANGE, "type": "reserved", "start_ip": "10.20.0.130"}]},
+        {"ranges": []},
+    ],
+)
+def test_each_change_is_made_once(run: Run, change: Result) -> None:
+    run(subnet, **OPTIONS)
+    options = {**OPTIONS, **change}
+    assert run(subnet, check=True, **options)["changed"]
+    changed = run(subnet, **options)
+    assert changed["changed"], changed
+    assert not changed.get("failed"), changed
+    assert not run(subnet, **options)["changed"]
+
+
+def test_cleared_values_converge(run: Run) -> None:
+    run(subnet, **OPTIONS, gateway_ip="10.20.0.1", dns_servers=["10.20.0.53"])
+    cleared = {**OPTIONS, "gateway_ip": "", "dns_servers": []}
+    assert run(subnet, **cleared)["subnet"]["dns_servers"] == []
+    assert not run(subnet, **cleared)["changed"]
+
+
+def test_dhcp_comes_with_its_rack_and_goes_with_its_subnet(run: Run, rack: str) -> None:
+    options = {**OPTIONS, "dhcp_on": True, "primary_rack": rack}
+    assert run(subnet, **options)["subnet"]["dhcp_on"]
+    assert not run(subnet, **options)["changed"]
+    assert run(subnet, name="boot", state="absent")["actions"] == [
+        "update VLAN 0 of fabric lab",
+        "delete subnet boot",
+    ]
+    assert not run(subnet, name="boot", state="absent")["changed"]
+
+
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"name": "big", "cidr": "10.0.0.0/8", "ranges": []}, "overlaps subnet boot (10.20.0.0/24)"),
+        ({"ranges": [{**RANGE, "end_ip": "10.21.0.1"}]}, "not inside subnet 10.20.0.0/24: 10.21.0.1"),
+        ({"cidr": "10.20.0.5/24"}, "host bits zero"),
+        ({"dhcp_on": True, "primary_rack": "rack9"}, "'rack9' of subnet boot is no enrolled rack"),
+    ],
+)
+def test_refusals_are_worded_and_change_nothing(run: Run, check: bool, options: Result, words: str) -> None:
+    before = run(subnet, **OPTIONS)["subnet"]
+    refused = run(subnet, check=check, **{**OPTIONS, **options})
+    assert refused["failed"]
+    assert words in refused["msg"]
+    assert run(subnet, **OPTIONS)["subnet"] == before
