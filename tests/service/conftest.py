@@ -19,6 +19,7 @@ import pytest
 from cryptography.fernet import Fernet
 from flask import Flask
 from flask.testing import FlaskClient
+from psycopg2 import sql
 
 from rackyard.region.app import create_app
 from rackyard.region.clock import Clock
@@ -228,3 +229,38 @@ def api_of(client: FlaskClient) -> Callable[[str], Api]:
 def key_of(ctx: Context) -> Callable[[str], str]:
     """A key of an account that is no administrator."""
     return lambda username: accounts.add_account(ctx, username)
+
+
+@pytest.fixture
+def change_machine(ctx: Context) -> Callable[..., None]:
+    """Write columns of a machine as no API would: what a BMC, a rack or another service did."""
+
+    def change(system_id: str, **columns: object) -> None:
+        assignments = sql.SQL(", ").join(
+            sql.SQL("{} = {}").format(sql.Identifier(name), sql.Literal(value)) for name, value in columns.items()
+        )
+        statement = sql.SQL("UPDATE machine SET {} WHERE system_id = {}").format(assignments, sql.Literal(system_id))
+        connection = psycopg2.connect(ctx.config.dsn)
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(statement)
+        finally:
+            connection.close()
+
+    return change
+
+
+@pytest.fixture
+def sealed_password(ctx: Context) -> Callable[[str], bytes]:
+    """What the database holds of a machine's BMC password."""
+
+    def read(system_id: str) -> bytes:
+        connection = psycopg2.connect(ctx.config.dsn)
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute("SELECT power_secret FROM machine WHERE system_id = %s", (system_id,))
+                return bytes(cursor.fetchone()[0])
+        finally:
+            connection.close()
+
+    return read

@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`machines/`: registering, changing, finding, deleting; and every kind of bad input."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+BMC = {
+    "power_type": "ipmi",
+    "power_parameters_power_address": "172.16.0.11",
+    "power_parameters_power_user": "maas",
+    "power_parameters_power_pass": "s3cret-pass",
+}
+M1 = {"hostname": "m1", "mac_addresses": ["52:54:00:20:01:01", "52:54:00:20:01:02"], **BMC}
+
+
+@pytest.fixture
+def m1(api) -> dict:
+    response = api.post("machines/", data=M1)
+    assert response.status_code == 200, response.text
+    return response.json
+
+
+def refused(response, field: str) -> str:
+    """The words about one field of a form error; nothing else may be wrong."""
+    assert response.status_code == 400, response.text
+    assert response.mimetype == "application/json"
+    assert list(response.json) == [field]
+    (message,) = response.json[field]
+    return message
+
+
+def hostnames(api) -> list[str]:
+    return [machine["hostname"] for machine in api.get("machines/").json]
+
+
+def test_created_machine_is_new_and_has_what_was_said(m1, api) -> None:
+    assert m1["status"] == 0
+    assert m1["status_name"] == "New"
+    assert m1["fqdn"] == "m1.rackyard.internal"
+    assert m1["architecture"] == "amd64/generic"
+    assert m1["power_type"] == "ipmi"
+    assert m1["power_state"] == "unknown"
+    assert m1["boot_interface"]["mac_address"] == "52:54:00:20:01:01"
+    assert [nic["mac_address"] for nic in m1["interface_set"]] == M1["mac_addresses"]
+    assert m1["owner"] == "admin"
+    assert api.get(f"machines/{m1['system_id']}/").json == m1
+
+
+@pytest.mark.parametrize("form", ["json", "multipart", "words", "files"])
+def test_body_may_come_in_every_form_that_clients_use(api, form) -> None:
+    kwargs = {
+        "json": {"json": M1},
+        "multipart": {"data": M1, "content_type": "multipart/form-data"},
+        "words": {"data": {**M1, "mac_addresses": ", ".join(M1["mac_addresses"])}},
+        "files": {"data": {"mac_addresses": (io.BytesIO(b"52:54:00:20:01:01"), "f"), "hostname": "m1"}},
+    }[form]
+    response = api.post("machines/", **kwargs)
+    assert response.status_code == 200, response.text
+    assert response.json["boot_interface"]["mac_address"] == "52:54:00:20:01:01"
+
+
+def test_power_parameters_may_be_one_json_object(api) -> None:
+    power = {"power_address": "172.16.0.9", "power_user": "u", "power_pass": "p", "power_port": 1623}
+    given = {"mac_addresses": "52:54:00:20:01:09", "power_type": "ipmi", "power_parameters": json.dumps(power)}
+    machine = api.post("machines/", data=given).json
+    shown = api.get(f"machines/{machine['system_id']}/?op=power_parameters").json
+    assert shown == {"power_address": "172.16.0.9", "power_port": "1623", "power_user": "u"}
+
+
+def test_machine_without_hostname_is_named_after_its_system_id(api) -> None:
+    machine = api.post("machines/", data={"mac_addresses": "52:54:00:20:01:09"}).json
+    assert machine["hostname"] == f"machine-{machine['system_id']}"
+
+
+def test_site_domain_at_the_end_of_a_hostname_is_dropped(api) -> None:
+    given = {"hostname": "Web-1.Rackyard.Internal", "mac_addresses": "52-54-00-20-01-0A"}
+    machine = api.post("machines/", data=given).json
+    assert machine["hostname"] == "web-1"
+    assert machine["boot_interface"]["mac_address"] == "52:54:00:20:01:0a"
+
+
+def test_password_is_encrypted_and_never_shown(m1, api, ctx, caplog) -> None:
+    system_id = m1["system_id"]
+    with ctx.db.transaction() as tx:
+        (row,) = tx.all("machine.select", system_ids=[system_id], hostnames=None, macs=None, statuses=None)
+    assert row["has_power_secret"]
+    answers = [
+        api.get("machines/").text,
+        api.get(f"machines/{system_id}/").text,
+        api.get(f"machines/{system_id}/?op=power_parameters").text,
+        api.get("events/?op=query&level=DEBUG").text,
+        api.put(f"machines/{system_id}/", data={**BMC, "power_parameters_power_pass": "x" * 21 + "s3cret-pass"}).text,
+        str(row),
+        caplog.text,
+    ]
+    assert not [answer for answer in answers if "s3cret" in answer]
+
+
+def test_stored_password_opens_with_the_key_outside_the_database(m1, ctx, sealed_password) -> None:
+    sealed = sealed_password(m1["system_id"])
+    assert b"s3cret" not in sealed
+    assert ctx.box.decrypt(sealed) == "s3cret-pass"
+
+
+def test_update_changes_what_is_given_and_keeps_the_rest(m1, api, ctx, sealed_password) -> None:
+    path = f"machines/{m1['system_id']}/"
+    changed = api.put(path, data={"description": "rack 4, unit 12"})
+    assert changed.status_code == 200
+    assert changed.json["description"] == "rack 4, unit 12"
+    kept = ("hostname", "architecture", "power_type", "interface_set", "system_id")
+    assert {name: changed.json[name] for name in kept} == {name: m1[name] for name in kept}
+    api.put(path, data={"power_parameters_power_user": "other"})
+    assert api.get(f"{path}?op=power_parameters").json["power_user"] == "other"
+    assert ctx.box.decrypt(sealed_password(m1["system_id"])) == "s3cret-pass"
+
+
+def test_new_power_settings_forget_what_the_bmc_said_to_the_old_ones(m1, api, change_machine) -> None:
+    path = f"machines/{m1['system_id']}/"
+    change_machine(m1["system_id"], power_error_kind="auth", power_error="BMC 172.16.0.11 refused the password")
+    assert api.get(path).json["power_error"]
+    assert api.put(path, data={"power_parameters_power_pass": "better"}).json["power_error"] == ""
+
+
+def test_update_of_macs_moves_the_boot_interface_and_drops_what_is_gone(m1, api) -> None:
+    given = {"mac_addresses": ["52:54:00:20:01:03", "52:54:00:20:01:02"]}
+    changed = api.put(f"machines/{m1['system_id']}/", data=given).json
+    assert changed["boot_interface"]["mac_address"] == "52:54:00:20:01:03"
+    assert {nic["mac_address"] for nic in changed["interface_set"]} == set(given["mac_addresses"])
+
+
+def test_delete_forgets_the_machine_and_keeps_its_story(m1, api) -> None:
+    path = f"machines/{m1['system_id']}/"
+    response = api.delete(path)
+    assert (response.status_code, response.data) == (204, b"")
+    assert api.get(path).status_code == 404
+    assert api.delete(path).status_code == 404
+    assert api.post("machines/", data=M1).status_code == 200
+    told = [event["description"] for event in api.get("events/?op=query").json["events"]]
+    assert f"Machine m1 ({m1['system_id']}) was deleted" in told
+
+
+def test_filters_pick_machines(m1, api) -> None:
+    other = api.post("machines/", data={"hostname": "m2", "mac_addresses": "52:54:00:20:01:09"}).json
+    for query, expected in [
+        ("hostname=m2", ["m2"]),
+        ("hostname=m1&hostname=m2", ["m1", "m2"]),
+        ("mac_address=52-54-00-20-01-02", ["m1"]),
+        (f"id={other['system_id']}", ["m2"]),
+        ("status=new", ["m1", "m2"]),
+        ("status=0", ["m1", "m2"]),
+        ("status=ready", []),
+        ("hostname=nobody", []),
+    ]:
+        assert [machine["hostname"] for machine in api.get(f"machines/?{query}").json] == expected, query
+
+
+def test_unknown_status_in_a_filter_names_the_known_ones(api) -> None:
+    assert "commissioning" in refused(api.get("machines/?status=asleep"), "status")
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_unknown_machine_is_404_and_says_how_to_list(api, method) -> None:
+    response = api.request(method, "machines/abc346/")
+    assert response.status_code == 404
+    assert "'abc346'" in response.text
+    assert "GET machines/" in response.text
+
+
+def test_duplicate_mac_names_its_machine_and_the_remedy(m1, api) -> None:
+    message = refused(
+        api.post("machines/", data={"hostname": "m2", "mac_addresses": "52:54:00:20:01:02"}), "mac_addresses"
+    )
+    assert message == (
+        f"MAC 52:54:00:20:01:02 already belongs to machine m1 ({m1['system_id']}); "
+        "give another MAC or delete that machine."
+    )
+    assert hostnames(api) == ["m1"]
+
+
+@pytest.mark.parametrize(
+    "mac", ["52:54:00:20:01", "52:54:00:20:01:0g", "5254.0020.0101", "01:00:5e:00:00:01", "00:00:00:00:00:00", "x" * 500]
+)
+def test_malformed_mac_is_named_with_the_remedy(api, mac) -> None:
+    message = refused(api.post("machines/", data={"hostname": "m1", "mac_addresses": mac}), "mac_addresses")
+    assert mac[:70].lower() in message.lower()
+    assert "52:54:00:12:34:56" in message or "printed on the NIC" in message
+    assert hostnames(api) == []
+
+
+def test_mac_given_twice_is_refused(api) -> None:
+    macs = ["52:54:00:20:01:01", "52-54-00-20-01-01"]
+    assert "given twice" in refused(api.post("machines/", data={"mac_addresses": macs}), "mac_addresses")
+
+
+def test_machine_without_mac_is_refused(api) -> None:
+    assert "required" in refused(api.post("machines/", data={"hostname": "m1"}), "mac_addresses")
+
+
+@pytest.mark.parametrize("hostname", ["-m1", "m1-", "m_1", "m 1", "m1.elsewhere.example", "a" * 64, "m1\nroot", "ü"])
+def test_malformed_hostname_is_named_with_the_remedy(api, hostname) -> None:
+    message = refused(
+        api.post("machines/", data={"hostname": hostname, "mac_addresses": "52:54:00:20:01:01"}), "hostname"
+    )
+    assert "RFC 1123" in message
+    assert "\n" not in message
+    assert hostnames(api) == []
+
+
+def test_duplicate_hostname_names_its_machine(m1, api) -> None:
+    message = refused(
+        api.post("machines/", data={"hostname": "M1", "mac_addresses": "52:54:00:20:01:09"}), "hostname"
+    )
+    assert m1["system_id"] in message
+    other = api.post("machines/", data={"hostname": "m2", "mac_addresses": "52:54:00:20:01:09"}).json
+    assert "m1" in refused(api.put(f"machines/{other['system_id']}/", data={"hostname": "m1"}), "hostname")
+
+
+def test_two_machines_cannot_share_a_bmc(m1, api) -> None:
+    given = {"hostname": "m2", "mac_addresses": "52:54:00:20:01:09", **BMC}
+    assert f"machine m1 ({m1['system_id']})" in refused(api.post("machines/", data=given), "power_parameters")
+
+
+@pytest.mark.parametrize(
+    ("changed", "field", "words"),
+    [
+        ({"power_type": "telepathy"}, "power_type", "ipmi or manual"),
+        ({"power_parameters_power_address": "bmc-1"}, "power_parameters", "no IP address"),
+        ({"power_parameters_power_address": ""}, "power_parameters", "needs the BMC's address"),
+        ({"power_parameters_power_port": "70000"}, "power_parameters", "from 1 to 65535"),
+        ({"power_parameters_power_user": "x" * 17}, "power_parameters", "at most 16"),
+        ({"power_parameters_power_pass": "x" * 21}, "power_parameters", "at most 20"),
+        ({"power_parameters_power_pass": "x\ny"}, "power_parameters", "printable"),
+        ({"power_parameters_cipher_suite_id": "1"}, "power_parameters", "cipher_suite_id"),
+        ({"power_parameters_spell": "x"}, "power_parameters", "Unknown parameter 'spell'"),
+        ({"power_type": "manual"}, "power_parameters", "takes no parameters"),
+        ({"architecture": "vax"}, "architecture", "amd64/generic"),
+        ({"description": "bell\x07"}, "description", "control characters"),
+    ],
+)
+def test_bad_settings_are_named_with_the_remedy(api, changed, field, words) -> None:
+    assert words in refused(api.post("machines/", data={**M1, **changed}), field)
+    assert hostnames(api) == []
+
+
+def test_power_parameters_must_be_json(api) -> None:
+    response = api.post("machines/", data={"mac_addresses": "52:54:00:20:01:01", "power_parameters": "{"})
+    assert response.status_code == 400
+    assert "power_parameters is not valid JSON" in response.text
+
+
+def test_failed_update_changes_nothing(m1, api) -> None:
+    path = f"machines/{m1['system_id']}/"
+    response = api.put(path, data={"description": "new", "mac_addresses": ["52:54:00:20:01:03", "bad"]})
+    assert response.status_code == 400
+    assert api.get(path).json == m1
+
+
+def test_commissioning_machine_cannot_be_deleted_or_rewired(m1, api, change_machine) -> None:
+    change_machine(m1["system_id"], status=1)
+    path = f"machines/{m1['system_id']}/"
+    for response in (api.delete(path), api.put(path, data=BMC), api.put(path, data={"mac_addresses": "52:54:00:1:1:1"})):
+        assert response.status_code == 409
+        assert "m1 is Commissioning; abort that first (op=abort)" in response.text
+    assert api.put(path, data={"description": "still fine"}).status_code == 200
+
+
+def test_commissioning_without_bmc_is_refused_and_changes_nothing(api) -> None:
+    machine = api.post("machines/", data={"hostname": "m3", "mac_addresses": "52:54:00:20:01:09"}).json
+    path = f"machines/{machine['system_id']}/"
+    response = api.post(f"{path}?op=commission")
+    assert response.status_code in (400, 409)
+    assert "m3" in response.text
+    assert "power" in response.text
+    assert api.get(path).json["status_name"] == "New"
+
+
+def test_commissioning_without_image_is_refused_and_changes_nothing(m1, api) -> None:
+    path = f"machines/{m1['system_id']}/"
+    response = api.post(f"{path}?op=commission")
+    assert response.status_code in (400, 409)
+    assert "image" in response.text
+    assert api.get(path).json["status_name"] == "New"
+
+
+@pytest.mark.parametrize("op", ["power_on", "power_off", "commission", "abort"])
+def test_operation_on_unknown_machine_is_404(api, op) -> None:
+    assert api.post(f"machines/abc346/?op={op}").status_code == 404
+
+
+@pytest.mark.parametrize("op", ["query_power_state", "boot_timeline", "power_parameters"])
+def test_question_about_unknown_machine_is_404(api, op) -> None:
+    assert api.get(f"machines/abc346/?op={op}").status_code == 404
+
+
+def test_abort_of_an_idle_machine_is_a_conflict(m1, api) -> None:
+    assert api.post(f"machines/{m1['system_id']}/?op=abort").status_code == 409
+
+
+def test_power_without_a_rack_says_what_is_missing(m1, api) -> None:
+    response = api.post(f"machines/{m1['system_id']}/?op=power_on")
+    assert response.status_code in (409, 503)
+    assert "rack" in response.text
+
+
+def test_manual_machine_has_no_power_parameters(api) -> None:
+    given = {"mac_addresses": "52:54:00:20:01:09", "power_type": "manual"}
+    machine = api.post("machines/", data=given).json
+    assert api.get(f"machines/{machine['system_id']}/?op=power_parameters").json == {}
+
+
+def test_list_takes_the_same_number_of_statements_for_one_and_for_many(api, ctx) -> None:
+    counts = []
+    for wanted in (1, 30):
+        for number in range(wanted):
+            mac = f"52:54:00:{wanted:02x}:00:{number:02x}"
+            assert api.post("machines/", data={"mac_addresses": mac}).status_code == 200
+        statements: list[str] = []
+        ctx.db.on_statement = statements.append
+        assert api.get("machines/").status_code == 200
+        ctx.db.on_statement = None
+        counts.append(statements)
+    assert counts[0] == counts[1]
+    assert len(counts[0]) == 5
