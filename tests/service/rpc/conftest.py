@@ -14,7 +14,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -284,12 +284,28 @@ def _wait_for(server: Server, process: subprocess.Popen[bytes], log: Path) -> No
     raise AssertionError(f"gunicorn does not answer: {log.read_text()}")
 
 
+class MovableClock(Clock):
+    """The real time, moved by a test: the RPC worker is a process of its own and keeps the real one."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead
+
+    def advance(self, seconds: float) -> None:
+        self.ahead += timedelta(seconds=seconds)
+
+
 @pytest.fixture
-def world(config: Config) -> Iterator[Context]:
-    """The test's own view of the same database, by the real clock, as every process of the region has."""
-    context = replace(Context.from_config(config), clock=Clock())
-    yield context
-    context.close()
+def clock() -> MovableClock:
+    return MovableClock()
+
+
+@pytest.fixture
+def world(ctx: Context) -> Context:
+    """The test's own view of the database that the RPC worker uses."""
+    return ctx
 
 
 @pytest.fixture

@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""New → Commissioning → Ready through all twelve steps, by the calls that a rack and a machine make."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from rackyard.region.context import Context
+from rackyard.region.services import images, upkeep
+
+from .conftest import RackClient
+from .hardware import MAC, SECOND_MAC, outputs
+from .play import BMC, INTERFACES, AgentPlay, MachinePlay, boot_id_of, declare_network, register_machine
+
+
+@pytest.fixture
+def image(world: Context, tmp_path: Path) -> str:
+    """A registered image; the SHA-256 of its root file system."""
+    entries = []
+    for role, name in (("kernel", "vmlinuz"), ("initrd", "initrd.img"), ("squashfs", "filesystem.squashfs"),
+                       ("loader", "bootx64.efi")):  # fmt: skip
+        content = f"content of {name}".encode()
+        digest = hashlib.sha256(content).hexdigest()
+        (world.config.images / digest).mkdir()
+        (world.config.images / digest / name).write_bytes(content)
+        entries.append({"role": role, "name": name, "sha256": digest, "size_bytes": len(content)})
+    manifest = {"name": "debian-bookworm-amd64", "arch": "amd64", "suite": "bookworm", "files": entries}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    images.register(world, tmp_path / "manifest.json")
+    return next(str(entry["sha256"]) for entry in entries if entry["role"] == "squashfs")
+
+
+@pytest.fixture
+def agent(rack: RackClient) -> AgentPlay:
+    rack.register(*INTERFACES)
+    return AgentPlay(rack)
+
+
+@pytest.fixture
+def machine(client: FlaskClient) -> MachinePlay:
+    return MachinePlay(client)
+
+
+@pytest.fixture
+def m1(api: Any, agent: AgentPlay, image: str) -> str:
+    """A machine that may be commissioned; its system id."""
+    declare_network(api, agent.rack.system_id)
+    return register_machine(api)
+
+
+def commission(api: Any, system_id: str) -> Any:
+    return api.post(f"machines/{system_id}/?op=commission")
+
+
+def read(api: Any, system_id: str) -> dict[str, Any]:
+    return dict(api.get(f"machines/{system_id}/").get_json())
+
+
+def timeline(api: Any, system_id: str) -> dict[str, Any]:
+    return dict(api.get(f"machines/{system_id}/?op=boot_timeline").get_json())
+
+
+def until_scripts(api: Any, agent: AgentPlay, machine: MachinePlay, system_id: str) -> str:
+    """Steps 1 to 10; the boot id."""
+    assert commission(api, system_id).status_code == 200
+    agent.report(agent.job())
+    boot_id = str(agent.boots()["boot_id"])
+    machine.pull(boot_id)
+    return boot_id
+
+
+def test_machine_goes_from_new_to_ready_through_twelve_steps(
+    api: Any, agent: AgentPlay, machine: MachinePlay, m1: str, image: str
+):
+    assert read(api, m1)["status_name"] == "New"
+    response = commission(api, m1)
+    assert response.status_code == 200, response.get_data(as_text=True)
+    assert response.get_json()["status_name"] == "Commissioning"
+
+    job = agent.job()
+    assert (job["kind"], job["boot_device"], job["hostname"], job["epoch"]) == ("power_on", "pxe", "m1", 1)
+    assert job["power"] == {
+        "type": "ipmi", "address": BMC, "port": 623, "user": "admin", "password": "secret-of-bmc", "options": {},
+    }  # fmt: skip
+    assert agent.report(job).body == {"accepted": True}
+    assert agent.report(job).body == {"accepted": False}, "a repeated result changes nothing"
+
+    config = agent.boots()
+    assert config["purpose"] == "commissioning"
+    assert config["squashfs"] == f"/images/{image}/filesystem.squashfs"
+    assert config["params"] == [
+        "boot=live",
+        f"fetch=http://10.20.0.2:5248/images/{image}/filesystem.squashfs",
+        "BOOTIF=01-52-54-00-00-00-01",
+        "console=tty0",
+        "console=ttyS0,115200n8",
+        "cc:{'datasource_list': ['MAAS']}end_cc",
+        "cloud-config-url=http://10-20-0-0--24.rackyard.internal:5248/MAAS/metadata/latest/by-id/"
+        f"{config['boot_id']}/?op=get_preseed",
+        "log_host=10.20.0.2",
+        "log_port=5247",
+    ]
+    assert boot_id_of(config["params"]) == config["boot_id"]
+
+    user_data = machine.pull(config["boot_id"])
+    assert "10-20-0-0--24.rackyard.internal:5248/MAAS/metadata/" in user_data
+    machine.run_scripts()
+    assert machine.signal("OK").status_code == 200
+    assert machine.signal("OK").status_code == 200, "the answer may have been lost"
+
+    known = read(api, m1)
+    assert known["status_name"] == "Ready"
+    assert (known["cpu_count"], known["memory"], known["storage"]) == (2, 2048, pytest.approx(8589.9, abs=1))
+    assert [disk["serial"] for disk in known["physicalblockdevice_set"]] == ["DISK1"]
+    assert {nic["mac_address"] for nic in known["interface_set"]} == {MAC, SECOND_MAC}
+    assert known["boot_interface"]["mac_address"] == MAC
+    assert known["boot_interface"]["lldp"]["chassis_name"] == "switch-a"
+    assert known["hardware_info"]["system_serial"] == "SN-M1"
+
+    off = agent.job()
+    assert (off["kind"], off["expect_off"], off["boot_device"]) == ("power_off", True, None)
+    agent.report(off, "off")
+    assert read(api, m1)["power_state"] == "off"
+
+    story = timeline(api, m1)
+    assert story["outcome"] == "done"
+    assert [step["step"] for step in story["steps"]] == list(range(1, 13))
+    assert [step["outcome"] for step in story["steps"]] == ["done"] * 12, story
+    times = [datetime.fromisoformat(step["at"]) for step in story["steps"]]
+    assert times == sorted(times)
+    assert [step["by"] for step in story["steps"]] == [
+        "admin",
+        "region1",
+        "region1",
+        "rack1 (agent)",
+        "rack1 (dhcpd)",
+        "rack1 (nginx)",
+        "rack1 (boot service)",
+        "rack1 (boot service)",
+        "rack1 (nginx)",
+        "region1 via rack1 (nginx)",
+        "m1 via rack1",
+        "rack1 (agent)",
+    ]
+    assert "bmc0" in story["steps"][2]["detail"]
+    assert "10.30.0.0/24" in story["steps"][2]["detail"]
+
+
+def test_credentials_die_with_the_boot_and_webhooks_after_it_are_silent(
+    api: Any, agent: AgentPlay, machine: MachinePlay, m1: str
+):
+    until_scripts(api, agent, machine, m1)
+    webhook = {"event_type": "start", "name": "modules-final", "origin": "cloudinit", "description": "running"}
+    assert machine.post(f"status/{m1}", json=webhook).status_code == 204
+    machine.run_scripts()
+    machine.signal("OK")
+    refused = machine.get("2012-03-01/user-data")
+    assert refused.status_code == 401
+    assert "died with it" in refused.get_data(as_text=True)
+    assert machine.post(f"status/{m1}", json=webhook | {"event_type": "finish"}).status_code == 204
+
+
+def test_preseed_goes_to_the_leased_address_only(api: Any, agent: AgentPlay, machine: MachinePlay, m1: str, client):
+    commission(api, m1)
+    agent.report(agent.job())
+    boot_id = agent.boots()["boot_id"]
+    agent.lease("10.20.0.150", "52:54:00:00:00:99")
+    thief = MachinePlay(client, ip="10.20.0.150")
+    refused = thief.preseed(boot_id)
+    assert refused.status_code == 403
+    assert "leased to 52:54:00:00:00:99" in refused.get_data(as_text=True)
+    assert MachinePlay(client, ip="10.20.0.177").preseed(boot_id).status_code == 403
+    direct = MachinePlay(client, peer="10.10.0.99").preseed(boot_id)
+    assert direct.status_code == 403
+    assert "through their racks only" in direct.get_data(as_text=True)
+    assert machine.preseed("0" * 32).status_code == 404
+    assert machine.preseed(boot_id).status_code == 200
+    events = api.get("events/?op=query&hostname=m1&level=WARNING").get_json()["events"]
+    assert any("10.20.0.150 asked for the metadata of m1" in event["description"] for event in events)
+
+
+@pytest.mark.parametrize(
+    ("script", "body", "words"),
+    [
+        ("20-cpu", b'{"model": "\xff"}', "not UTF-8"),
+        ("20-cpu", b"[" * 5000 + b"]" * 5000, "nested"),
+        ("20-memory", b"", "not JSON"),
+    ],
+)
+def test_hostile_results_fail_the_machine_and_store_nothing(
+    api: Any, agent: AgentPlay, machine: MachinePlay, m1: str, script: str, body: bytes, words: str
+):
+    until_scripts(api, agent, machine, m1)
+    machine.run_scripts({script: body})
+    assert machine.signal("OK").status_code == 200
+    known = read(api, m1)
+    assert known["status_name"] == "Failed commissioning"
+    assert script in known["status_message"]
+    assert words in known["status_message"]
+    assert (known["cpu_count"], known["physicalblockdevice_set"]) == (0, [])
+    assert agent.job()["kind"] == "power_off"
+
+
+def test_oversized_stream_marks_its_script_failed(api: Any, agent: AgentPlay, machine: MachinePlay, m1: str):
+    until_scripts(api, agent, machine, m1)
+    machine.run_scripts({"50-support-info": b"x" * (1024 * 1024 + 1)})
+    machine.signal("OK")
+    known = read(api, m1)
+    assert known["status_name"] == "Failed commissioning"
+    assert "50-support-info" in known["status_message"]
+
+
+def test_oversized_report_fails_the_machine(api: Any, agent: AgentPlay, machine: MachinePlay, m1: str):
+    until_scripts(api, agent, machine, m1)
+    result_id = machine.scripts()["20-cpu"]
+    files = {f"20-cpu{suffix}": b"x" * (2 * 1024 * 1024) for suffix in ("", ".out", ".err")}
+    response = machine.signal("WORKING", files, script_result_id=result_id, name="20-cpu", exit_status=0)
+    assert response.status_code == 413
+    assert read(api, m1)["status_name"] == "Failed commissioning"
+    assert "too large" in read(api, m1)["status_message"]
+
+
+def test_failed_scripts_fail_the_machine_in_the_runners_words(
+    api: Any, agent: AgentPlay, machine: MachinePlay, m1: str
+):
+    until_scripts(api, agent, machine, m1)
+    machine.signal("FAILED", error="20-storage failed (exit status 1)\x00\x1b[31m")
+    known = read(api, m1)
+    assert known["status_name"] == "Failed commissioning"
+    assert "20-storage failed (exit status 1)" in known["status_message"]
+    assert timeline(api, m1)["steps"][11]["outcome"] == "failed"
+
+
+def test_mac_of_another_machine_in_the_report_fails_the_machine(
+    api: Any, agent: AgentPlay, machine: MachinePlay, m1: str
+):
+    register_machine(api, "m2", SECOND_MAC, "10.30.0.12")
+    until_scripts(api, agent, machine, m1)
+    machine.run_scripts()
+    machine.signal("OK")
+    assert f"{SECOND_MAC} of m2" in read(api, m1)["status_message"]
+
+
+def test_wrong_bmc_password_fails_at_once_and_is_tried_once(api: Any, agent: AgentPlay, m1: str, world: Context):
+    commission(api, m1)
+    agent.refuse(agent.job(), "auth", "the BMC refused user admin or its password")
+    known = read(api, m1)
+    assert known["status_name"] == "Failed commissioning"
+    assert "correct power_user and power_pass" in known["status_message"]
+    world.clock.advance(3600)
+    upkeep.poll_power(world)
+    assert agent.rack.get("jobs").body["jobs"] == [], "nothing asks that BMC again on its own"
+    step = timeline(api, m1)["steps"][3]
+    assert (step["outcome"], step["title"]) == ("failed", "powered on")
+
+
+def test_late_result_of_an_earlier_life_is_ignored(api: Any, agent: AgentPlay, m1: str):
+    commission(api, m1)
+    old = agent.job()
+    assert api.post(f"machines/{m1}/?op=abort").status_code == 200
+    assert read(api, m1)["status_name"] == "New"
+    assert agent.report(old).body == {"accepted": False}
+    assert read(api, m1)["power_state"] == "unknown"
+    assert agent.job()["kind"] == "power_off"
+
+
+def test_machine_that_never_boots_fails_at_its_deadline_and_names_the_missing_step(
+    api: Any, agent: AgentPlay, m1: str, world: Context
+):
+    commission(api, m1)
+    agent.report(agent.job())
+    world.clock.advance(300)
+    assert upkeep.note_overdue(world) == 1
+    assert upkeep.note_overdue(world) == 0
+    assert timeline(api, m1)["steps"][4]["outcome"] == "overdue"
+    assert "step 5 (address leased)" in timeline(api, m1)["diagnosis"]
+    world.clock.advance(1000)
+    upkeep.fail_past_deadline(world)
+    known = read(api, m1)
+    assert known["status_name"] == "Failed commissioning"
+    assert "not commissioned within 22 minutes: step 5 (address leased) has not happened" in known["status_message"]
+    assert MAC in known["status_message"]
+    assert timeline(api, m1)["steps"][4]["outcome"] == "failed"
+
+
+def test_job_that_no_rack_takes_fails_with_the_racks_name(api: Any, agent: AgentPlay, m1: str, world: Context):
+    commission(api, m1)
+    world.clock.advance(130)
+    upkeep.expire_jobs(world)
+    known = read(api, m1)
+    assert known["status_name"] == "Failed commissioning"
+    assert "rack1 never took the power-on of m1" in known["status_message"]
+
+
+def test_replayed_and_late_evidence_counts_once_and_for_its_own_boot(api: Any, agent: AgentPlay, m1: str):
+    commission(api, m1)
+    agent.report(agent.job())
+    old = "2020-01-01T00:00:00+00:00"
+    assert agent.lease(at=old).body == {"taken": 1}
+    assert timeline(api, m1)["steps"][4]["outcome"] == "waiting", "a lease of another life proves nothing"
+    lease = {"key": "k1"}
+    assert agent.lease(**lease).body == {"taken": 1}
+    assert agent.lease(**lease).body == {"taken": 0}
+    assert timeline(api, m1)["steps"][4]["outcome"] == "done"
+
+
+def test_refusals_before_anything_changes(api: Any, agent: AgentPlay, image: str, world: Context):
+    bare = register_machine(api, "m3", "52:54:00:00:00:33", "10.99.0.1")
+    no_dhcp = commission(api, register_machine(api, "m5", "52:54:00:00:00:55", "10.30.0.15"))
+    assert no_dhcp.status_code == 409
+    assert "no VLAN has DHCP on" in no_dhcp.get_data(as_text=True)
+    declare_network(api, agent.rack.system_id)
+    unreachable = commission(api, bare)
+    assert unreachable.status_code == 409
+    text = unreachable.get_data(as_text=True)
+    assert "no live rack has an address in a subnet of BMC 10.99.0.1" in text
+    assert "rack1 (bmc0 10.30.0.2/24" in text
+    machine = {"hostname": "m4", "mac_addresses": "52:54:00:00:00:44", "architecture": "amd64"}
+    without_bmc = api.post("machines/", data=machine).get_json()["system_id"]
+    refused = commission(api, without_bmc)
+    assert refused.status_code == 400
+    assert "has no BMC" in refused.get_data(as_text=True)
+    world.clock.advance(40)
+    upkeep.bury_dead_racks(world)
+    assert "not alive" in commission(api, bare).get_data(as_text=True)
+    assert read(api, bare)["status_name"] == "New"
+
+
+def test_power_state_is_asked_of_the_bmc(api: Any, agent: AgentPlay, m1: str, world: Context):
+    from concurrent.futures import ThreadPoolExecutor
+
+    from rackyard.region.services import power
+
+    with ThreadPoolExecutor() as threads:
+        answer = threads.submit(power.query, world, m1, 20)
+        agent.report(agent.job(), "off")
+        assert answer.result(20) == "off"
+        failing = threads.submit(power.query, world, m1, 20)
+        agent.refuse(agent.job(), "unreachable", "nothing answers at 10.30.0.11")
+        with pytest.raises(Exception, match=r"rack1 could not ask m1 through BMC 10\.30\.0\.11: nothing answers"):
+            failing.result(20)
+
+
+def test_sample_outputs_are_complete():
+    from rackyard.region.commissioning import facts
+
+    assert facts.parse_results(outputs()).cpu.count == 2
