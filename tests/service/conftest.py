@@ -232,35 +232,70 @@ def key_of(ctx: Context) -> Callable[[str], str]:
 
 
 @pytest.fixture
-def change_machine(ctx: Context) -> Callable[..., None]:
-    """Write columns of a machine as no API would: what a BMC, a rack or another service did."""
+def execute(ctx: Context) -> Callable[..., list[tuple]]:
+    """Run SQL that no API runs: what a BMC, a rack or another service would have done."""
+
+    def run(statement: str | sql.Composed, params: tuple = ()) -> list[tuple]:
+        connection = psycopg2.connect(ctx.config.dsn)
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(statement, params)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+    return run
+
+
+@pytest.fixture
+def change_machine(execute) -> Callable[..., None]:
+    """Write columns of a machine."""
 
     def change(system_id: str, **columns: object) -> None:
         assignments = sql.SQL(", ").join(
             sql.SQL("{} = {}").format(sql.Identifier(name), sql.Literal(value)) for name, value in columns.items()
         )
-        statement = sql.SQL("UPDATE machine SET {} WHERE system_id = {}").format(assignments, sql.Literal(system_id))
-        connection = psycopg2.connect(ctx.config.dsn)
-        try:
-            with connection, connection.cursor() as cursor:
-                cursor.execute(statement)
-        finally:
-            connection.close()
+        execute(sql.SQL("UPDATE machine SET {} WHERE system_id = {}").format(assignments, sql.Literal(system_id)))
 
     return change
 
 
 @pytest.fixture
-def sealed_password(ctx: Context) -> Callable[[str], bytes]:
+def sealed_password(execute) -> Callable[[str], bytes]:
     """What the database holds of a machine's BMC password."""
+    return lambda system_id: bytes(execute("SELECT power_secret FROM machine WHERE system_id = %s", (system_id,))[0][0])
 
-    def read(system_id: str) -> bytes:
-        connection = psycopg2.connect(ctx.config.dsn)
-        try:
-            with connection, connection.cursor() as cursor:
-                cursor.execute("SELECT power_secret FROM machine WHERE system_id = %s", (system_id,))
-                return bytes(cursor.fetchone()[0])
-        finally:
-            connection.close()
 
-    return read
+@pytest.fixture
+def add_rack(ctx: Context, execute) -> Callable[[str, str], str]:
+    """An enrolled, living rack with one address; its system_id."""
+
+    def add(hostname: str, address: str) -> str:
+        system_id = ctx.random.system_id()
+        now = ctx.clock.now()
+        ((rack_id,),) = execute(
+            "INSERT INTO rack (system_id, hostname, registered_at, last_seen_at, alive, version) "
+            "VALUES (%s, %s, %s, %s, true, '0.1.0') RETURNING id",
+            (system_id, hostname, now, now),
+        )
+        execute(
+            "INSERT INTO rack_interface (rack_id, name, mac, address) VALUES (%s, 'eth1', '52:54:00:aa:00:01', %s)",
+            (rack_id, address),
+        )
+        return system_id
+
+    return add
+
+
+@pytest.fixture
+def lease(ctx: Context, execute) -> Callable[[str, str, float], None]:
+    """A lease that a rack reported."""
+
+    def add(ip: str, mac: str, seconds: float) -> None:
+        now = ctx.clock.now()
+        execute(
+            "INSERT INTO lease (ip, mac, state, at, expires_at) VALUES (%s, %s, 'commit', %s, %s)",
+            (ip, mac, now, now + timedelta(seconds=seconds)),
+        )
+
+    return add
