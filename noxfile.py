@@ -54,6 +54,8 @@ def shell_scripts(session: nox.Session) -> list[str]:
     """Tracked files that start with a shell's shebang, whatever their name."""
     scripts = []
     for name in tracked(session):
+        if name.endswith(".j2"):
+            continue  # not shell before it is rendered
         with (ROOT / name).open("rb") as file:
             first = file.readline(80)
         if first.startswith(b"#!") and first.rstrip().endswith((b"bash", b"/sh", b" sh")):

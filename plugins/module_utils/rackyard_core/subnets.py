@@ -16,8 +16,6 @@ RANGE_TYPES = ("dynamic", "reserved")
 VLAN_FIELDS = ("vlan_name", "mtu", "dhcp_on", "primary_rack")
 SUBNET_FIELDS = ("name", "cidr", "gateway_ip", "dns_servers", "allow_dns", "allow_proxy", "managed", "description")
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-
 
 class BadSubnet(ValueError):
     """The wish contradicts itself or what is there; the message names the item and the remedy."""
@@ -33,9 +31,9 @@ class Range:
     comment: str = ""
 
     @property
-    def ends(self) -> tuple[Address, Address]:
-        """First and last address."""
-        return ipaddress.ip_address(self.start_ip), ipaddress.ip_address(self.end_ip)
+    def ends(self) -> tuple[int, int]:
+        """First and last address as numbers."""
+        return int(ipaddress.ip_address(self.start_ip)), int(ipaddress.ip_address(self.end_ip))
 
     def __str__(self) -> str:
         return f"{self.type} range {self.start_ip}-{self.end_ip}"
@@ -97,9 +95,9 @@ def _range(options: Mapping[str, Any], network: ipaddress.IPv4Network | ipaddres
 
 
 def _refuse_overlaps(ranges: Sequence[Range]) -> None:
-    ordered = sorted(ranges, key=lambda one: int(one.ends[0]))
+    ordered = sorted(ranges, key=lambda one: one.ends[0])
     for first, second in itertools.pairwise(ordered):
-        if int(second.ends[0]) <= int(first.ends[1]):
+        if second.ends[0] <= first.ends[1]:
             raise BadSubnet(f"The {first} and the {second} overlap; make them disjoint")
 
 
