@@ -16,7 +16,11 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+from cryptography import x509
 from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from flask import Flask
 from flask.testing import FlaskClient
 from psycopg2 import sql
@@ -89,7 +93,7 @@ def postgres_binary() -> Callable[[str], str]:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """One temporary cluster for the run, gone afterwards."""
-    home = Path(tempfile.mkdtemp(prefix="ry-pg-", dir="/tmp"))  # noqa: S108 - a socket path has room for 107 bytes
+    home = Path(tempfile.mkdtemp(prefix="ry-pg-", dir="/tmp"))
     home.chmod(0o755)
     if os.geteuid() == 0:
         shutil.chown(home, "postgres")
@@ -179,8 +183,8 @@ def oauth_header(key: str) -> dict[str, str]:
     """The Authorization header that a client makes from the text form of an API key."""
     consumer, token, secret = key.split(":")
     return {
-        "Authorization": f'OAuth oauth_version="1.0", oauth_signature_method="PLAINTEXT", oauth_consumer_key="{consumer}", '
-        f'oauth_token="{token}", oauth_signature="%26{secret}", oauth_nonce="{uuid.uuid4().hex}", '
+        "Authorization": 'OAuth oauth_version="1.0", oauth_signature_method="PLAINTEXT", '
+        f'oauth_consumer_key="{consumer}", oauth_token="{token}", oauth_signature="%26{secret}", oauth_nonce="{uuid.uuid4().hex}", '
         f'oauth_timestamp="1700000000"'
     }
 
@@ -299,3 +303,14 @@ def lease(ctx: Context, execute) -> Callable[[str, str, float], None]:
         )
 
     return add
+
+
+@pytest.fixture
+def ca_certificate() -> bytes:
+    """A certificate as openssl would make it for a site's own authority (PEM)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Rackyard test CA")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now).not_valid_after(now + timedelta(days=1))
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)

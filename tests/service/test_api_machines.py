@@ -182,7 +182,8 @@ def test_duplicate_mac_names_its_machine_and_the_remedy(m1, api) -> None:
 
 
 @pytest.mark.parametrize(
-    "mac", ["52:54:00:20:01", "52:54:00:20:01:0g", "5254.0020.0101", "01:00:5e:00:00:01", "00:00:00:00:00:00", "x" * 500]
+    "mac",
+    ["52:54:00:20:01", "52:54:00:20:01:0g", "5254.0020.0101", "01:00:5e:00:00:01", "00:00:00:00:00:00", "x" * 500],
 )
 def test_malformed_mac_is_named_with_the_remedy(api, mac) -> None:
     message = refused(api.post("machines/", data={"hostname": "m1", "mac_addresses": mac}), "mac_addresses")
@@ -211,9 +212,7 @@ def test_malformed_hostname_is_named_with_the_remedy(api, hostname) -> None:
 
 
 def test_duplicate_hostname_names_its_machine(m1, api) -> None:
-    message = refused(
-        api.post("machines/", data={"hostname": "M1", "mac_addresses": "52:54:00:20:01:09"}), "hostname"
-    )
+    message = refused(api.post("machines/", data={"hostname": "M1", "mac_addresses": "52:54:00:20:01:09"}), "hostname")
     assert m1["system_id"] in message
     other = api.post("machines/", data={"hostname": "m2", "mac_addresses": "52:54:00:20:01:09"}).json
     assert "m1" in refused(api.put(f"machines/{other['system_id']}/", data={"hostname": "m1"}), "hostname")
@@ -262,7 +261,11 @@ def test_failed_update_changes_nothing(m1, api) -> None:
 def test_commissioning_machine_cannot_be_deleted_or_rewired(m1, api, change_machine) -> None:
     change_machine(m1["system_id"], status=1)
     path = f"machines/{m1['system_id']}/"
-    for response in (api.delete(path), api.put(path, data=BMC), api.put(path, data={"mac_addresses": "52:54:00:1:1:1"})):
+    for response in (
+        api.delete(path),
+        api.put(path, data=BMC),
+        api.put(path, data={"mac_addresses": "52:54:00:1:1:1"}),
+    ):
         assert response.status_code == 409
         assert "m1 is Commissioning; abort that first (op=abort)" in response.text
     assert api.put(path, data={"description": "still fine"}).status_code == 200

@@ -91,7 +91,9 @@ def test_subscription_with_a_payload_ignores_others(ctx) -> None:
 
 def test_notifier_wakes_everybody_after_it_lost_its_connection(ctx, config, cluster) -> None:
     with ctx.notifier.subscribe("rackyard_jobs") as subscription:
-        cluster.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'rackyard-notifier'")
+        cluster.run(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'rackyard-notifier'"
+        )
         assert subscription.wait(10)
 
 

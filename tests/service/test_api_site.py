@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Racks, events, images, script results, and what strict clients expect of a machine's JSON."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from datetime import timedelta
+
+import pytest
+
+from rackyard.region.services import images
+
+
+@pytest.fixture
+def m1(api) -> dict:
+    return api.post("machines/", data={"hostname": "m1", "mac_addresses": "52:54:00:20:01:01"}).json
+
+
+def test_rack_shows_addresses_services_and_what_a_checker_refused(api, add_rack, execute, ctx) -> None:
+    system_id = add_rack("rack1", "10.20.0.2/24")
+    api.post("fabrics/", data={"name": "lab"})
+    api.post("subnets/", data={"name": "pxe-a", "cidr": "10.20.0.0/24"})
+    now = ctx.clock.now()
+    for name, state in (("dhcp", "running"), ("tftp", "dead")):
+        execute(
+            "INSERT INTO rack_service (rack_id, name, state, info, updated_at) SELECT id, %s, %s, 'seen', %s FROM rack",
+            (name, state, now),
+        )
+    execute(
+        "INSERT INTO rack_daemon (rack_id, name, generation, ok, message, applied_at) "
+        "SELECT id, 'dhcp', 3, false, 'line 4: no option named wiring', %s FROM rack",
+        (now,),
+    )
+    rack = api.get(f"rackcontrollers/{system_id}/").json
+    assert api.get("rackcontrollers/").json == [rack]
+    assert (rack["hostname"], rack["fqdn"], rack["node_type"]) == ("rack1", "rack1.rackyard.internal", 2)
+    assert (rack["alive"], rack["ip_addresses"], rack["version"]) == (True, ["10.20.0.2"], "0.1.0")
+    (interface,) = rack["interface_set"]
+    assert interface["links"][0]["subnet"]["name"] == "pxe-a"
+    services = {service["name"]: service for service in rack["service_set"]}
+    assert services["dhcp"]["status"] == "degraded"
+    assert services["dhcp"]["status_info"] == "line 4: no option named wiring"
+    assert services["tftp"] == {"name": "tftp", "status": "dead", "status_info": "seen"}
+
+
+def test_deleted_rack_is_revoked_and_no_longer_listed(api, add_rack, execute) -> None:
+    path = f"rackcontrollers/{add_rack('rack1', '10.20.0.2/24')}/"
+    assert api.delete(path).status_code == 204
+    assert api.get("rackcontrollers/").json == []
+    assert api.get(path).status_code == 404
+    assert api.delete(path).status_code == 404
+    assert execute("SELECT revoked_at IS NOT NULL FROM rack") == [(True,)]
+
+
+def test_rack_list_takes_a_constant_number_of_statements(api, ctx, add_rack) -> None:
+    for number in range(3):
+        add_rack(f"rack{number}", f"10.20.0.{number + 2}/24")
+    statements: list[str] = []
+    ctx.db.on_statement = statements.append
+    assert len(api.get("rackcontrollers/").json) == 3
+    assert len(statements) == 8
+
+
+def test_events_come_newest_first_in_pages(api, m1) -> None:
+    for text in ("one", "two", "three"):
+        api.put(f"machines/{m1['system_id']}/", data={"description": text})
+    page = api.get("events/?op=query&hostname=m1&limit=2").json
+    assert page["count"] == 2
+    newest, older = page["events"]
+    assert newest["id"] > older["id"]
+    assert (newest["type"], newest["node"], newest["hostname"]) == ("NODE_CHANGED", m1["system_id"], "m1")
+    assert (newest["username"], newest["level"]) == ("admin", "INFO")
+    earlier = api.get(page["prev_uri"].removeprefix("/MAAS/api/2.0/")).json
+    assert [event["type"] for event in earlier["events"]] == ["NODE_CHANGED", "NODE_CREATED"]
+    assert api.get(page["next_uri"].removeprefix("/MAAS/api/2.0/")).json["count"] == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("hostname=m1", 1),
+        ("hostname=m2", 0),
+        ("mac_address=52-54-00-20-01-01", 1),
+        ("owner=admin", 1),
+        ("owner=nobody", 0),
+        ("level=ERROR", 0),
+        ("level=debug", 1),
+    ],
+)
+def test_events_are_filtered(api, m1, query, count) -> None:
+    assert api.get(f"events/?op=query&{query}").json["count"] == count
+
+
+@pytest.mark.parametrize("query", ["level=LOUD", "limit=0", "limit=5000", "limit=x", "before=x", "mac_address=q"])
+def test_bad_event_query_is_400(api, query) -> None:
+    assert api.get(f"events/?op=query&{query}").status_code == 400
+
+
+@pytest.fixture
+def manifest(ctx, tmp_path):
+    """A built image: files below the image directory and the manifest that names them."""
+
+    def build(content: bytes = b"squash"):
+        files = []
+        for role, name in (("kernel", "vmlinuz"), ("initrd", "initrd.img"), ("squashfs", "filesystem.squashfs")):
+            body = role.encode() + content
+            digest = hashlib.sha256(body).hexdigest()
+            place = ctx.config.images / digest / name
+            place.parent.mkdir(exist_ok=True)
+            place.write_bytes(body)
+            files.append({"role": role, "name": name, "sha256": digest, "size_bytes": len(body)})
+        document = {"name": "debian-bookworm-amd64", "arch": "amd64", "suite": "bookworm", "files": files}
+        path = tmp_path / "manifest.json"
+        path.write_text(json.dumps(document))
+        return path
+
+    return build
+
+
+def test_registered_image_is_listed_and_the_newest_is_the_default(api, ctx, manifest) -> None:
+    first, changed = images.register(ctx, manifest(b"1"))
+    assert changed
+    assert images.register(ctx, manifest(b"1")) == (first, False)
+    second, _ = images.register(ctx, manifest(b"2"))
+    listed = api.get("boot-resources/").json
+    assert [(image["id"], image["is_default"]) for image in listed] == [(second.id, True), (first.id, False)]
+    assert listed[0]["architecture"] == "amd64/generic"
+    assert api.get(f"boot-resources/{first.id}/").json["manifest"]["suite"] == "bookworm"
+    assert api.get("boot-resources/999/").status_code == 404
+    again, changed = images.register(ctx, manifest(b"1"))
+    assert (again.id, again.is_default, changed) == (first.id, True, True)
+
+
+def test_image_paths_are_below_their_checksum(ctx, manifest) -> None:
+    image, _ = images.register(ctx, manifest())
+    sha256 = image.manifest["files"][0]["sha256"]
+    assert images.paths(image.manifest).kernel == f"/images/{sha256}/vmlinuz"
+
+
+def test_script_results_are_grouped_by_boot(api, m1, execute, ctx) -> None:
+    started = ctx.clock.now()
+    ((boot_id,),) = execute(
+        "INSERT INTO boot (boot_id, machine_id, epoch, requested_at, consumer_key, token_key, token_secret_sha256, "
+        "token_secret, credentials_expire_at) SELECT %s, id, 1, %s, 'c', 't', %s, 'x', %s FROM machine RETURNING id",
+        ("0" * 32, started, b"0" * 32, started),
+    )
+    for name, status, seconds in (("10-cpu", 2, 1), ("20-lldp", 3, 61)):
+        execute(
+            "INSERT INTO script_result (boot_id, machine_id, name, status, exit_status, started_at, ended_at, runtime_s, "
+            "stdout) SELECT %s, id, %s, %s, 0, %s, %s, %s, %s FROM machine",
+            (boot_id, name, status, started, started + timedelta(seconds=seconds), seconds, b"\xfflines"),
+        )
+    path = f"nodes/{m1['system_id']}/results/"
+    (group,) = api.get(path).json
+    assert (group["id"], group["type_name"], group["status_name"]) == (boot_id, "Commissioning", "Failed")
+    assert group["runtime"] == "0:01:01"
+    assert [(one["name"], one["status_name"]) for one in group["results"]] == [
+        ("10-cpu", "Passed"),
+        ("20-lldp", "Failed"),
+    ]
+    assert "stdout" not in group["results"][0]
+    told = api.get(f"{path}?include_output=1").json[0]["results"][0]
+    assert base64.b64decode(told["stdout"]) == b"\xfflines"
+    assert told["stderr"] == ""
+
+
+@pytest.mark.parametrize("what", ["results", "interfaces", "blockdevices"])
+def test_parts_of_an_unknown_machine_are_404(api, what) -> None:
+    assert api.get(f"nodes/abc346/{what}/").status_code == 404
+
+
+def test_parts_of_a_machine_are_listed(api, m1, execute) -> None:
+    execute(
+        "INSERT INTO block_device (machine_id, name, model, serial, size_bytes, rotary) "
+        "SELECT id, 'vda', 'QEMU', 'S1', 4294967296, false FROM machine"
+    )
+    assert api.get(f"nodes/{m1['system_id']}/interfaces/").json == m1["interface_set"]
+    (disk,) = api.get(f"nodes/{m1['system_id']}/blockdevices/").json
+    assert (disk["name"], disk["serial"], disk["size"], disk["tags"]) == ("vda", "S1", 4294967296, ["ssd"])
+    machine = api.get(f"machines/{m1['system_id']}/").json
+    assert machine["physicalblockdevice_set"] == [disk]
+    assert machine["boot_disk"] == disk
+
+
+# juju/gomaasapi machine.go: machine_2_0 and the schemas it uses; a missing field or another type breaks the client.
+STRICT = {
+    "resource_uri": str,
+    "system_id": str,
+    "hostname": str,
+    "fqdn": str,
+    "tag_names": list,
+    "owner_data": dict,
+    "osystem": str,
+    "distro_series": str,
+    "architecture": str,
+    "memory": int,
+    "cpu_count": int,
+    "hardware_info": dict,
+    "ip_addresses": list,
+    "power_state": str,
+    "status_name": str,
+    "status_message": str,
+    "boot_interface": dict,
+    "interface_set": list,
+    "zone": dict,
+    "pool": dict,
+    "physicalblockdevice_set": list,
+    "blockdevice_set": list,
+}
+
+
+def test_machine_has_every_field_of_the_strict_clients(api, m1) -> None:
+    assert {name: type(m1[name]) for name in STRICT} == STRICT
+    assert all(isinstance(value, str) for value in m1["hardware_info"].values())
+    (interface,) = m1["interface_set"]
+    for name in ("resource_uri", "id", "name", "type", "enabled", "tags", "mac_address", "effective_mtu", "links"):
+        assert interface[name] is not None
+    assert interface["parents"] == interface["children"] == []
+
+
+def test_commissioning_machine_shows_its_step_and_deadline(api, m1, change_machine, execute, ctx) -> None:
+    now = ctx.clock.now()
+    ((boot_id,),) = execute(
+        "INSERT INTO boot (boot_id, machine_id, epoch, requested_at, consumer_key, token_key, token_secret_sha256, "
+        "token_secret, credentials_expire_at) SELECT %s, id, 1, %s, 'c', 't', %s, 'x', %s FROM machine RETURNING id",
+        ("1" * 32, now, b"0" * 32, now),
+    )
+    for step in (1, 2, 3):
+        execute("INSERT INTO boot_step (boot_id, step, by_whom, at) VALUES (%s, %s, 'x', %s)", (boot_id, step, now))
+    change_machine(m1["system_id"], status=1, boot_id=boot_id, deadline_at=now)
+    shown = api.get("machines/").json[0]
+    assert shown["current_step"] == {"step": 3, "title": "rack chosen"}
+    assert shown["deadline"] == now.isoformat()
+    assert shown["commissioning_status_name"] == "Running"
+    assert m1["current_step"] is None

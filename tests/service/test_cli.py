@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`rackyard-region` as people and roles call it."""
+
+from __future__ import annotations
+
+import json
+import stat
+
+import pytest
+
+from rackyard.region.cli import main
+from rackyard.region.services import accounts
+
+TOML = """
+[region]
+name = "region1"
+url = "http://10.10.0.11:5240/MAAS/"
+addresses = ["10.10.0.11", "2001:db8::11"]
+rpc_ports = [5250, 5251]
+[database]
+dsn = "{dsn}"
+[keys]
+secrets = "{home}/secrets.key"
+tsig = "{home}/tsig.key"
+[tls]
+ca_cert = "{home}/ca.crt"
+ca_key = "{home}/ca.key"
+cert = "{home}/region.crt"
+key = "{home}/region.key"
+[paths]
+images = "{home}/images"
+[dns]
+server = "127.0.0.1"
+domain = "rackyard.internal"
+"""
+
+
+@pytest.fixture
+def config_file(config, tmp_path):
+    path = tmp_path / "region.toml"
+    path.write_text(TOML.format(dsn=config.dsn, home=tmp_path))
+    return path
+
+
+@pytest.fixture
+def run(config_file, capsys):
+    """Run a command: exit status, standard output, standard error."""
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        status = main([*arguments, "--config", str(config_file)])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return call
+
+
+def test_migrate_says_whether_it_changed_something(cluster, config, config_file, run) -> None:
+    assert json.loads(run("migrate", "--json")[1]) == {"changed": False, "applied": []}
+    empty = cluster.create()
+    config_file.write_text(config_file.read_text().replace(config.dsn, cluster.dsn(empty)))
+    assert json.loads(run("migrate", "--json")[1])["changed"] is True
+    assert json.loads(run("migrate", "--json")[1])["changed"] is False
+    cluster.drop(empty)
+
+
+def test_create_admin_writes_a_working_key_once(ctx, run, tmp_path) -> None:
+    path = tmp_path / "admin.apikey"
+    arguments = ("create-admin", "--username", "admin", "--key-file", str(path), "--json")
+    assert json.loads(run(*arguments)[1])["changed"] is True
+    text = path.read_text()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert accounts.key_is_valid(ctx, "admin", text)
+    assert json.loads(run(*arguments)[1])["changed"] is False
+    assert path.read_text() == text
+    path.write_text("not:a:key")
+    assert json.loads(run(*arguments)[1])["changed"] is True
+    assert accounts.key_is_valid(ctx, "admin", path.read_text())
+
+
+def test_create_admin_without_file_prints_the_key(ctx, run) -> None:
+    status, out, _ = run("create-admin", "--username", "admin")
+    assert status == 0
+    assert accounts.key_is_valid(ctx, "admin", out)
+
+
+@pytest.mark.parametrize(("username", "words"), [("a b", "letters"), ("reader", "no administrator")])
+def test_create_admin_refuses_bad_names(ctx, run, username, words) -> None:
+    accounts.add_account(ctx, "reader")
+    status, out, error = run("create-admin", "--username", username)
+    assert (status, out) == (1, "")
+    assert words in error
+
+
+def test_create_admin_into_a_missing_folder_names_the_file(run, tmp_path) -> None:
+    status, _, error = run("create-admin", "--username", "admin", "--key-file", str(tmp_path / "none" / "key"))
+    assert status == 1
+    assert f"Cannot write {tmp_path}/none/key" in error
+
+
+def test_settings_have_defaults_and_are_checked(run) -> None:
+    assert json.loads(run("setting", "get", "--json")[1])["commissioning_timeout_s"] == 1200
+    assert json.loads(run("setting", "set", "commissioning_timeout_s", "600", "--json")[1]) == {"changed": True}
+    assert json.loads(run("setting", "set", "commissioning_timeout_s", "600", "--json")[1]) == {"changed": False}
+    assert run("setting", "get", "commissioning_timeout_s")[1] == "commissioning_timeout_s: 600\n"
+    status, _, error = run("setting", "set", "commissioning_timeout_s", "soon")
+    assert status == 1
+    assert "'soon' is not a number from 60 to 86400" in error
+    status, _, error = run("setting", "set", "mood", "good")
+    assert status == 1
+    assert "no setting 'mood'; known are commissioning_timeout_s" in error
+    assert "kernel line" in run("setting", "set", "kernel_options", 'quiet "$HOME"')[2]
+
+
+def test_revoking_an_unknown_rack_says_so(run) -> None:
+    status, _, error = run("revoke-rack", "rack9")
+    assert status == 1
+    assert "rack9" in error
+
+
+def test_revoked_rack_is_no_longer_in_the_status(run, add_rack) -> None:
+    add_rack("rack1", "10.20.0.2/24")
+    assert [rack["hostname"] for rack in json.loads(run("status", "--json")[1])["racks"]] == ["rack1"]
+    assert run("revoke-rack", "rack1")[0] == 0
+    assert json.loads(run("status", "--json")[1])["racks"] == []
+
+
+def test_status_counts_machines(run, api) -> None:
+    api.post("machines/", data={"mac_addresses": "52:54:00:20:01:01"})
+    status = json.loads(run("status", "--json")[1])
+    assert status["machines"] == {"New": 1}
+    assert status["region"] == "region1"
+    assert "schema: 1" in run("status")[1]
+
+
+def test_enroll_token_is_one_line(run, tmp_path, ca_certificate) -> None:
+    (tmp_path / "ca.crt").write_bytes(ca_certificate)
+    status, out, _ = run("enroll-token", "--name", "rack1")
+    assert status == 0
+    assert out.startswith("rye1.")
+    assert out.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda m: m.update(files=[]), "role kernel"),
+        (lambda m: m.update(name="../x"), "'name'"),
+        (lambda m: m["files"][0].update(sha256="short"), "SHA-256"),
+        (lambda m: m["files"][0].update(role="magic"), "unknown role magic"),
+        (lambda m: m["files"][0].update(size_bytes=0), "size"),
+        (lambda m: None, "copy the image to this region"),
+    ],
+)
+def test_image_register_refuses_what_it_cannot_serve(run, tmp_path, change, words) -> None:
+    roles = {"kernel": "vmlinuz", "initrd": "initrd.img", "squashfs": "filesystem.squashfs"}
+    files = [{"role": role, "name": name, "sha256": "0" * 64, "size_bytes": 1} for role, name in roles.items()]
+    manifest = {"name": "x", "arch": "amd64", "suite": "bookworm", "files": files}
+    change(manifest)
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    status, _, error = run("image-register", "--manifest", str(tmp_path / "manifest.json"))
+    assert status == 1
+    assert words in error
+
+
+def test_missing_and_broken_configuration_is_named(run, config_file) -> None:
+    config_file.write_text(config_file.read_text().replace("[dns]", "[sdn]"))
+    status, _, error = run("status")
+    assert status == 1
+    assert "lacks the key 'dns'" in error
+    config_file.write_text("[")
+    assert "not valid TOML" in run("status")[2]
+    config_file.unlink()
+    assert f"Cannot read {config_file}" in run("status")[2]
+
+
+def test_unreachable_database_is_named(run, config_file, config) -> None:
+    config_file.write_text(config_file.read_text().replace(config.dsn, "host=/nonexistent dbname=x"))
+    status, _, error = run("migrate")
+    assert status == 1
+    assert "PostgreSQL" in error
