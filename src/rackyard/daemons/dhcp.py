@@ -28,7 +28,9 @@ def _network(network: Section) -> list[str]:
     if not subnets:
         return []
     lines = ["", f"shared-network {label} {{"]
-    for subnet in sorted(subnets, key=lambda subnet: values.network4(subnet.get("cidr"), f"{label} subnet cidr")):
+    for subnet in sorted(
+        subnets, key=lambda subnet: values.network4(subnet.get("cidr"), f"dhcp network {label} subnet cidr")
+    ):
         lines += [f"  {line}" for line in _subnet(subnet, mtu)]
     return [*lines, "}"]
 

@@ -8,6 +8,7 @@ does not is taken back. Nothing is written and nothing reloaded when the content
 from __future__ import annotations
 
 import difflib
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterable
@@ -22,6 +23,8 @@ from rackyard.daemons.supervisor import Supervisor
 
 _CHECK_TIMEOUT_S = 30
 _WORDS_LIMIT = 2000
+_WORDS_LINES = 6
+_TELLING = re.compile(r"\b(?:error|fatal|emerg|invalid|unknown|cannot|failed)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -153,9 +156,16 @@ def _check(daemon: Daemon, content: bytes, target: Path) -> str:
             return f"the checker of {daemon.unit} did not end within {_CHECK_TIMEOUT_S} s"
         if done.returncode == 0:
             return ""
-        words = (done.stderr + done.stdout).decode("utf-8", "replace").strip()
-        words = words.replace(str(candidate), str(target)).replace(f"{workdir}/", "")
-        return f"{daemon.unit} refuses the new configuration: {words[-_WORDS_LIMIT:] or 'no reason given'}"
+        words = (done.stderr + done.stdout).decode("utf-8", "replace").replace(str(candidate), str(target))
+        reason = _gist(words.replace(f"{workdir}/", ""), target)
+        return f"{daemon.unit} refuses the new configuration: {reason or 'no reason given'}"
+
+
+def _gist(words: str, target: Path) -> str:
+    """The lines of a checker that say what is wrong and where, without its banners."""
+    lines = [line.strip() for line in words.splitlines() if line.strip()]
+    telling = [line for line in lines if str(target) in line or _TELLING.search(line)]
+    return "; ".join((telling or lines)[:_WORDS_LINES])[:_WORDS_LIMIT]
 
 
 def _apply_tftp(desired: Section, root: Path, fetch: tftp.Fetch | None, check_only: bool) -> Outcome:

@@ -29,7 +29,7 @@ from rackyard.rack.spool import Spool
 from rackyard_core.power_process import PowerPool
 
 _HEARTBEAT_S = 60.0
-_SERVICES_S = 15.0
+_SERVICES_S = 5.0
 _FIRST_RETRY_S = 2.0
 
 
@@ -55,6 +55,8 @@ class Agent:
         """Until SIGTERM or SIGINT."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._stop.set())
+        # What an earlier life said is no longer true.
+        self._config.status_file.unlink(missing_ok=True)
         log("info", "agent-started", version=__version__, rack=self._known.system_id, waiting=len(self._spool))
         cut_off = self._jobs.report_cut_off()
         if cut_off:

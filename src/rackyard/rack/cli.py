@@ -95,6 +95,7 @@ def _status(arguments: argparse.Namespace) -> int:
     age_s = (datetime.now(UTC) - datetime.fromisoformat(status["at"])).total_seconds()
     status["ok"] = (
         age_s < _STALE_S
+        and status["generation"] is not None
         and "live" in status["regions"].values()
         and all(daemon["ok"] for daemon in status["daemons"].values())
         and all(state in ("running", "off") for state in status["services"].values())

@@ -24,7 +24,7 @@ _LEASE = re.compile(
     r"(?P<mac>[0-9a-fA-F]{1,2}(?::[0-9a-fA-F]{1,2}){5}) (?P<seconds>[0-9]{1,10})"
 )
 _RRQ = re.compile(r"RRQ from (?P<ip>[0-9a-fA-F.:]{2,45})(?:%[\w.-]+)? filename (?P<file>.*)", re.DOTALL)
-_PLAIN_PATH = re.compile(r"/?[A-Za-z0-9._-]{1,64}(?:/[A-Za-z0-9._-]{1,64}){0,8}")
+_PLAIN_PATH = re.compile(r"/?[A-Za-z0-9_][A-Za-z0-9._-]{0,63}(?:/[A-Za-z0-9_][A-Za-z0-9._-]{0,63}){0,8}")
 _LOADER = re.compile(r"(?:.*/)?[A-Za-z0-9._-]+\.(?:efi|0|c32|bin|kpxe|signed)")
 # shim and GRUB look for these and do without; they say nothing about a boot.
 _PROBE = re.compile(r"(?:.*/)?(?:revocations\w*|shim_certificate\w*|fb\w*|mm\w*)\.efi")

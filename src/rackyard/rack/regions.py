@@ -47,6 +47,7 @@ class Regions:
         self._lock = threading.Lock()
         self._urls = read_list(regions_file, initial)
         self._away: dict[str, tuple[float, str]] = {}
+        self._live: set[str] = set()
         self._tls: ssl.SSLContext | None = None
         self._seen: tuple[int, ...] = ()
         self.changed = threading.Event()
@@ -70,7 +71,10 @@ class Regions:
     def status(self) -> dict[str, str]:
         """Per region: "live", or why it is not."""
         with self._lock:
-            return {url: self._away.get(url, (0.0, "live"))[1] for url in self._urls}
+            return {
+                url: "live" if url in self._live else self._away.get(url, (0.0, "not asked yet"))[1]
+                for url in self._urls
+            }
 
     def addresses(self) -> tuple[str, ...]:
         """The hosts of the regions, those that answer first, each once."""
@@ -124,6 +128,7 @@ class Regions:
         except RegionAway as reason:
             with self._lock:
                 self._away[url] = (time.monotonic(), str(reason))
+                self._live.discard(url)
             raise
         except RegionRefused:
             self._is_live(url)
@@ -146,6 +151,7 @@ class Regions:
     def _is_live(self, url: str) -> None:
         with self._lock:
             self._away.pop(url, None)
+            self._live.add(url)
 
     def live_first(self) -> list[str]:
         """The regions, live ones first; then those whose failure is longest ago."""

@@ -107,7 +107,9 @@ def sim(tmp_path: Path) -> Iterator[SimulatedBmc]:
     (home / "chassis").write_text(CHASSIS)
     (home / "chassis").chmod(0o755)
     port = free_port(socket.SOCK_DGRAM)
-    levels = "\n".join(f"allowed_auths_{level} none md2 md5 straight" for level in ("callback", "user", "operator", "admin"))
+    levels = "\n".join(
+        f"allowed_auths_{level} none md2 md5 straight" for level in ("callback", "user", "operator", "admin")
+    )
     (home / "lan.conf").write_text(
         f'name "bmc"\nset_working_mc 0x20\nstartlan 1\naddr 127.0.0.1 {port}\npriv_limit admin\n{levels}\n'
         "guid a123456789abcdefa123456789abcdef\nendlan\n"
@@ -146,8 +148,14 @@ def make_certificates(config: Config) -> None:
     ca_id = x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key())
 
     def builder(name: x509.Name, public: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-        dated = x509.CertificateBuilder().not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(days=9))
-        return dated.subject_name(name).issuer_name(ca_name).public_key(public).serial_number(x509.random_serial_number())
+        dated = (
+            x509.CertificateBuilder()
+            .not_valid_before(now - timedelta(hours=1))
+            .not_valid_after(now + timedelta(days=9))
+        )
+        return (
+            dated.subject_name(name).issuer_name(ca_name).public_key(public).serial_number(x509.random_serial_number())
+        )
 
     ca = (
         builder(ca_name, ca_key.public_key())
@@ -184,7 +192,8 @@ class Region:
         config = self.ctx.config
         port = self.url.rsplit(":", 1)[1]
         command = [
-            program("gunicorn", "gunicorn"), "--bind", f"127.0.0.1:{port}", "--worker-class", "gthread", "--threads", "8",
+            program("gunicorn", "gunicorn"), "--bind", f"127.0.0.1:{port}",
+            "--worker-class", "gthread", "--threads", "8",
             "--certfile", str(config.tls_cert), "--keyfile", str(config.tls_key), "--ca-certs", str(config.ca_cert),
             "--cert-reqs", "1", "--graceful-timeout", "1", "rackyard.region.wsgi:rpc_app()",
         ]  # fmt: skip
@@ -217,7 +226,8 @@ def region(config: Config, tmp_path: Path) -> Iterator[Region]:
         f'[region]\nname = "region1"\nurl = "{local.url}"\naddresses = ["127.0.0.1"]\nrpc_ports = [{port}]\n'
         f'[database]\ndsn = "{local.dsn}"\n'
         f'[keys]\nsecrets = "{local.secrets_key}"\ntsig = "{local.tsig_key}"\n'
-        f'[tls]\nca_cert = "{local.ca_cert}"\nca_key = "{local.ca_key}"\ncert = "{local.tls_cert}"\nkey = "{local.tls_key}"\n'
+        f'[tls]\nca_cert = "{local.ca_cert}"\nca_key = "{local.ca_key}"\n'
+        f'cert = "{local.tls_cert}"\nkey = "{local.tls_key}"\n'
         f'[paths]\nimages = "{local.images}"\n[dns]\nserver = "127.0.0.1"\ndomain = "rackyard.internal"\n'
     )
     context = replace(Context.from_config(local), clock=Clock())
@@ -233,7 +243,9 @@ SYSTEMCTL = """#!/bin/sh
 echo "$*" >> "$(dirname "$0")/systemctl.calls"
 case "$*" in
   show*--value*) echo active ;;
-  show*) for name in "$@"; do case "$name" in *.service) printf 'Id=%s\\nLoadState=loaded\\nActiveState=active\\nSubState=running\\n\\n' "$name";; esac; done ;;
+  show*) for name in "$@"; do
+    case "$name" in *.service) printf 'Id=%s\\nLoadState=loaded\\nActiveState=active\\n\\n' "$name" ;; esac
+  done ;;
 esac
 """
 JOURNALCTL = """#!/bin/sh
@@ -296,7 +308,8 @@ def rack(region: Region, tmp_path: Path) -> Iterator[RackHost]:
     config = RackConfig("rack1", (region.url,), home / "identity", home / "state", home / "daemons")
     (home / "rack.toml").write_text(
         f'[rack]\nname = "rack1"\nregions = ["{region.url}"]\n'
-        f'[paths]\nidentity = "{config.identity}"\nstate = "{config.state}"\n[daemons]\nroot = "{config.daemons_root}"\n'
+        f'[paths]\nidentity = "{config.identity}"\nstate = "{config.state}"\n'
+        f'[daemons]\nroot = "{config.daemons_root}"\n'
     )
     host = RackHost(config, home)
     yield host

@@ -62,7 +62,7 @@ def site(region: Region, rack: RackHost) -> Site:
     return Site(region, rack)
 
 
-def ipmi(sim, password: str = "secret") -> PowerSettings:  # noqa: S107 (of the simulator)
+def ipmi(sim, password: str = "secret") -> PowerSettings:
     return PowerSettings("ipmi", sim.bmc.address, sim.bmc.port, sim.bmc.user, password)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from rackyard.rack import enroll, identity
+from rackyard.rack import enroll, identity, transport
 from rackyard.rack.errors import RackError, RegionRefused
 from rackyard.rack.regions import Regions
 from rackyard.region.services import racks
@@ -60,7 +61,7 @@ def test_token_is_good_once(region, rack) -> None:
     token = racks.mint_token(region.ctx)
     enroll.enroll(rack.config, token)
     other = replace(rack.config, name="rack2", identity=rack.home / "other")
-    with pytest.raises(RackError, match="refuses to enrol rack2.*was used at .* by rack1"):
+    with pytest.raises(RackError, match=r"refuses to enrol rack2.*was used at .* by rack1"):
         enroll.enroll(other, token)
 
 
@@ -73,16 +74,12 @@ def test_what_is_no_token_is_called_so(rack, text: str) -> None:
 def test_silent_region_is_named(region, rack) -> None:
     token = racks.mint_token(region.ctx)
     region.stop()
-    with pytest.raises(RackError, match="no region of the token answers.*127.0.0.1"):
+    with pytest.raises(RackError, match=r"no region of the token answers.*127\.0\.0\.1"):
         enroll.enroll(rack.config, token)
 
 
 def test_caller_without_certificate_is_refused_with_the_remedy(region, rack) -> None:
     enroll.enroll(rack.config, racks.mint_token(region.ctx))
-    import ssl
-
-    from rackyard.rack import transport
-
     tls = ssl.create_default_context(cafile=str(rack.config.identity / "ca.crt"))
     with pytest.raises(RegionRefused, match="rackyard-rack enroll"):
         transport.checked(transport.request("GET", f"{region.url}/rpc/1/desired", tls=tls))

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Renderers: exact text for a full and an empty desired state; hostile values refused before anything is written."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rackyard.daemons import DAEMONS, Refused, tftp
+from rackyard.daemons.model import HEADER
+
+from .documents import document, empty
+
+RENDER = {daemon.name: daemon.render for daemon in DAEMONS}
+
+
+def lines(name: str, desired: dict[str, Any] | None = None) -> list[str]:
+    text = RENDER[name]((desired or document())[name]).decode()
+    return text.splitlines()
+
+
+def test_dns() -> None:
+    assert lines("dns")[1:] == [
+        "acl rackyard_trusted {",
+        "    10.20.0.0/24;",
+        "    fd00:20::/64;",
+        "};",
+        'zone "." {',
+        "    type forward;",
+        "    forward only;",
+        "    forwarders { 10.10.0.11; fd00::11; };",
+        "};",
+    ]
+
+
+def test_http() -> None:
+    assert lines("http")[1:] == [
+        "upstream rackyard_regions {",
+        "    server 10.10.0.11:5240 max_fails=1 fail_timeout=3s;",
+        "    server [fd00::11]:5240 max_fails=1 fail_timeout=3s;",
+        "    keepalive 8;",
+        "}",
+    ]
+
+
+def test_proxy_merges_overlapping_networks() -> None:
+    assert lines("proxy")[1:6] == [
+        "acl rackyard_clients src 10.20.0.0/24",
+        "acl rackyard_clients src fd00:20::/64",
+        "acl rackyard_forbidden dst 10.10.0.11/32",
+        "acl rackyard_forbidden dst 10.30.0.11/32",
+        "cache_peer 10.10.0.11 parent 8000 0 no-query no-digest round-robin name=region-10.10.0.11-8000",
+    ]
+
+
+def test_ntp() -> None:
+    assert lines("ntp")[1:] == [
+        "server 10.10.0.11 iburst",
+        "server fd00::11 iburst",
+        "allow 10.20.0.0/24",
+        "allow fd00:20::/64",
+    ]
+
+
+def test_syslog_forwards_to_each_region_by_a_queue_of_its_own() -> None:
+    text = "\n".join(lines("syslog"))
+    assert "$AllowedSender UDP, 127.0.0.1, 10.20.0.0/24, [fd00:20::]/64" in text
+    assert 'target="10.10.0.11" port="5247" protocol="tcp"' in text
+    assert 'queue.filename="rackyard_relay_fd00__11_5247"' in text
+    assert text.count('action(type="omfwd"') == 2
+
+
+def test_dhcp_answers_each_firmware() -> None:
+    text = "\n".join(line.strip() for line in lines("dhcp"))
+    order = [
+        'option user-class = "iPXE" {\nfilename "http://10.20.0.2:5248/ipxe.cfg";',
+        'pxe-system-type = 00:10 {\nfilename "http://10.20.0.2:5248/boot/bootx64.efi";\n'
+        'option vendor-class-identifier "HTTPClient";',
+        'pxe-system-type = 00:13 {\nfilename "http://10.20.0.2:5248/boot/bootaa64.efi";',
+        'pxe-system-type = 00:07 or option pxe-system-type = 00:09 {\nfilename "bootx64.efi";',
+        'pxe-system-type = 00:0b {\nfilename "bootaa64.efi";',
+        'filename "lpxelinux.0";\noption loader-pathprefix "http://10.20.0.2:5248/";',
+    ]
+    positions = [text.index(part) for part in order]
+    assert positions == sorted(positions)
+    assert "range 10.20.0.100 10.20.0.200;" in text
+    assert "interface-mtu" not in text
+
+
+def test_dhcp_tells_an_mtu_only_when_it_is_not_the_usual_one() -> None:
+    desired = document()
+    desired["dhcp"]["networks"][0]["mtu"] = 9000
+    assert "    option interface-mtu 9000;" in lines("dhcp", desired)
+
+
+def test_dhcp_without_networks_is_an_empty_file() -> None:
+    assert RENDER["dhcp"]({"networks": []}) == b""
+    assert RENDER["dhcp"]({"networks": [{"name": "vlan-1", "subnets": []}]}) == b""
+
+
+@pytest.mark.parametrize("name", sorted(set(RENDER) - {"dhcp"}))
+def test_files_say_who_manages_them_and_empty_ones_define_all_names(name: str) -> None:
+    text = RENDER[name](empty()[name]).decode()
+    assert HEADER in text.splitlines()[0]
+    needed = {
+        "dns": ["acl rackyard_trusted"],
+        "http": ["upstream rackyard_regions"],
+        "proxy": ["acl rackyard_clients", "acl rackyard_forbidden"],
+        "syslog": ['ruleset(name="rackyard_relay")', "$AllowedSender"],
+        "ntp": [],
+    }
+    assert all(word in text for word in needed[name])
+
+
+@pytest.mark.parametrize("name", RENDER)
+def test_order_of_what_has_no_order_does_not_matter(name: str) -> None:
+    desired = document()
+    shuffled = copy.deepcopy(desired)
+    for key in ("trusted", "clients", "forbidden", "regions", "parents", "targets", "networks"):
+        if key in shuffled[name]:
+            shuffled[name][key].reverse()
+    assert RENDER[name](shuffled[name]) == RENDER[name](desired[name])
+
+
+HOSTILE = [
+    "10.20.0.1; include /etc/passwd;",
+    "10.20.0.1\nfilename evil",
+    '10.20.0.1"',
+    "fe80::1%eth0",
+    "10.20.0.1/33",
+    "10.20.0.1/24",
+    "",
+    None,
+    5,
+    ["10.20.0.1"],
+    {"a": 1},
+    "x" * 10_000,
+]
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+@pytest.mark.parametrize(
+    ("section", "path"),
+    [
+        ("dhcp", ("networks", 0, "name")),
+        ("dhcp", ("networks", 0, "mtu")),
+        ("dhcp", ("networks", 0, "subnets", 0, "cidr")),
+        ("dhcp", ("networks", 0, "subnets", 0, "next_server")),
+        ("dhcp", ("networks", 0, "subnets", 0, "dns_servers", 0)),
+        ("dhcp", ("networks", 0, "subnets", 0, "pools", 0, "start")),
+        ("dns", ("forwarders", 0)),
+        ("dns", ("trusted", 0)),
+        ("http", ("regions", 0, "address")),
+        ("http", ("regions", 0, "port")),
+        ("proxy", ("parents", 0, "address")),
+        ("proxy", ("clients", 0)),
+        ("proxy", ("forbidden", 0)),
+        ("syslog", ("targets", 0, "address")),
+        ("syslog", ("clients", 0)),
+        ("ntp", ("servers", 0)),
+        ("ntp", ("clients", 0)),
+    ],
+)
+def test_hostile_values_are_refused_and_named(section: str, path: tuple[Any, ...], value: Any) -> None:
+    if path[-1] == "port" and value == 5:
+        return
+    desired = document()
+    place: Any = desired[section]
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    with pytest.raises(Refused) as caught:
+        RENDER[section](desired[section])
+    assert section in str(caught.value)
+    assert "correct it in the region" in str(caught.value)
+
+
+@pytest.mark.parametrize("domain", ["Upper.Case", "a b", 'x";', "-a.b", "a..b", "a" * 64, ".".join(["a" * 60] * 5)])
+def test_hostile_domain_is_refused(domain: str) -> None:
+    desired = document()
+    desired["dhcp"]["networks"][0]["subnets"][0]["domain_name"] = domain
+    with pytest.raises(Refused, match="domain_name"):
+        RENDER["dhcp"](desired["dhcp"])
+
+
+@pytest.mark.parametrize(("start", "end"), [("10.20.1.1", "10.20.1.9"), ("10.20.0.9", "10.20.0.1")])
+def test_pool_outside_its_subnet_is_refused(start: str, end: str) -> None:
+    desired = document()
+    desired["dhcp"]["networks"][0]["subnets"][0]["pools"] = [{"start": start, "end": end}]
+    with pytest.raises(Refused, match=r"10\.20\.0\.0/24: pool .* is not inside it; correct the IP range"):
+        RENDER["dhcp"](desired["dhcp"])
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(st.sampled_from(sorted(RENDER)), st.dictionaries(st.text(), JSON))
+def test_no_section_of_any_shape_does_more_than_be_refused(name: str, section: dict[str, Any]) -> None:
+    keys = ("networks", "forwarders", "trusted", "regions", "parents", "clients", "forbidden", "targets", "servers")
+    values = list(section.values())
+    shaped = {**section, **dict(zip(keys, values, strict=False))}
+    with contextlib.suppress(Refused):
+        RENDER[name](shaped)
+
+
+def test_stub_tries_the_server_that_answered_then_this_rack() -> None:
+    text = tftp.stub(document()).decode()
+    assert text.index("(http,$net_default_server:5248)/grub/grub.cfg-$net_default_mac") < text.index(
+        "(http,10.20.0.2:5248)/grub/grub.cfg-$net_default_mac"
+    )
+    assert text.endswith("sleep 20\nreboot\n")

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the rack tells about itself, and its configuration."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from rackyard.rack import cli, host, log
+from rackyard.rack.config import load
+from rackyard.rack.errors import RackError
+from rackyard.rack.identity import Identity, due_in_s
+from rackyard.rack.regions import clean, read_list
+
+SHOWN = """\
+Id=named.service
+LoadState=loaded
+ActiveState=active
+SubState=running
+Result=success
+
+Id=isc-dhcp-server.service
+LoadState=loaded
+ActiveState=inactive
+SubState=dead
+Result=success
+
+Id=squid.service
+LoadState=loaded
+ActiveState=failed
+SubState=failed
+Result=exit-code
+
+Id=nginx.service
+LoadState=not-found
+ActiveState=inactive
+SubState=dead
+Result=success
+"""
+
+
+def test_interfaces_leave_out_loopback_and_link_local() -> None:
+    links = [
+        {
+            "ifname": "lo", "flags": ["LOOPBACK"], "address": "00:00:00:00:00:00",
+            "addr_info": [{"local": "127.0.0.1", "prefixlen": 8, "scope": "host"}],
+        },
+        {
+            "ifname": "eth0", "flags": ["UP"], "address": "52:54:00:00:00:01",
+            "addr_info": [
+                {"local": "10.20.0.2", "prefixlen": 24, "scope": "global"},
+                {"local": "fe80::1", "prefixlen": 64, "scope": "link"},
+            ],
+        },
+        {"ifname": "tun0", "flags": ["UP"], "addr_info": []},
+    ]  # fmt: skip
+    assert host.parse_interfaces(links) == [{"name": "eth0", "mac": "52:54:00:00:00:01", "addresses": ["10.20.0.2/24"]}]
+
+
+def test_services_are_named_as_the_region_knows_them() -> None:
+    found = {service["name"]: service for service in host.parse_services(SHOWN, {"dhcp": False})}
+    assert found["dns"]["state"] == "running"
+    assert found["dhcp"]["state"] == "off"
+    assert found["proxy"] == {
+        "name": "proxy",
+        "state": "dead",
+        "info": "squid is failed (exit-code); see `journalctl -u squid`",
+    }
+    assert "not installed" in found["http"]["info"]
+    assert host.parse_services(SHOWN, {})[-2]["state"] == "dead"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "run the rack playbook, or give --config"),
+        ("[rack", "not valid TOML"),
+        ('[rack]\nname = "r"\n', "lacks the key"),
+        (
+            '[rack]\nname = "r"\nregions = "https://x"\n[paths]\nidentity="a"\nstate="b"\n[daemons]\nroot="c"',
+            "list of URLs",
+        ),
+    ],
+)
+def test_configuration_errors_name_the_file_and_the_remedy(tmp_path: Path, text: str | None, words: str) -> None:
+    path = tmp_path / "rack.toml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(RackError, match=r"rack\.toml") as caught:
+        load(path)
+    assert words in str(caught.value)
+
+
+def test_only_well_formed_region_urls_are_kept() -> None:
+    urls = [
+        "https://10.10.0.11:5250",
+        "http://10.10.0.11:5250",
+        "https://[fd00::1]:5250",
+        5,
+        "https://a:1/x",
+        "https://10.10.0.11:5250",
+    ]
+    assert clean(urls) == ("https://10.10.0.11:5250", "https://[fd00::1]:5250")
+    assert clean("https://10.10.0.11:5250") == ()
+
+
+def test_damaged_region_list_falls_back_to_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "regions.json").write_text("{")
+    assert read_list(tmp_path / "regions.json", ("https://a:1",)) == ("https://a:1",)
+
+
+def test_certificate_past_its_end_is_due_now() -> None:
+    known = Identity("abc234", datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 31, tzinfo=UTC))
+    assert due_in_s(known, datetime(2026, 1, 11, tzinfo=UTC)) == 10 * 86400
+    assert due_in_s(known, datetime(2026, 3, 1, tzinfo=UTC)) == 0
+
+
+def test_log_lines_cannot_be_forged(capsys: pytest.CaptureFixture[str]) -> None:
+    log.log("info", "boot", mac='x\n<3>boot ok="yes"', empty=None, plain="m1")
+    assert capsys.readouterr().err == '<6>boot mac="x\\n<3>boot ok=\\"yes\\"" plain=m1\n'
+
+
+def test_status_without_an_agent_names_the_remedy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "rack.toml"
+    path.write_text(
+        f'[rack]\nname="r"\n[paths]\nidentity="{tmp_path}"\nstate="{tmp_path}"\n[daemons]\nroot="{tmp_path}"\n'
+    )
+    assert cli.main(["--config", str(path), "status"]) == 1
+    assert "systemctl start rackyard-rack" in capsys.readouterr().err
+    assert cli.main(["--config", str(path), "agent"]) == 1
+    assert "rackyard-rack enroll" in capsys.readouterr().err
+
+
+def test_power_command_takes_the_password_from_standard_input_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("secret\n"))
+    with pytest.raises(SystemExit):
+        cli.main(["power", "query", "--address", "127.0.0.1", "--user", "admin", "--password", "secret"])
