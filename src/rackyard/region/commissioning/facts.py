@@ -290,9 +290,7 @@ def _neighbour(node: Node) -> LldpNeighbour:
         chassis_id=node["chassis_id"].text(),
         port_id=node["port_id"].text(),
         port_description=node["port_description"].text(),
-        management_addresses=tuple(
-            entry.address() for entry in node["management_addresses"].items(MAX_ADDRESSES)
-        ),
+        management_addresses=tuple(entry.address() for entry in node["management_addresses"].items(MAX_ADDRESSES)),
         vlan=node["vlan"].integer(0, 4095) if node.has("vlan") else None,
     )
 

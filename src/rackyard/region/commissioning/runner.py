@@ -261,7 +261,8 @@ def execute(name: str, argv: list[str], timeout_s: float, result_path: str = "")
         )
     except OSError as error:
         return Outcome(126, 0.0, {name: str(error).encode(), f"{name}.err": str(error).encode(), f"{name}.out": b""})
-    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
     pumps = [
         threading.Thread(target=capture.pump, args=(stream, suffix), daemon=True)
         for stream, suffix in ((process.stdout, ".out"), (process.stderr, ".err"))
