@@ -73,7 +73,9 @@ def parse(data: bytes, transaction: int) -> Reply | None:
         rest = rest[2 + rest[1] :]
     filename = bootp[108:236].split(b"\0")[0].decode("ascii", "replace")
     server = socket.inet_ntoa(options[54]) if 54 in options else ""
-    return Reply(options[53][0], socket.inet_ntoa(bootp[16:20]), socket.inet_ntoa(bootp[20:24]), filename, server, options)
+    return Reply(
+        options[53][0], socket.inet_ntoa(bootp[16:20]), socket.inet_ntoa(bootp[20:24]), filename, server, options
+    )
 
 
 def exchange(link: socket.socket, request: bytes, transaction: int, want: int, timeout_s: float) -> Reply | None:
@@ -96,7 +98,11 @@ def exchange(link: socket.socket, request: bytes, transaction: int, want: int, t
 def as_json(reply: Reply) -> str:
     """Return the lease as JSON: the fields a boot needs, texts decoded, addresses dotted."""
     seconds = struct.unpack("!I", reply.options[51])[0]
-    texts = {code: reply.options[code].decode("ascii", "replace").rstrip("\0") for code in (15, 60, 67, 210) if code in reply.options}
+    texts = {
+        code: reply.options[code].decode("ascii", "replace").rstrip("\0")
+        for code in (15, 60, 67, 210)
+        if code in reply.options
+    }
     lists = {
         code: [socket.inet_ntoa(value[i : i + 4]) for i in range(0, len(value), 4)]
         for code, value in reply.options.items()
@@ -123,7 +129,9 @@ def main() -> int:
     """Run one lease: 0 and JSON when the server answered, 1 and a sentence when it did not."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("interface")
-    parser.add_argument("--architecture", type=int, default=0, help="option 93 (RFC 4578): 0 BIOS, 7 UEFI, 16 UEFI HTTP")
+    parser.add_argument(
+        "--architecture", type=int, default=0, help="option 93 (RFC 4578): 0 BIOS, 7 UEFI, 16 UEFI HTTP"
+    )
     parser.add_argument("--user-class", default="", help="option 77, for example iPXE")
     parser.add_argument("--vendor-class", default="PXEClient", help="option 60")
     parser.add_argument("--timeout", type=float, default=10, help="seconds for each of the two exchanges")
@@ -134,7 +142,11 @@ def main() -> int:
     link.bind((wanted.interface, ETHERTYPE_IPV4))
     mac = link.getsockname()[4]
     transaction = int.from_bytes(mac[2:], "big") ^ (time.monotonic_ns() & 0xFFFFFFFF)
-    asked = {93: struct.pack("!H", wanted.architecture), 60: wanted.vendor_class.encode(), 55: bytes([1, 3, 6, 15, 42, 51, 54, 66, 67, 210])}
+    asked = {
+        93: struct.pack("!H", wanted.architecture),
+        60: wanted.vendor_class.encode(),
+        55: bytes([1, 3, 6, 15, 42, 51, 54, 66, 67, 210]),
+    }
     if wanted.user_class:
         asked[77] = wanted.user_class.encode()
 
@@ -145,7 +157,10 @@ def main() -> int:
     accepted = {**asked, 50: socket.inet_aton(offer.address), 54: socket.inet_aton(offer.server)}
     lease = exchange(link, frame(mac, message(REQUEST, transaction, mac, accepted)), transaction, ACK, wanted.timeout)
     if lease is None:
-        print(f"{offer.server} offered {offer.address} but did not acknowledge it within {wanted.timeout} s", file=sys.stderr)
+        print(
+            f"{offer.server} offered {offer.address} but did not acknowledge it within {wanted.timeout} s",
+            file=sys.stderr,
+        )
         return 1
     print(as_json(lease))
     if not wanted.keep:
