@@ -43,9 +43,9 @@ def outputs() -> dict[str, bytes]:
         "20-storage": {
             "disks": [
                 {
-                    "name": "sda", "path": "/dev/sda", "id_path": "/dev/disk/by-id/ata-QEMU_DISK1", "model": "QEMU HARDDISK",
-                    "serial": "DISK1", "size_bytes": 8589934592, "block_size_bytes": 512, "rotary": True,
-                    "removable": False, "transport": "sata", "firmware_version": "2.5+",
+                    "name": "sda", "path": "/dev/sda", "id_path": "/dev/disk/by-id/ata-QEMU_DISK1",
+                    "model": "QEMU HARDDISK", "serial": "DISK1", "size_bytes": 8589934592,
+                    "block_size_bytes": 512, "rotary": True, "removable": False, "transport": "sata", "firmware_version": "2.5+",
                 }
             ]
         },
@@ -54,7 +54,8 @@ def outputs() -> dict[str, bytes]:
             "neighbours": [
                 {
                     "nic": "ens3", "protocol": "LLDP", "chassis_name": "switch-a", "chassis_id": "02:00:00:00:00:0a",
-                    "port_id": "tap-m1-0", "port_description": "m1 first port", "management_addresses": [], "vlan": None,
+                    "port_id": "tap-m1-0", "port_description": "m1 first port", "management_addresses": [],
+                    "vlan": None,
                 }
             ]
         },

@@ -75,7 +75,8 @@ class AgentPlay:
 
     def saw(self, kind: str, daemon: str, detail: str, **changes: Any) -> Answer:
         event = {
-            "key": key(), "at": now_iso(), "type": kind, "ip": MACHINE_IP, "daemon": daemon, "detail": detail, **changes,
+            "key": key(), "at": now_iso(), "type": kind, "ip": MACHINE_IP, "daemon": daemon, "detail": detail,
+            **changes,
         }  # fmt: skip
         return self.rack.post("events", {"events": [event]})
 

@@ -129,7 +129,9 @@ def _succeeded(ctx: Context, tx: Transaction, rack: Rack, machine: MachineState,
     if report.warnings:
         detail += f"; {'; '.join(report.warnings)}"
     if job["kind"] == "power_on" and job["boot_id"] is not None:
-        timeline.record(tx, job["boot_id"], boot_steps.POWERED_ON, by_whom, now, detail)
+        # The BMC is read back while the machine starts: its first steps may be known before the rack's report.
+        later = [row.at for row in timeline.recorded(tx, job["boot_id"]) if row.step > boot_steps.POWERED_ON]
+        timeline.record(tx, job["boot_id"], boot_steps.POWERED_ON, by_whom, min([now, *later]), detail)
     if report.power_state == "off" and machine.boot_id is not None:
         _powered_off(tx, machine.boot_id, by_whom, ctx, detail)
     if job["kind"] != "power_query":

@@ -20,9 +20,9 @@ from rackyard.region.worker.leadership import Leadership
 from rackyard.region.worker.loop import Loop, Task
 
 
-def tasks(ctx: Context) -> list[Task]:
-    """Everything the worker does."""
-    daemons = own_daemons.OwnDaemons(ctx, Systemd())
+def tasks(ctx: Context, root: Path) -> list[Task]:
+    """Everything the worker does; `root` is where the service-owned files of this host's daemons are."""
+    daemons = own_daemons.OwnDaemons(ctx, Systemd(), root)
     domain = partial(own_daemons.update_internal_domain, ctx)
     return [
         Task("rack liveness", 2, partial(upkeep.bury_dead_racks, ctx)),
@@ -41,6 +41,7 @@ def main() -> int:
     """Entry point; exit status 1 with a message when the configuration cannot be read."""
     parser = argparse.ArgumentParser(prog="rackyard.region.worker", description=__doc__)
     parser.add_argument("--config", type=Path, default=DEFAULT_PATH)
+    parser.add_argument("--root", type=Path, default=own_daemons.ROOT, help="service-owned files of the daemons")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     try:
@@ -49,7 +50,7 @@ def main() -> int:
         sys.stderr.write(f"{error.message}\n")
         return 1
     leadership = Leadership(ctx.config.dsn)
-    loop = Loop(ctx, tasks(ctx), leadership.held)
+    loop = Loop(ctx, tasks(ctx, arguments.root), leadership.held)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.stop())
     try:

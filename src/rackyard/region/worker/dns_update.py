@@ -45,7 +45,11 @@ class Server:
 
 def read_key(path: Path) -> Key:
     """The key of a named key file. Raises RackyardError when the file is not one."""
-    words = path.read_text(encoding="ascii").replace("{", " { ").replace(";", " ; ").replace('"', " ").split()
+    try:
+        text = path.read_text(encoding="ascii")
+    except OSError as error:
+        raise RackyardError(f"cannot read the TSIG key {path}: {error.strerror}; run the region playbook") from None
+    words = text.replace("{", " { ").replace(";", " ; ").replace('"', " ").split()
     try:
         name = words[words.index("key") + 1]
         algorithm = words[words.index("algorithm") + 1]

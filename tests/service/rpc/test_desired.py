@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The desired state: what a rack is told, when it is told, and that its daemons' renderers take it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from rackyard.daemons.registry import DAEMONS
+from rackyard.region.context import Context
+from rackyard.region.services import desired, racks
+
+from .conftest import RackClient
+from .play import INTERFACES, AgentPlay, declare_network, register_machine
+
+
+@pytest.fixture
+def served(api: Any, rack: RackClient) -> RackClient:
+    """A rack that serves a declared network with one machine."""
+    rack.register(*INTERFACES)
+    declare_network(api, rack.system_id)
+    register_machine(api)
+    return rack
+
+
+def test_document_says_what_the_rack_serves(served: RackClient):
+    body = served.get("desired").body
+    assert body["rack"] == {"system_id": served.system_id, "hostname": "rack1"}
+    (network,) = body["dhcp"]["networks"]
+    assert network["mtu"] == 1500
+    assert network["subnets"] == [
+        {
+            "cidr": "10.20.0.0/24",
+            "next_server": "10.20.0.2",
+            "routers": [],
+            "dns_servers": ["10.20.0.2"],
+            "ntp_servers": ["10.20.0.2"],
+            "domain_name": "rackyard.internal",
+            "pools": [{"start": "10.20.0.100", "end": "10.20.0.200"}],
+        }
+    ]
+    assert body["dns"] == {"forwarders": ["10.10.0.11"], "trusted": ["10.20.0.0/24"]}
+    assert body["http"] == {"regions": [{"address": "10.10.0.11", "port": 5240}]}
+    assert body["syslog"]["targets"] == [{"address": "10.10.0.11", "port": 5247}]
+    assert "10.30.0.11/32" in body["proxy"]["forbidden"], "no proxy leads to a BMC"
+    assert "10.10.0.11/32" in body["proxy"]["forbidden"], "nor to a controller"
+
+
+def test_every_renderer_takes_the_documents(served: RackClient, world: Context):
+    for document in (served.get("desired").body, desired.for_region(world).body):
+        for daemon in DAEMONS:
+            if daemon.name in document:
+                assert daemon.render(document[daemon.name])
+
+
+def test_same_content_has_the_same_etag_and_generation(served: RackClient):
+    first, second = served.get("desired"), served.get("desired")
+    assert first.headers["ETag"] == second.headers["ETag"]
+    assert first.body == second.body
+    unchanged = served.get("desired", {"If-None-Match": first.headers["ETag"]})
+    assert unchanged.status == 304
+
+
+def test_change_answers_a_waiting_rack_within_a_second_with_the_next_generation(api: Any, served: RackClient):
+    first = served.get("desired")
+    answers: list[Any] = []
+
+    def wait() -> None:
+        answers.append((served.get("desired?wait=20", {"If-None-Match": first.headers["ETag"]}), time.monotonic()))
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    time.sleep(1)
+    began = time.monotonic()
+    subnet = api.get("subnets/").get_json()[0]
+    assert api.put(f"subnets/{subnet['id']}/", data={"gateway_ip": "10.20.0.1"}).status_code == 200
+    waiting.join(20)
+    answer, at = answers[0]
+    assert answer.body["generation"] == first.body["generation"] + 1
+    assert answer.body["dhcp"]["networks"][0]["subnets"][0]["routers"] == ["10.20.0.1"]
+    assert at - began < 2
+
+
+def test_refused_configuration_shows_the_checkers_words(api: Any, served: RackClient):
+    generation = served.get("desired").body["generation"]
+    words = "isc-dhcp-server refuses the new configuration: line 3: semicolon expected"
+    daemons = {"dhcp": {"ok": False, "message": words, "changed": False}, "dns": {"ok": True, "message": ""}}
+    assert served.post("applied", {"generation": generation, "daemons": daemons}).status == 200
+    assert served.post("applied", {"generation": generation, "daemons": daemons}).status == 200
+    events = api.get("events/?op=query&level=ERROR").get_json()["events"]
+    assert [event["type"] for event in events] == ["DAEMON_REFUSED"], "said once"
+    assert words in events[0]["description"]
+    services = {"services": [{"name": "dhcp", "state": "degraded", "info": "last good configuration"}]}
+    assert served.post("services", services).status == 200
+    assert served.post("services", {"services": [{"name": "dhcp", "state": "fine"}]}).status == 400
+
+
+def test_region_lets_racks_and_managed_subnets_in_and_nobody_else(served: RackClient, world: Context):
+    document = desired.for_region(world).body
+    assert document["dns"]["trusted"] == ["10.10.0.21/32", "10.20.0.0/24", "10.20.0.2/32", "10.30.0.2/32"]
+    assert document["ntp"]["clients"] == ["10.10.0.21/32", "10.20.0.2/32", "10.30.0.2/32"]
+    racks.revoke(world, "rack1")
+    assert desired.for_region(world).body["dns"]["trusted"] == ["10.20.0.0/24"]
+
+
+def test_unknown_and_idle_machines_get_no_boot(api: Any, served: RackClient):
+    agent = AgentPlay(served)
+    unknown = agent.boot_config(mac="52:54:00:99:99:99")
+    assert unknown.status == 404
+    assert "no machine has the MAC address 52:54:00:99:99:99" in unknown.error
+    assert agent.boot_config().body == {"purpose": "local", "hostname": "m1"}
+    assert agent.boot_config(mac="not-a-mac").status == 400
+    assert agent.boot_config(firmware="coreboot").status == 400

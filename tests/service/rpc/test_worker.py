@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The worker: internal domain on a real name server, own daemons, leadership, liveness, power polling."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import dns.resolver
+import pytest
+
+from rackyard.region.context import Context
+from rackyard.region.errors import Unavailable
+from rackyard.region.services import internal_dns, upkeep
+from rackyard.region.worker import dns_update
+from rackyard.region.worker.leadership import Leadership
+from rackyard.region.worker.loop import Loop, Task
+from rackyard.region.worker.own_daemons import OwnDaemons, beat
+
+from .conftest import RackClient, free_port
+from .play import INTERFACES, AgentPlay, declare_network, register_machine
+
+ZONE = """$TTL 30
+@ IN SOA region1 hostmaster 1 600 1800 604800 15
+@ IN NS region1
+region1 IN A 127.0.0.1
+"""
+
+
+@pytest.fixture
+def name_server(tmp_path: Path) -> Iterator[dns_update.Server]:
+    """A real named that serves the internal domain, as role dns configures it."""
+    named, keygen = shutil.which("named", path="/usr/sbin"), shutil.which("tsig-keygen", path="/usr/sbin:/usr/bin")
+    if named is None or keygen is None:
+        pytest.exit("named is missing; install it with: apt-get install bind9", returncode=3)
+    key = subprocess.run([keygen, "-a", "hmac-sha256", "rackyard"], check=True, capture_output=True).stdout
+    (tmp_path / "tsig.key").write_bytes(key)
+    (tmp_path / "zone").write_text(ZONE)
+    port = free_port()
+    (tmp_path / "named.conf").write_text(
+        f"""include "{tmp_path}/tsig.key";
+options {{ directory "{tmp_path}"; listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};
+  pid-file none; session-keyfile none; recursion no; allow-transfer {{ none; }}; dnssec-validation no;
+  managed-keys-directory "{tmp_path}"; }};
+controls {{ }};
+zone "rackyard.internal" {{ type primary; file "{tmp_path}/zone"; journal "{tmp_path}/zone.jnl";
+  update-policy {{ grant rackyard zonesub ANY; }}; allow-transfer {{ key rackyard; }}; }};
+"""
+    )
+    with (tmp_path / "named.log").open("wb") as log:
+        process = subprocess.Popen([named, "-g", "-n", "1", "-c", str(tmp_path / "named.conf")], stdout=log, stderr=log)
+    server = dns_update.Server("127.0.0.1", port, "rackyard.internal", dns_update.read_key(tmp_path / "tsig.key"))
+    try:
+        _wait_until_it_answers(server, process, tmp_path / "named.log")
+        yield server
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait_until_it_answers(server: dns_update.Server, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            dns_update.reconcile(server, {})
+        except Unavailable:
+            time.sleep(0.2)
+        else:
+            return
+    raise AssertionError(f"named does not answer: {log.read_text()}")
+
+
+def lookup(server: dns_update.Server, label: str) -> tuple[set[str], int]:
+    resolver = dns.resolver.Resolver(configure=False)
+    resolver.nameservers, resolver.port = [server.address], server.port
+    try:
+        answer = resolver.resolve(f"{label}.{server.zone}", "A")
+    except dns.resolver.NXDOMAIN:
+        return set(), 0
+    assert answer.rrset is not None
+    return {rdata.to_text() for rdata in answer}, answer.rrset.ttl
+
+
+def test_subnet_name_follows_the_life_of_its_racks(
+    api: Any, rack: RackClient, world: Context, name_server: dns_update.Server
+):
+    rack.register(*INTERFACES)
+    declare_network(api, rack.system_id)
+    (change,) = dns_update.reconcile(name_server, internal_dns.wanted(world))
+    assert change.label == "10-20-0-0--24"
+    assert lookup(name_server, "10-20-0-0--24") == ({"10.20.0.2"}, 15)
+    assert dns_update.reconcile(name_server, internal_dns.wanted(world)) == [], "only differences are sent"
+    world.clock.advance(36)
+    assert upkeep.bury_dead_racks(world) == 1
+    dns_update.reconcile(name_server, internal_dns.wanted(world))
+    assert lookup(name_server, "10-20-0-0--24") == (set(), 0)
+    assert lookup(name_server, "region1")[0] == {"127.0.0.1"}, "names of others are left alone"
+
+
+def test_update_with_a_wrong_key_is_named(name_server: dns_update.Server):
+    forged = replace(name_server, key=replace(name_server.key, secret="AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="))
+    with pytest.raises(Unavailable, match=r"did not take the update of rackyard\.internal"):
+        dns_update.reconcile(forged, {"10-20-0-0--24": frozenset({"10.20.0.2"})})
+    assert lookup(name_server, "10-20-0-0--24") == (set(), 0)
+
+
+@dataclass
+class Units:
+    """A host whose units all run; it remembers what was asked of it."""
+
+    orders: list[tuple[str, str]] = field(default_factory=list)
+
+    def act(self, verb: str, unit: str) -> str:
+        self.orders.append((verb, unit))
+        return ""
+
+    def is_active(self, unit: str) -> bool:
+        return True
+
+    def stays_active(self, unit: str) -> bool:
+        return True
+
+
+def test_region_applies_its_own_document_to_the_daemons_that_ansible_set_up(
+    api: Any, rack: RackClient, world: Context, tmp_path: Path
+):
+    rack.register(*INTERFACES)
+    declare_network(api, rack.system_id)
+    root = tmp_path / "lib"
+    (root / "dns").mkdir(parents=True)
+    units = Units()
+    own = OwnDaemons(world, units, root)
+    assert own.apply()["dns"].changed
+    assert b"10.20.0.0/24;" in (root / "dns/named.conf").read_bytes()
+    assert units.orders == [("reload-or-restart", "named")]
+    assert not own.apply()["dns"].changed
+    assert not (root / "proxy").exists(), "a daemon without a directory is not this host's"
+
+
+def test_one_of_two_workers_leads_and_the_other_follows_when_it_dies(world: Context):
+    first, second = Leadership(world.config.dsn), Leadership(world.config.dsn)
+    try:
+        assert first.held()
+        assert not second.held()
+        assert first.held()
+        first.close()
+        deadline = time.monotonic() + 5
+        while not second.held() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert second.held()
+    finally:
+        first.close()
+        second.close()
+
+
+def test_failing_task_stops_no_other_and_leader_tasks_need_leadership(world: Context):
+    done: list[str] = []
+
+    def fails() -> None:
+        raise RuntimeError("on purpose")
+
+    tasks = [
+        Task("fails", 60, fails, leader_only=False),
+        Task("everywhere", 60, lambda: done.append("everywhere"), leader_only=False),
+        Task("leader", 60, lambda: done.append("leader")),
+    ]
+    Loop(world, tasks, lambda: False).once()
+    assert done == ["everywhere"]
+    Loop(world, tasks, lambda: True).once()
+    assert done == ["everywhere", "everywhere", "leader"]
+
+
+def test_silent_rack_is_buried_and_a_word_from_it_revives_it(api: Any, rack: RackClient, world: Context):
+    rack.register(*INTERFACES)
+    world.clock.advance(34)
+    assert upkeep.bury_dead_racks(world) == 0
+    world.clock.advance(3)
+    assert upkeep.bury_dead_racks(world) == 1
+    assert upkeep.bury_dead_racks(world) == 0
+    events = api.get("events/?op=query&level=WARNING").get_json()["events"]
+    assert [event["type"] for event in events] == ["RACK_SILENT"]
+    rack.get("jobs")
+    with world.db.transaction() as tx:
+        row = tx.one("rack_identity.candidates", bmc="10.30.0.11")
+    assert row is not None
+    assert row["alive"]
+
+
+def test_each_bmc_is_asked_once_in_a_period(api: Any, rack: RackClient, world: Context):
+    rack.register(*INTERFACES)
+    register_machine(api)
+    agent = AgentPlay(rack)
+    assert upkeep.poll_power(world) == 1
+    assert upkeep.poll_power(world) == 0, "one question at a time"
+    job = agent.job()
+    assert job["kind"] == "power_query"
+    agent.report(job, "off")
+    assert api.get("machines/").get_json()[0]["power_state"] == "off"
+    assert upkeep.poll_power(world) == 0
+    world.clock.advance(301)
+    assert upkeep.poll_power(world) == 1
+
+
+def test_region_beats_and_tidies(world: Context, authority: Any):
+    beat(world)
+    with world.db.transaction() as tx:
+        rows = tx.all("rack_identity.region_addresses", now=world.clock.now())
+    assert [(row["address"], row["port"]) for row in rows] == [("10.10.0.11", 5250), ("10.10.0.11", 5251)]
+    world.clock.advance(8 * 24 * 3600)
+    upkeep.tidy(world)
+    with world.db.transaction() as tx:
+        assert tx.all("rack_identity.region_addresses", now=world.clock.now()) == []
+
+
+def test_worker_runs_as_a_process_and_ends_on_sigterm(world: Context, rack: RackClient, tmp_path: Path):
+    interpreter = "/usr/bin/python3"
+    where = ["--config", str(tmp_path / "region.toml"), "--root", str(tmp_path / "lib")]
+    command = [interpreter, "-m", "rackyard.region.worker", *where]
+    root = Path(__file__).parents[3]
+    environment = {**os.environ, "PYTHONPATH": f"{root / 'src'}:{root / 'plugins/module_utils'}"}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+    try:
+        time.sleep(4)
+        assert process.poll() is None
+        rival = Leadership(world.config.dsn)
+        assert not rival.held(), "the worker leads"
+        rival.close()
+    finally:
+        process.terminate()
+        _, stderr = process.communicate(timeout=10)
+    assert process.returncode == 0, stderr.decode()
+    assert b"Traceback" not in stderr, stderr.decode()
+    assert b"cannot read the TSIG key" in stderr

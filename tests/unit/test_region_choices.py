@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pure decisions of the region: rack for a BMC, kernel line, names, tokens, statuses."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_interface
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rackyard.region.db.rack_records import Candidate, RackInterface
+from rackyard.region.errors import BadRequest, Conflict
+from rackyard.region.metadata import preseed
+from rackyard.region.services import dns, identity, kernel_line, rack_choice
+from rackyard.region.services.kernel_line import KernelLine
+from rackyard.region.status import TRANSITIONS, Status, check
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def rack(number: int, address: str = "10.30.0.2/24", **changes) -> Candidate:
+    ports = (RackInterface("mgmt0", ip_interface("10.10.0.21/24")), RackInterface("bmc0", ip_interface(address)))
+    fields = {
+        "rack_id": number, "hostname": f"rack{number}", "alive": True, "open_jobs": 0, "last_success_at": None,
+        "interfaces": ports,
+    }  # fmt: skip
+    return Candidate(**(fields | changes))
+
+
+def test_rack_with_an_address_in_the_bmcs_subnet_is_chosen_and_the_reason_names_it():
+    choice = rack_choice.choose("10.30.0.11", [rack(1, "10.99.0.2/24"), rack(2)])
+    assert choice is not None
+    assert choice.hostname == "rack2"
+    assert choice.reason == "rack2 has 10.30.0.2/24 on bmc0, the subnet of BMC 10.30.0.11 (10.30.0.0/24)"
+
+
+def test_least_busy_then_most_recently_successful_then_first_name_wins():
+    busy, recent = rack(1, open_jobs=3), rack(3, last_success_at=NOW)
+    assert rack_choice.choose("10.30.0.11", [busy, rack(2), recent]).hostname == "rack3"
+    older = rack(2, last_success_at=NOW - timedelta(days=1))
+    assert rack_choice.choose("10.30.0.11", [busy, older, recent]).hostname == "rack3"
+    assert rack_choice.choose("10.30.0.11", [rack(5), rack(4)]).hostname == "rack4"
+
+
+def test_dead_racks_are_not_chosen_and_the_refusal_names_racks_and_remedy():
+    dead = rack(1, alive=False)
+    assert rack_choice.choose("10.30.0.11", [dead]) is None
+    words = rack_choice.refusal("10.30.0.11", [dead])
+    assert "BMC 10.30.0.11" in words
+    assert "rack1 (not alive; mgmt0 10.10.0.21/24, bmc0 10.30.0.2/24)" in words
+    assert "correct power_address" in words
+    assert "rackyard-region enroll-token" in rack_choice.refusal("10.30.0.11", [])
+
+
+def line(**changes) -> KernelLine:
+    fields = {
+        "boot_id": "0" * 32, "mac": "52:54:00:00:00:01", "rack_address": "10.20.0.2",
+        "subnet_name": "10-20-0-0--24.rackyard.internal", "squashfs_path": "/images/abc/filesystem.squashfs",
+    }  # fmt: skip
+    return KernelLine(**(fields | changes))
+
+
+def test_kernel_line_has_no_ip_parameter_and_no_secret():
+    words = kernel_line.build(line(options=("console=ttyS0",)))
+    assert not any(word.startswith("ip=") for word in words)
+    assert words[0] == "boot=live"
+    assert words[4] == "cc:{'datasource_list': ['MAAS']}end_cc"
+    assert kernel_line.build(line(rack_address="fd00::2"))[1].startswith("fetch=http://[fd00::2]:5248/")
+
+
+@pytest.mark.parametrize("option", ["a'b", "a b", "$(x)", "a{b}", "a;b", 'a"b', "a\\b", "a\nb", ""])
+def test_kernel_options_cannot_break_out_of_a_loaders_configuration(option: str):
+    with pytest.raises(BadRequest, match="kernel parameter"):
+        kernel_line.build(line(options=(option,)))
+
+
+@given(st.text(max_size=40))
+def test_what_stands_on_the_line_is_plain_whatever_the_option_was(option: str):
+    try:
+        words = kernel_line.build(line(options=(option,)))
+    except BadRequest:
+        return
+    assert all(re.fullmatch(r"[!-~]+", word) for word in words if not word.startswith("cc:"))
+
+
+@pytest.mark.parametrize(
+    ("cidr", "label"),
+    [("10.20.0.0/24", "10-20-0-0--24"), ("fd00:1::/64", "fd00-1----64"), ("10.0.0.0/8", "10-0-0-0--8")],
+)
+def test_subnet_names(cidr: str, label: str):
+    assert dns.subnet_label(cidr) == label
+    assert dns.is_subnet_label(label)
+
+
+def test_only_differences_of_our_own_names_are_changed():
+    current = {
+        "10-20-0-0--24": frozenset({"10.20.0.2"}), "10-21-0-0--24": frozenset({"10.21.0.2"}),
+        "region1": frozenset({"1.2.3.4"}),
+    }  # fmt: skip
+    desired = {"10-20-0-0--24": frozenset({"10.20.0.2"}), "10-22-0-0--24": frozenset({"10.22.0.2"})}
+    changes = {change.label: change.addresses for change in dns.differences(desired, current)}
+    assert changes == {"10-21-0-0--24": frozenset(), "10-22-0-0--24": frozenset({"10.22.0.2"})}
+
+
+def test_token_text_goes_there_and_back_and_forgeries_are_named():
+    token = identity.encode_token(["https://10.10.0.11:5250"], "ab" * 32, "s3cret")
+    assert token.startswith("rye1.")
+    assert "\n" not in token
+    assert identity.decode_token(f" {token}\n")["secret"] == "s3cret"
+    for wrong in ("", "rye1.", "rye1.####", "rye2." + token[5:], token[:-10]):
+        with pytest.raises(BadRequest, match="not an enrolment token"):
+            identity.decode_token(wrong)
+
+
+def test_status_names_are_those_of_maas_and_forbidden_changes_are_named():
+    assert [status.label for status in Status] == [
+        "New", "Commissioning", "Failed commissioning", "Missing", "Ready", "Broken",
+    ]  # fmt: skip
+    assert set(TRANSITIONS) == set(Status)
+    with pytest.raises(
+        Conflict, match=r"machine m1 is Commissioning and cannot become Commissioning; possible now: New"
+    ):
+        check("m1", Status.COMMISSIONING, Status.COMMISSIONING)
+
+
+def test_preseed_uses_the_subnets_name_for_everything_but_time():
+    document = preseed.render(
+        preseed.Preseed(
+            "abc123", "m1", "10-20-0-0--24.rackyard.internal", ("10.20.0.2",), preseed.Credentials("c", "t", "s")
+        )
+    )
+    assert document.startswith("#cloud-config\n")
+    assert '"http_proxy": "http://10-20-0-0--24.rackyard.internal:8000"' in document
+    assert '"10-20-0-0--24.rackyard.internal:5247"' in document
+    assert '"endpoint": "http://10-20-0-0--24.rackyard.internal:5248/MAAS/metadata/status/abc123"' in document
+    assert '"10.20.0.2"' in document
