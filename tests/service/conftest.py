@@ -184,7 +184,8 @@ def oauth_header(key: str) -> dict[str, str]:
     consumer, token, secret = key.split(":")
     return {
         "Authorization": 'OAuth oauth_version="1.0", oauth_signature_method="PLAINTEXT", '
-        f'oauth_consumer_key="{consumer}", oauth_token="{token}", oauth_signature="%26{secret}", oauth_nonce="{uuid.uuid4().hex}", '
+        f'oauth_consumer_key="{consumer}", oauth_token="{token}", oauth_signature="%26{secret}", '
+        f'oauth_nonce="{uuid.uuid4().hex}", '
         f'oauth_timestamp="1700000000"'
     }
 

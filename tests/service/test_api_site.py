@@ -148,8 +148,8 @@ def test_script_results_are_grouped_by_boot(api, m1, execute, ctx) -> None:
     )
     for name, status, seconds in (("10-cpu", 2, 1), ("20-lldp", 3, 61)):
         execute(
-            "INSERT INTO script_result (boot_id, machine_id, name, status, exit_status, started_at, ended_at, runtime_s, "
-            "stdout) SELECT %s, id, %s, %s, 0, %s, %s, %s, %s FROM machine",
+            "INSERT INTO script_result (boot_id, machine_id, name, status, exit_status, started_at, ended_at, "
+            "runtime_s, stdout) SELECT %s, id, %s, %s, 0, %s, %s, %s, %s FROM machine",
             (boot_id, name, status, started, started + timedelta(seconds=seconds), seconds, b"\xfflines"),
         )
     path = f"nodes/{m1['system_id']}/results/"

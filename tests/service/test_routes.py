@@ -85,7 +85,7 @@ def test_every_change_needs_an_administrator(key_of, api_of, path, operation) ->
 @pytest.mark.parametrize(("path", "operation"), every_call())
 def test_every_operation_is_called_in_some_test(path, operation) -> None:
     """A crude search, but one that fails for an operation that nobody thought of."""
-    method, _, op = operation.partition(" ")
+    _, _, op = operation.partition(" ")
     texts = "".join(
         file.read_text() for file in Path(__file__).parent.glob("test_*.py") if file.name != Path(__file__).name
     )
