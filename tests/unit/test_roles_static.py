@@ -102,7 +102,8 @@ def test_the_table_of_contents_names_every_task_file(role: Path) -> None:
 def test_no_inventory_group_is_named(role: Path) -> None:
     """Roles know tiers; only playbooks know groups."""
     for path in [*role.glob("tasks/*.yml"), *role.glob("templates/**/*.j2"), role / "defaults/main.yml"]:
-    XX.read_text(encoding="utf-8")), path
+        text = path.read_text(encoding="utf-8").replace("groups['all']", "")
+        assert not re.search(r"\bgroups\s*[\[.]|\bgroup_names\b", text), path
 
 
 @every_role
@@ -130,7 +131,7 @@ def test_a_template_is_valid_and_says_who_manages_it(template: Path) -> None:
         return
     head = "\n".join(text.splitlines()[:6])
     assert "SPDX-License-Identifier: GPL-3.0-or-later" in head
-    assert re.search(rf"Managed by Ansible,? role rackyard[.]metal[.]{role}\b", head), "no word of who manages this file"
+    assert re.search(rf"Managed by Ansible,? role rackyard[.]metal[.]{role}\b", head), "who manages this file?"
     assert not re.search(r"ansible_date_time|now\(", text), "a date would change the file on every run"
 
 
