@@ -213,14 +213,24 @@ class PowerClient:
                 )
             time.sleep(_POLL_S)
 
-    def apply(self, wanted: str, boot_device: str | None = None, timeout_s: float = DEFAULT_TIMEOUT_S) -> PowerResult:
-        """Bring the machine to ``wanted``. A refused boot device is a warning: it may boot from network anyway."""
+    def apply(
+        self,
+        wanted: str,
+        boot_device: str | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        *,
+        uefi: bool = False,
+    ) -> PowerResult:
+        """Bring the machine to ``wanted``. A refused boot device is a warning: it may boot from network anyway.
+
+        ``uefi`` asks for an UEFI boot from the device; without it the firmware decides.
+        """
         began = self._clock()
         plan = plan_power(self.state(), wanted)
         warnings = []
         if boot_device and plan.changed and plan.final == "on":
             try:
-                self.set_boot_device(boot_device)
+                self.set_boot_device(boot_device, uefi=uefi)
             except IpmiRefused as refusal:
                 warnings.append(f"{refusal}; set network boot first in the firmware's boot order")
         state = plan.current

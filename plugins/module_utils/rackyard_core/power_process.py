@@ -37,12 +37,15 @@ class PowerProcess:
         boot_device: str | None = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         deadline_s: float = DEADLINE_S,
+        *,
+        uefi: bool = False,
     ) -> PowerResult:
         """Do one order. Raises IpmiError's children; a child that is late by ``deadline_s`` is killed and replaced."""
         request = {
             "bmc": {"address": bmc.address, "port": bmc.port, "user": bmc.user, "password": bmc.password},
             "wanted": wanted,
             "boot_device": boot_device,
+            "uefi": uefi,
             "timeout_s": min(timeout_s, deadline_s - 2.0),
         }
         with self._lock:
@@ -138,11 +141,9 @@ class PowerPool:
         """The process that owns this BMC."""
         return self._processes[crc32(f"{bmc.address}:{bmc.port}".encode()) % len(self._processes)]
 
-    def call(
-        self, bmc: Bmc, wanted: str, boot_device: str | None = None, timeout_s: float = DEFAULT_TIMEOUT_S
-    ) -> PowerResult:
+    def call(self, bmc: Bmc, wanted: str, boot_device: str | None = None, *, uefi: bool = False) -> PowerResult:
         """As PowerProcess.call, by the owner of the BMC."""
-        return self.owner(bmc).call(bmc, wanted, boot_device, timeout_s)
+        return self.owner(bmc).call(bmc, wanted, boot_device, uefi=uefi)
 
     def close(self) -> None:
         """End all children."""

@@ -57,11 +57,13 @@ class Sessions:
 
 
 def answer(sessions: Sessions, request: dict[str, Any]) -> dict[str, Any]:
-    """Do one request: ``{"bmc": {address, port, user, password}, "wanted", "boot_device", "timeout_s"}``."""
+    """Do one request: ``{"bmc": {address, port, user, password}, "wanted", "boot_device", "uefi", "timeout_s"}``."""
     bmc = Bmc(**request["bmc"])
     try:
         client = sessions.get(bmc)
-        result = client.apply(request["wanted"], request.get("boot_device"), float(request["timeout_s"]))
+        result = client.apply(
+            request["wanted"], request["boot_device"], float(request["timeout_s"]), uefi=request["uefi"]
+        )
     except IpmiError as error:
         if not isinstance(error, IpmiRefused):
             sessions.drop(bmc)

@@ -15,6 +15,8 @@ from rackyard.rack.spool import Spool
 
 WAIT_S = 30
 _RETRY_S = 15.0
+# systemd refuses a unit that is started more than five times in ten seconds; changes often come in bursts.
+_BREATH_S = 2.0
 
 Apply = Callable[[dict[str, Any]], dict[str, Outcome]]
 
@@ -71,6 +73,7 @@ class DesiredLoop:
 
     def _bring_about(self, document: dict[str, Any]) -> None:
         self.outcomes = self._apply(document)
+        changed = any(outcome.changed for outcome in self.outcomes.values())
         for name, outcome in self.outcomes.items():
             if outcome.changed or not outcome.ok:
                 log(
@@ -83,6 +86,8 @@ class DesiredLoop:
         daemons = {name: outcome.report() for name, outcome in self.outcomes.items()}
         report = {"generation": document.get("generation"), "daemons": daemons}
         # A repeated failure is not news.
-        if report != self._reported or any(outcome.changed for outcome in self.outcomes.values()):
+        if report != self._reported or changed:
             self._spool.append("applied", [report])
             self._reported = report
+        if changed:
+            self._stop.wait(_BREATH_S)

@@ -131,10 +131,14 @@ class JobRunner:
         )
         if job.get("expect_off"):
             return self._off(job, bmc)
-        wanted = _ORDERS[job["kind"]]
-        boot_device = job.get("boot_device")
-        # A machine that is already on must start anew to boot from the device that was ordered.
-        return self._pool.call(bmc, "cycle" if wanted == "on" and boot_device else wanted, boot_device)
+        options = power.get("options") or {}
+        wanted, boot_device = _ORDERS[job["kind"]], job.get("boot_device")
+        if wanted == "off" and options.get("power_off_mode") == "soft":
+            wanted = "soft-off"
+        if wanted == "on" and boot_device:
+            # A machine that is already on must start anew to boot from the device that was ordered.
+            wanted = "cycle"
+        return self._pool.call(bmc, wanted, boot_device, uefi=options.get("power_boot_type") == "efi")
 
     def _off(self, job: dict[str, Any], bmc: Bmc) -> PowerResult:
         """Let the machine switch itself off, as it was told to; force it when it does not."""

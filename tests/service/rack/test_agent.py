@@ -181,3 +181,13 @@ def test_agent_stops_at_once_when_told(site: Site) -> None:
     site.rack.start()
     wait_until(lambda: site.rack.config.status_file.exists(), "the status")
     site.rack.stop()
+
+
+def test_soft_power_off_asks_the_machine(site: Site, sim) -> None:
+    sim.power = "on"
+    site.rack.start()
+    soft = PowerSettings("ipmi", sim.bmc.address, sim.bmc.port, sim.bmc.user, "secret", {"power_off_mode": "soft"})
+    job = site.order(site.add_machine(soft), "power_off")
+    wait_until(site.finished(job), "the job")
+    assert sim.calls() == ["shutdown 1"]
+    assert site.job(job)[1]["power_state"] == "off"
