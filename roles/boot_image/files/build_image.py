@@ -204,8 +204,8 @@ class Build:
             shutil.copyfile(found[0], self.work / name)
         level = str(self.settings["compression_level"])
         target = str(self.work / ROLES["squashfs"])
-        compression = ("-comp", "zstd", "-Xcompression-level", level)
-        run("mksquashfs", str(root), target, *compression, "-noappend", "-no-progress", "-quiet", "-wildcards", "-e", "boot/*")
+        options = ["-noappend", "-no-progress", "-quiet", "-comp", "zstd", "-Xcompression-level", level]
+        run("mksquashfs", str(root), target, *options, "-wildcards", "-e", "boot/*")
 
     def publish(self) -> None:
         """Describe the files, drop the trees, move the directory to its final name."""
