@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +16,19 @@ from hypothesis import strategies as st
 from rackyard.daemons import DAEMONS, Refused, tftp
 from rackyard.daemons.model import HEADER
 
-from .documents import document, empty
-
+DATA = Path(__file__).resolve().parents[2] / "data"
 RENDER = {daemon.name: daemon.render for daemon in DAEMONS}
+
+
+def document() -> dict[str, Any]:
+    """A desired state as the region sends it: everything once, IPv6 where the daemons take it."""
+    desired: dict[str, Any] = json.loads((DATA / "desired_rack.json").read_text())
+    return desired
+
+
+def empty() -> dict[str, Any]:
+    """A rack that has nothing to do and knows no region."""
+    return {name: {} for name in ("dhcp", "dns", "http", "proxy", "syslog", "ntp", "tftp")}
 
 
 def lines(name: str, desired: dict[str, Any] | None = None) -> list[str]:

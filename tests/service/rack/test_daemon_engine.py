@@ -16,9 +16,8 @@ import pytest
 
 from rackyard.daemons import DAEMONS, apply
 
-from .documents import document, empty
-
 REPOSITORY = Path(__file__).resolve().parents[3]
+DATA = REPOSITORY / "tests/data"
 PACKAGES = {
     "dhcpd": "isc-dhcp-server",
     "named-checkconf": "bind9-utils",
@@ -27,6 +26,17 @@ PACKAGES = {
     "rsyslogd": "rsyslog",
     "chronyd": "chrony",
 }
+
+
+def document() -> dict[str, Any]:
+    """A desired state as the region sends it: everything once, IPv6 where the daemons take it."""
+    desired: dict[str, Any] = json.loads((DATA / "desired_rack.json").read_text())
+    return desired
+
+
+def empty() -> dict[str, Any]:
+    """A rack that has nothing to do and knows no region."""
+    return {name: {} for name in ("dhcp", "dns", "http", "proxy", "syslog", "ntp", "tftp")}
 
 
 @pytest.fixture(autouse=True, scope="module")
