@@ -144,6 +144,26 @@ def test_hostile_json_is_400(api, body) -> None:
     assert "body" in response.text or "mac_addresses" in response.text
 
 
+@pytest.mark.parametrize(
+    ("path", "kwargs"),
+    [
+        ("machines/?hostname=%00", {}),
+        ("machines/%00/", {}),
+        ("events/?op=query&owner=a%00", {}),
+        ("machines/", {"method": "POST", "data": {"description": "a\0b"}}),
+        ("fabrics/", {"method": "POST", "json": {"name": "\ud800"}}),
+        ("fabrics/", {"method": "POST", "data": b"name=x", "content_type": "text/xml"}),
+    ],
+)
+def test_characters_that_no_text_may_have_are_400(api, path, kwargs) -> None:
+    response = api.request(kwargs.pop("method", "GET"), path, **kwargs)
+    assert response.status_code == 400, response.text
+
+
+def test_nul_in_a_key_is_401(client) -> None:
+    assert signed(client, consumer="a", token="b%00").status_code == 401
+
+
 def test_fault_of_ours_is_500_without_details(app, api, monkeypatch) -> None:
     app.extensions["rackyard"].db.on_statement = lambda name: 1 / 0
     response = api.get("machines/")

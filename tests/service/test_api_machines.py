@@ -289,6 +289,12 @@ def test_commissioning_without_image_is_refused_and_changes_nothing(m1, api) -> 
     assert api.get(path).json["status_name"] == "New"
 
 
+def test_creation_with_commissioning_that_fails_registers_nothing(api) -> None:
+    response = api.post("machines/", data={**M1, "commission": "true"})
+    assert response.status_code in (400, 409)
+    assert hostnames(api) == []
+
+
 @pytest.mark.parametrize("op", ["power_on", "power_off", "commission", "abort"])
 def test_operation_on_unknown_machine_is_404(api, op) -> None:
     assert api.post(f"machines/abc346/?op={op}").status_code == 404

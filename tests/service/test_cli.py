@@ -173,6 +173,15 @@ def test_missing_and_broken_configuration_is_named(run, config_file) -> None:
     assert f"Cannot read {config_file}" in run("status")[2]
 
 
+def test_database_without_schema_names_the_remedy(run, cluster, config, config_file) -> None:
+    empty = cluster.create()
+    config_file.write_text(config_file.read_text().replace(config.dsn, cluster.dsn(empty)))
+    status, _, error = run("status")
+    assert status == 1
+    assert "run `rackyard-region migrate`" in error
+    cluster.drop(empty)
+
+
 def test_unreachable_database_is_named(run, config_file, config) -> None:
     config_file.write_text(config_file.read_text().replace(config.dsn, "host=/nonexistent dbname=x"))
     status, _, error = run("migrate")

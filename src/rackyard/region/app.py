@@ -15,7 +15,7 @@ from werkzeug.routing import RequestRedirect
 from rackyard.region import api, metadata
 from rackyard.region.config import Config
 from rackyard.region.context import Context
-from rackyard.region.errors import Invalid, NotFound, RackyardError, Unauthorized, Unavailable
+from rackyard.region.errors import BadRequest, Invalid, NotFound, RackyardError, Unauthorized, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def create_app(config: Config, context: Context | None = None) -> Flask:
     app.register_blueprint(api.blueprint())
     app.register_blueprint(metadata.blueprint, url_prefix="/MAAS/metadata")
     add_error_handlers(app)
-    app.before_request(_require_trailing_slash)
+    app.before_request(_check_path)
     app.after_request(_finish)
     return app
 
@@ -67,15 +67,18 @@ def _unexpected(error: Exception) -> Response:
     return error_response(RackyardError("Internal error; see `journalctl -u rackyard-region` on the region."))
 
 
-def _require_trailing_slash() -> None:
+def _check_path() -> None:
+    if "\0" in request.path:
+        raise BadRequest("The URL has a NUL character; leave it out.")
     if isinstance(request.routing_exception, RequestRedirect) and request.path.startswith(api.PREFIX):
         raise NotFound(f"No such resource: {request.path}; its URL ends with a slash.")
 
 
 def _finish(response: Response) -> Response:
     """Clients correct their clock by `Date` (cloud-init after a 401), so it is there whatever serves this app."""
-    context: Context = current_app.extensions["rackyard"]
-    response.headers["Date"] = format_datetime(context.clock.now(), usegmt=True)
+    if "gunicorn.socket" not in request.environ:  # gunicorn sends one of its own
+        context: Context = current_app.extensions["rackyard"]
+        response.headers["Date"] = format_datetime(context.clock.now(), usegmt=True)
     if request.path.startswith(api.PREFIX):
         response.headers.setdefault("Cache-Control", "no-store")
         response.headers["Vary"] = "Authorization"

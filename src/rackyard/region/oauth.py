@@ -47,5 +47,8 @@ def _parameters(text: str) -> dict[str, str]:
         match = _PARAMETER.fullmatch(part)
         if match is None:
             raise Unauthorized("Authorization Error: the OAuth header is malformed.")
-        parameters[match.group(1).lower()] = unquote(match.group(2))
+        value = unquote(match.group(2))
+        if not (value.isascii() and (value.isprintable() or not value)):
+            raise Unauthorized("Authorization Error: the OAuth header has characters that no key has.")
+        parameters[match.group(1).lower()] = value
     return parameters

@@ -9,6 +9,7 @@ from rackyard.region.api import machine_shapes
 from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.params import Params, json_object, scalar_text
 from rackyard.region.db.machines import MachineFilter
+from rackyard.region.errors import RackyardError
 from rackyard.region.services import commissioning, machines, power, power_parameters, timeline, validation
 from rackyard.region.services.machines import MachineDetails, Wish
 from rackyard.region.services.power_parameters import PowerSettings
@@ -41,7 +42,11 @@ def create_machine(call: Call) -> dict[str, Any]:
     details = machines.create(call.ctx, _wish(call.params, None), call.account)
     system_id = details.machine.system_id
     if call.params.flag("commission"):
-        commissioning.start(call.ctx, system_id, call.account.username)
+        try:
+            commissioning.start(call.ctx, system_id, call.account.username)
+        except RackyardError:
+            machines.delete(call.ctx, system_id, call.account)  # what was asked for failed as a whole
+            raise
     return read_machine(call, system_id)
 
 

@@ -11,6 +11,7 @@ from flask import Request
 from rackyard.region.errors import BadRequest, Invalid, TooLarge
 
 MAX_BODY_BYTES = 1024 * 1024
+_FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 _TRUE, _FALSE = frozenset({"true", "1", "on", "yes"}), frozenset({"false", "0", "off", "no", ""})
 
 
@@ -23,13 +24,20 @@ class Params:
     @classmethod
     def of(cls, request: Request) -> Params:
         """From a Flask request. Raises BadRequest or TooLarge."""
+        return cls(_storable(cls._values_of(request)))
+
+    @classmethod
+    def _values_of(cls, request: Request) -> dict[str, list[str]]:
         if request.method == "GET":
-            return cls(dict(request.args.lists()))
+            return dict(request.args.lists())
         if (request.content_length or 0) > MAX_BODY_BYTES:
             raise TooLarge(f"The body has {request.content_length} bytes; the API takes at most {MAX_BODY_BYTES}.")
         if request.mimetype == "application/json":
-            return cls(_from_json(request.get_data()))
-        return cls({**dict(request.form.lists()), **_uploaded(request)})
+            return _from_json(request.get_data())
+        if request.content_length and request.mimetype not in _FORMS:
+            kind = request.mimetype[:80] or "no type"
+            raise BadRequest(f"A body of {kind} is not understood; send a form (urlencoded or multipart) or JSON.")
+        return {**dict(request.form.lists()), **_uploaded(request)}
 
     def names(self) -> list[str]:
         """What was given."""
@@ -91,6 +99,15 @@ def scalar_text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return "" if value is None else str(value)
+
+
+def _storable(values: dict[str, list[str]]) -> dict[str, list[str]]:
+    """PostgreSQL holds neither NUL nor halves of surrogate pairs."""
+    for name, given in values.items():
+        for text in (name, *given):
+            if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+                raise BadRequest(f"The field {name[:80]!r} has a character that no text may have; leave it out.")
+    return values
 
 
 def _from_json(body: bytes) -> dict[str, list[str]]:

@@ -49,6 +49,8 @@ def domain_error(error: psycopg2.Error) -> RackyardError | None:
         return Unavailable("Two changes met each other; try again.")
     if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
         return Unavailable("The region's PostgreSQL does not answer; check postgresql.service on the database host.")
+    if error.pgcode == errorcodes.UNDEFINED_TABLE:
+        return Unavailable("The database has no Rackyard schema yet; run `rackyard-region migrate`.")
     constraint = error.diag.constraint_name or ""
     if constraint in _FIELDS:
         return Invalid.field(*_FIELDS[constraint])

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg2
-from psycopg2.extras import RealDictCursor
 
 from rackyard.region.db import types
 from rackyard.region.db.constraints import domain_error
@@ -31,13 +30,15 @@ class Transaction:
     def all(self, name: str, /, **params: Any) -> list[Row]:
         """Every row of a query."""
         with self._execute(name, params) as cursor:
-            return [dict(row) for row in cursor.fetchall()]
+            names = [column.name for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
     def one(self, name: str, /, **params: Any) -> Row | None:
         """The first row of a query, or None."""
         with self._execute(name, params) as cursor:
             row = cursor.fetchone()
-            return None if row is None else dict(row)
+            names = [column.name for column in cursor.description]
+            return None if row is None else dict(zip(names, row, strict=True))
 
     def run(self, name: str, /, **params: Any) -> int:
         """Execute a statement; the number of rows it touched."""
@@ -48,7 +49,7 @@ class Transaction:
     def _execute(self, name: str, params: dict[str, Any]) -> Iterator[Any]:
         if self._on_statement:
             self._on_statement(name)
-        with self._connection.cursor(cursor_factory=RealDictCursor) as cursor:
+        with self._connection.cursor() as cursor:
             cursor.execute(query(name), params)
             yield cursor
 
