@@ -45,7 +45,8 @@ def outputs() -> dict[str, bytes]:
                 {
                     "name": "sda", "path": "/dev/sda", "id_path": "/dev/disk/by-id/ata-QEMU_DISK1",
                     "model": "QEMU HARDDISK", "serial": "DISK1", "size_bytes": 8589934592,
-                    "block_size_bytes": 512, "rotary": True, "removable": False, "transport": "sata", "firmware_version": "2.5+",
+                    "block_size_bytes": 512, "rotary": True, "removable": False, "transport": "sata",
+                    "firmware_version": "2.5+",
                 }
             ]
         },

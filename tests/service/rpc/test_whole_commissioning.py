@@ -167,6 +167,20 @@ def test_credentials_die_with_the_boot_and_webhooks_after_it_are_silent(
     assert machine.post(f"status/{m1}", json=webhook | {"event_type": "finish"}).status_code == 204
 
 
+def test_of_sixty_webhook_posts_only_the_stages_are_kept_and_never_more_than_forty(
+    api: Any, agent: AgentPlay, machine: MachinePlay, m1: str
+):
+    until_scripts(api, agent, machine, m1)
+    for number in range(60):
+        step = {"event_type": "finish", "name": f"modules-final/config-{number}", "result": "SUCCESS"}
+        assert machine.post(f"status/{m1}", json=step).status_code == 204
+        assert machine.post(f"status/{m1}", json=step | {"name": "modules-final"}).status_code == 204
+    assert machine.post(f"status/{m1}", data=b"[" * 9000).status_code == 400
+    assert machine.post("status/abcdef", json=step).status_code == 404
+    events = api.get("events/?op=query&level=DEBUG&limit=1000").get_json()["events"]
+    assert len([event for event in events if event["type"] == "CLOUD_INIT"]) == 40
+
+
 def test_preseed_goes_to_the_leased_address_only(api: Any, agent: AgentPlay, machine: MachinePlay, m1: str, client):
     commission(api, m1)
     agent.report(agent.job())

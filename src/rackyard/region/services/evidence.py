@@ -79,7 +79,7 @@ def take_sightings(ctx: Context, rack: Rack, sightings: Sequence[Sighting]) -> i
             if not tx.run("rack_identity.take_receipt", rack_id=rack.id, key=sighting.key, now=now):
                 continue
             taken += 1
-            boot = _boot_of(tx, sighting, now)
+            boot = _boot_of(tx, sighting)
             if boot is not None:
                 _saw(tx, rack, sighting, boot)
     return taken
@@ -100,10 +100,10 @@ def _leased(ctx: Context, tx: Transaction, rack: Rack, lease: Lease) -> None:
     tx.one("life.announce", system_id=boot.system_id)
 
 
-def _boot_of(tx: Transaction, sighting: Sighting, now: datetime) -> BootAt | None:
+def _boot_of(tx: Transaction, sighting: Sighting) -> BootAt | None:
     mac = sighting.mac
     if mac is None and sighting.ip is not None:
-        row = tx.one("life.lease_of_ip", ip=sighting.ip, now=now)
+        row = tx.one("life.holder_of_ip", ip=sighting.ip)
         mac = row["mac"] if row else None
     return None if mac is None else life_records.boot_at(tx, mac, sighting.at)
 

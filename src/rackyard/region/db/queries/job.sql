@@ -22,7 +22,7 @@ RETURNING job.id, job.kind, job.epoch, job.params, job.expires_at, machine.syste
 -- A job of a rack with its machine's present epoch, both locked (machine first, as everywhere).
 WITH target AS (
     SELECT machine.id FROM machine JOIN job ON job.machine_id = machine.id
-    WHERE job.id = %(id)s AND job.rack_id = %(rack_id)s FOR UPDATE OF machine
+    WHERE job.id = %(id)s AND job.rack_id = %(rack_id)s FOR NO KEY UPDATE OF machine
 )
 SELECT job.id, job.kind, job.epoch, job.state, job.boot_id, job.params, job.machine_id
 FROM job JOIN target ON target.id = job.machine_id

@@ -2,18 +2,18 @@
 -- The life of a machine: state, boots, steps, leases, reports.
 
 -- name: life.lock_machine
--- What the rules of commissioning and power look at, locked until the transaction ends.
+-- What the rules of commissioning and power look at, locked until the transaction ends; events may still refer to it.
 SELECT id, system_id, hostname, architecture, status, status_message, previous_status, epoch, power_state,
        power_error_kind, power_type, host(power_address) AS power_address, boot_id, boot_mac::text AS boot_mac,
        deadline_at, commissioned_at
-FROM machine WHERE system_id = %(system_id)s FOR UPDATE;
+FROM machine WHERE system_id = %(system_id)s FOR NO KEY UPDATE;
 
 -- name: life.lock_machine_by_id
 -- The same by the row's id.
 SELECT id, system_id, hostname, architecture, status, status_message, previous_status, epoch, power_state,
        power_error_kind, power_type, host(power_address) AS power_address, boot_id, boot_mac::text AS boot_mac,
        deadline_at, commissioned_at
-FROM machine WHERE id = %(id)s FOR UPDATE;
+FROM machine WHERE id = %(id)s FOR NO KEY UPDATE;
 
 -- name: life.set_status
 -- A new status; the one before is remembered when it really changes.
@@ -125,6 +125,10 @@ ORDER BY boot.id DESC LIMIT 1;
 -- Who holds an address.
 SELECT mac::text AS mac, at FROM lease
 WHERE ip = %(ip)s::inet AND state = 'commit' AND (expires_at IS NULL OR expires_at > %(now)s);
+
+-- name: life.holder_of_ip
+-- Who had an address last, be the lease over or not: for reports that arrive late.
+SELECT mac::text AS mac FROM lease WHERE ip = %(ip)s::inet;
 
 -- name: life.put_lease
 -- A lease event; an older one never replaces a newer one, and an end counts only for the same MAC.
