@@ -128,7 +128,12 @@ class Agent:
         """Report the daemons' states when they change and with every heartbeat; keep the status file fresh."""
         quiet_s = self._heartbeat_s
         while not self._stop.is_set():
-            states = host.services(self._has_work())
+            try:
+                states = host.services(self._has_work())
+            except RackError as reason:
+                log("error", "services-unknown", reason=reason)
+                self._stop.wait(_SERVICES_S)
+                continue
             quiet_s += _SERVICES_S
             if states != self._services or quiet_s >= self._heartbeat_s:
                 try:

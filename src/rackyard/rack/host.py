@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rackyard.daemons.registry import UNITS
+from rackyard.rack.errors import RackError
 
 _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 # The rack's own units come after the daemons; a dead boot service is as bad as a dead dhcpd.
@@ -17,9 +18,12 @@ _UNITS = {**UNITS, "boot": "rackyard-rack-boot"}
 
 
 def interfaces() -> list[dict[str, Any]]:
-    """Interfaces with a MAC and their global addresses, from ip(8)."""
-    done = subprocess.run(["ip", "-json", "address", "show"], capture_output=True, timeout=10, check=True)
-    return parse_interfaces(json.loads(done.stdout))
+    """Interfaces with a MAC and their global addresses, from ip(8). Raises RackError with ip's words."""
+    done = _run(["ip", "-json", "address", "show"])
+    try:
+        return parse_interfaces(json.loads(done.stdout))
+    except ValueError as reason:
+        raise RackError(f"ip does not list the interfaces: {done.stderr.strip() or reason}") from reason
 
 
 def parse_interfaces(links: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -41,10 +45,7 @@ def services(wanted: Mapping[str, bool]) -> list[dict[str, str]]:
     """State of each daemon; ``wanted`` says which ones have something to serve (missing means yes)."""
     names = [f"{unit}.service" for unit in _UNITS.values()]
     properties = "--property=Id,LoadState,ActiveState,SubState,Result"
-    done = subprocess.run(
-        ["systemctl", "show", properties, *names], capture_output=True, text=True, timeout=10, check=False
-    )
-    return parse_services(done.stdout, wanted)
+    return parse_services(_run(["systemctl", "show", properties, *names]).stdout, wanted)
 
 
 def parse_services(text: str, wanted: Mapping[str, bool]) -> list[dict[str, str]]:
@@ -54,6 +55,13 @@ def parse_services(text: str, wanted: Mapping[str, bool]) -> list[dict[str, str]
         values = dict(line.split("=", 1) for line in paragraph.splitlines() if "=" in line)
         shown[values.get("Id", "").removesuffix(".service")] = values
     return [_service(name, unit, shown.get(unit, {}), wanted.get(name, True)) for name, unit in _UNITS.items()]
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired) as reason:
+        raise RackError(f"{command[0]} cannot be run: {reason}") from reason
 
 
 def _service(name: str, unit: str, shown: Mapping[str, str], wanted: bool) -> dict[str, str]:

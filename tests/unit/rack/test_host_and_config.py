@@ -138,3 +138,17 @@ def test_power_command_takes_the_password_from_standard_input_only(monkeypatch: 
     monkeypatch.setattr("sys.stdin", io.StringIO("secret\n"))
     with pytest.raises(SystemExit):
         cli.main(["power", "query", "--address", "127.0.0.1", "--user", "admin", "--password", "secret"])
+
+
+def test_missing_ip_command_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(RackError, match="ip cannot be run"):
+        host.interfaces()
+
+
+def test_words_of_ip_are_passed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "ip").write_text("#!/bin/sh\necho 'Cannot open netlink socket' >&2\nexit 1\n")
+    (tmp_path / "ip").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(RackError, match="Cannot open netlink socket"):
+        host.interfaces()
