@@ -169,9 +169,12 @@ def test_a_failing_script_fails_the_machine_after_the_others_have_run(region: Re
 
 def test_a_script_over_its_time_is_ended_with_its_children(region: Region, tmp_path: Path) -> None:
     mark = tmp_path / "survived"
-    region.archive = archive(("10-a", f"(sleep 3; touch {mark}) & echo begun; sleep 30"), **{
-        "10_a": {"timeout_seconds": 1},
-    })
+    region.archive = archive(
+        ("10-a", f"(sleep 3; touch {mark}) & echo begun; sleep 30"),
+        **{
+            "10_a": {"timeout_seconds": 1},
+        },
+    )
     assert run(region, tmp_path).returncode == 0
     fields, files = region.result("10-a")
     assert (fields["exit_status"], files["10-a.out"]) == ("124", b"begun\n")

@@ -15,6 +15,7 @@ Nothing is ever changed in a finished image; an unfinished one is in "<key>.buil
 from __future__ import annotations
 
 import argparse
+import fcntl
 import hashlib
 import json
 import os
@@ -234,7 +235,12 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         build = Build(arguments.recipe, arguments.cache, json.load(sys.stdin))
-        changed = arguments.step != "key" and not build.present
+        changed = False
+        if arguments.step != "key":
+            # Steps of two builds may alternate: each does the same to the same files, and the second finds them done.
+            lock = (arguments.cache / "build.lock").open("w")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            changed = not build.present
         if changed:
             started = time.monotonic()
             getattr(build, arguments.step)()
