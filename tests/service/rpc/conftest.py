@@ -11,13 +11,16 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from socketserver import ThreadingMixIn
 from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import pytest
 from cryptography import x509
@@ -28,6 +31,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from rackyard.region.clock import Clock
 from rackyard.region.config import Config
 from rackyard.region.context import Context
+from rackyard.region.rpc import create_rpc_app
+from rackyard.region.rpc.peer import SOCKET_KEY
 from rackyard.region.services import racks
 
 ROOT = Path(__file__).parents[3]
@@ -239,9 +244,46 @@ domain = "{config.domain}"
     )
 
 
+class _Handler(WSGIRequestHandler):
+    """Hands the connection to the application as gunicorn does."""
+
+    def setup(self) -> None:
+        self.request.do_handshake()
+        super().setup()
+
+    def get_environ(self) -> dict[str, Any]:
+        return super().get_environ() | {SOCKET_KEY: self.request}
+
+    def log_message(self, *_: Any) -> None:
+        """Tests are quiet."""
+
+
+class _ThreadingServer(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A caller that hangs up is no news."""
+
+
 @pytest.fixture
-def server(config: Config, authority: Authority, tmp_path: Path) -> Iterator[Server]:
-    """An RPC worker exactly as its unit starts it, on the test's database."""
+def server(ctx: Context, authority: Authority) -> Iterator[Server]:
+    """The RPC application behind real mutual TLS, in this process: quick, and by the test's clock."""
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(ctx.config.ca_cert))
+    tls.verify_mode = ssl.CERT_OPTIONAL
+    tls.load_cert_chain(str(ctx.config.tls_cert), str(ctx.config.tls_key))
+    listening = make_server("127.0.0.1", 0, create_rpc_app(ctx.config, ctx), _ThreadingServer, _Handler)
+    listening.socket = tls.wrap_socket(listening.socket, server_side=True, do_handshake_on_connect=False)
+    thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    yield Server(listening.server_port, ctx.config.ca_cert)
+    listening.shutdown()
+    listening.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def gunicorn_server(config: Config, authority: Authority, tmp_path: Path) -> Iterator[Server]:
+    """An RPC worker exactly as its unit starts it, on the test's database; it takes seconds to start."""
     toml = tmp_path / "region.toml"
     write_toml(config, toml)
     port = free_port()
@@ -285,7 +327,7 @@ def _wait_for(server: Server, process: subprocess.Popen[bytes], log: Path) -> No
 
 
 class MovableClock(Clock):
-    """The real time, moved by a test: the RPC worker is a process of its own and keeps the real one."""
+    """The real time, moved by a test; processes that a test starts keep the real one."""
 
     def __init__(self) -> None:
         self.ahead = timedelta()

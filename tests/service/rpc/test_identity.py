@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who may speak to a region: enrolment, certificates, revocation, over real TLS."""
+"""Who may speak to a region: enrolment, certificates, revocation, with gunicorn's own TLS."""
 
 from __future__ import annotations
 
 import ssl
-import threading
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +14,13 @@ from rackyard.region.context import Context
 from rackyard.region.errors import NotFound
 from rackyard.region.services import racks
 
-from .conftest import Authority, RackClient, Server, csr_pem, new_key, secret_of
+from .conftest import Authority, RackClient, Server, secret_of
+
+
+@pytest.fixture
+def server(gunicorn_server: Server) -> Server:
+    """These are about the real thing."""
+    return gunicorn_server
 
 
 def test_enrolment_gives_a_certificate_that_opens_the_door(server: Server, rack: RackClient, authority: Authority):
@@ -30,11 +34,6 @@ def test_enrolment_gives_a_certificate_that_opens_the_door(server: Server, rack:
     assert answer.body["system_id"] == rack.system_id
     assert answer.body["regions"][0] == "https://10.10.0.11:5250"
     assert answer.body["settings"]["domain"] == "rackyard.internal"
-
-
-def test_ca_is_given_to_anybody_so_that_a_token_can_be_compared(server: Server, authority: Authority):
-    answer = server.call("GET", "ca")
-    assert (answer.status, answer.body) == (200, authority.pem)
 
 
 @pytest.mark.parametrize("path", ["jobs", "desired"])
@@ -89,42 +88,6 @@ def test_forged_token_is_refused_and_leaves_no_rack(server: Server, world: Conte
         racks.revoke(world, "rack1")
 
 
-def test_token_for_one_host_does_not_enrol_another(server: Server, world: Context, tmp_path: Path):
-    secret = secret_of(racks.mint_token(world, name="rack1"))
-    answer = RackClient(server, "rack2", tmp_path).enroll(secret)
-    assert answer.status == 403
-    assert "made for rack1" in answer.error
-    assert RackClient(server, "rack1", tmp_path).enroll(secret).status == 200
-
-
-def test_name_of_an_enrolled_rack_is_not_taken_over_by_an_unnamed_token(
-    rack: RackClient, world: Context, tmp_path: Path
-):
-    intruder = RackClient(rack.server, "rack1", tmp_path / "..")
-    answer = intruder.enroll(secret_of(racks.mint_token(world)))
-    assert answer.status == 409
-    assert "enrolled already" in answer.error
-    assert rack.get("jobs").status == 200
-
-
-def test_reinstalled_host_enrols_again_with_a_token_of_its_name(rack: RackClient, world: Context, tmp_path: Path):
-    (tmp_path / "new").mkdir()
-    again = RackClient(rack.server, "rack1", tmp_path / "new")
-    assert again.enroll(secret_of(racks.mint_token(world, name="rack1"))).status == 200
-    assert again.system_id == rack.system_id
-    assert again.get("jobs").status == 200
-    assert rack.get("jobs").status == 403
-
-
-@pytest.mark.parametrize("csr", ["", "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n"])
-def test_malformed_request_does_not_spend_the_token(server: Server, world: Context, tmp_path: Path, csr: str):
-    secret = secret_of(racks.mint_token(world))
-    answer = server.call("POST", "enroll", {"secret": secret, "hostname": "rack1", "csr": csr, "version": "1"})
-    assert answer.status == 400
-    assert "PKCS #10" in answer.error
-    assert RackClient(server, "rack1", tmp_path).enroll(secret).status == 200
-
-
 def test_revoked_rack_is_refused_at_once_in_words(rack: RackClient, world: Context):
     assert rack.get("jobs").status == 200
     racks.revoke(world, "rack1")
@@ -133,51 +96,6 @@ def test_revoked_rack_is_refused_at_once_in_words(rack: RackClient, world: Conte
     assert "rack1 was revoked at" in answer.error
 
 
-def test_revocation_ends_a_long_poll_without_an_answer_of_substance(rack: RackClient, world: Context):
-    rack.register(("mgmt0", "10.10.0.21/24"))
-    etag = rack.get("desired").headers["ETag"]
-    answers = []
-
-    def wait() -> None:
-        answers.append(rack.get("desired?wait=20", {"If-None-Match": etag}))
-
-    waiting = threading.Thread(target=wait)
-    began = time.monotonic()
-    waiting.start()
-    time.sleep(1)
-    racks.revoke(world, "rack1")
-    waiting.join(10)
-    assert time.monotonic() - began < 10
-    assert answers[0].status == 304
-
-
-def test_renewal_keeps_the_old_certificate_until_it_ends(rack: RackClient):
-    old = rack.identity[0].read_text()
-    fresh = new_key()
-    answer = rack.post("renew", {"csr": csr_pem(fresh)})
-    assert answer.status == 200
-    assert datetime.fromisoformat(answer.body["not_after"]) > datetime.now(UTC) + timedelta(days=29)
-    assert rack.get("jobs").status == 200, "the rack may die before it stores the new certificate"
-    rack.keep(answer.body["certificate"], fresh)
-    assert rack.identity[0].read_text() != old
-    assert rack.get("jobs").status == 200
-
-
 def test_oversized_body_is_refused(rack: RackClient):
     answer = rack.server.call("POST", "events", raw=b'"' + b"x" * (9 * 1024 * 1024) + b'"', identity=rack.identity)
     assert answer.status == 413
-
-
-@pytest.mark.parametrize(
-    ("raw", "words"),
-    [
-        (b"[" * 100_000, "nested deeper"),
-        (b'{"a":' * 40 + b"1" + b"}" * 40, "nested deeper"),
-        (b'{"events": "\xff\xfe"}', "not JSON in UTF-8"),
-        (b"[]", "must be a JSON object"),
-    ],
-)
-def test_hostile_bodies_are_refused_in_words(rack: RackClient, raw: bytes, words: str):
-    answer = rack.server.call("POST", "events", raw=raw, identity=rack.identity)
-    assert answer.status == 400
-    assert words in answer.error

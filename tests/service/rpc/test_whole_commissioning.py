@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from rackyard.region.context import Context
-from rackyard.region.services import images, upkeep
+from rackyard.region.services import images, metadata, upkeep
 
 from .conftest import RackClient
 from .hardware import MAC, SECOND_MAC, outputs
@@ -181,7 +182,10 @@ def test_of_sixty_webhook_posts_only_the_stages_are_kept_and_never_more_than_for
     assert len([event for event in events if event["type"] == "CLOUD_INIT"]) == 40
 
 
-def test_preseed_goes_to_the_leased_address_only(api: Any, agent: AgentPlay, machine: MachinePlay, m1: str, client):
+def test_preseed_goes_to_the_leased_address_only(
+    api: Any, agent: AgentPlay, machine: MachinePlay, m1: str, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(metadata, "LEASE_WAIT_S", 0.3)
     commission(api, m1)
     agent.report(agent.job())
     boot_id = agent.boots()["boot_id"]
@@ -198,6 +202,18 @@ def test_preseed_goes_to_the_leased_address_only(api: Any, agent: AgentPlay, mac
     assert machine.preseed(boot_id).status_code == 200
     events = api.get("events/?op=query&hostname=m1&level=WARNING").get_json()["events"]
     assert any("10.20.0.150 asked for the metadata of m1" in event["description"] for event in events)
+
+
+def test_preseed_waits_for_a_lease_that_the_rack_is_about_to_report(
+    api: Any, agent: AgentPlay, machine: MachinePlay, m1: str
+):
+    commission(api, m1)
+    agent.report(agent.job())
+    boot_id = agent.boot_config().body["boot_id"]
+    late = threading.Timer(1.0, agent.lease)
+    late.start()
+    assert machine.preseed(boot_id).status_code == 200
+    late.join()
 
 
 @pytest.mark.parametrize(

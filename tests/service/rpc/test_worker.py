@@ -23,7 +23,7 @@ from rackyard.region.worker.leadership import Leadership
 from rackyard.region.worker.loop import Loop, Task
 from rackyard.region.worker.own_daemons import OwnDaemons, beat
 
-from .conftest import RackClient, free_port
+from .conftest import RackClient, free_port, write_toml
 from .play import INTERFACES, AgentPlay, declare_network, register_machine
 
 ZONE = """$TTL 30
@@ -219,6 +219,8 @@ def test_region_beats_and_tidies(world: Context, authority: Any):
 
 
 def test_worker_runs_as_a_process_and_ends_on_sigterm(world: Context, rack: RackClient, tmp_path: Path):
+    write_toml(world.config, tmp_path / "region.toml")
+    # Debian's Python with Debian's packages: what a region runs on.
     interpreter = "/usr/bin/python3"
     where = ["--config", str(tmp_path / "region.toml"), "--root", str(tmp_path / "lib")]
     command = [interpreter, "-m", "rackyard.region.worker", *where]
