@@ -64,6 +64,15 @@ def test_the_switch_port_of_a_nic_is_learned() -> None:
     assert found.neighbour_of("enp0s2") is None
 
 
+def test_a_uefi_machine_is_described() -> None:
+    found = parse_results(sample("uefi"))
+    assert (found.firmware.firmware_type, found.firmware.secure_boot) == ("uefi", False)
+    assert found.firmware.vendor == "EFI Development Kit II / OVMF"
+    outputs = sample("uefi")
+    outputs["10-firmware"] = outputs["10-firmware"].replace(b'"secure_boot": false', b'"secure_boot": true')
+    assert parse_results(outputs).firmware.secure_boot
+
+
 def test_a_machine_without_bmc_says_so() -> None:
     assert parse_results(sample("bios") | {"30-bmc": b'{"present": false}'}).bmc is None
 
