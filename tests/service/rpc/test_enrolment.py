@@ -87,6 +87,12 @@ def test_renewal_keeps_the_old_certificate_until_it_ends(rack: RackClient):
     assert rack.get("jobs").status == 200
 
 
+def test_text_that_cannot_be_stored_does_not_stop_a_report(rack: RackClient):
+    words = '{"generation": 1, "daemons": {"dhcp": {"ok": false, "message": "a\\u0000b\\ud800c"}}}'
+    answer = rack.server.call("POST", "applied", raw=words.encode(), identity=rack.identity)
+    assert answer.status == 200, answer.body
+
+
 @pytest.mark.parametrize(
     ("raw", "words"),
     [

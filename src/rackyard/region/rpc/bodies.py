@@ -39,7 +39,7 @@ def read(request: Request) -> dict[str, Any]:
         raise BadRequest(f"the body is nested deeper than {LIMIT_DEPTH} levels")
     if not isinstance(body, dict):
         raise BadRequest("the body must be a JSON object")
-    return body
+    return {name: _storable(value) for name, value in body.items()}
 
 
 def text(body: Mapping[str, Any], name: str, limit: int = 200) -> str:
@@ -115,6 +115,17 @@ def _address(value: Mapping[str, Any], name: str) -> str:
         return str(ip_address(str(value.get(name))))
     except ValueError:
         raise BadRequest(f"{name} must be an IP address") from None
+
+
+def _storable(value: Any) -> Any:
+    """The value without what PostgreSQL cannot store: NUL and lone surrogates. Its depth is known to be small."""
+    if isinstance(value, str):
+        return value.replace("\x00", " ").encode(errors="replace").decode()
+    if isinstance(value, list):
+        return [_storable(inner) for inner in value]
+    if isinstance(value, dict):
+        return {_storable(name): _storable(inner) for name, inner in value.items()}
+    return value
 
 
 def _too_deep(value: Any) -> bool:
