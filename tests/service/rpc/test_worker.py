@@ -176,6 +176,21 @@ def test_failing_task_stops_no_other_and_leader_tasks_need_leadership(world: Con
     assert done == ["everywhere", "everywhere", "leader"]
 
 
+def test_burst_of_changes_runs_a_task_once_after_its_breath(world: Context):
+    runs: list[float] = []
+    task = Task("follows", 60, lambda: runs.append(1), leader_only=False, on_change=True, breath_s=0.3)
+    loop = Loop(world, [task], lambda: True)
+    loop.once()
+    for _ in range(5):
+        loop.hurry()
+        loop.once()
+    assert len(runs) == 1
+    time.sleep(0.35)
+    loop.once()
+    loop.once()
+    assert len(runs) == 2
+
+
 def test_silent_rack_is_buried_and_a_word_from_it_revives_it(api: Any, rack: RackClient, world: Context):
     rack.register(*INTERFACES)
     world.clock.advance(34)

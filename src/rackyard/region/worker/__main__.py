@@ -33,7 +33,7 @@ def tasks(ctx: Context, root: Path) -> list[Task]:
         Task("tidying", 600, partial(upkeep.tidy, ctx)),
         Task("heartbeat", 30, partial(own_daemons.beat, ctx), leader_only=False),
         Task("internal domain", 30, domain, leader_only=False, on_change=True),
-        Task("own daemons", 60, daemons.apply, leader_only=False, on_change=True),
+        Task("own daemons", 60, daemons.apply, leader_only=False, on_change=True, breath_s=2.0),
     ]
 
 

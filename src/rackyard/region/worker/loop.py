@@ -17,13 +17,15 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Task:
     """Something to do every `period_s` seconds; `leader_only` if one worker of the site should do it; `on_change` if
-    it is also due as soon as the desired state changes."""
+    it is also due as soon as the desired state changes, but not sooner than `breath_s` after its last run: changes come
+    in bursts, and systemd refuses a unit that is restarted too often."""
 
     name: str
     period_s: float
     run: Callable[[], object]
     leader_only: bool = True
     on_change: bool = False
+    breath_s: float = 0.2
 
 
 class Loop:
@@ -34,6 +36,7 @@ class Loop:
         self._tasks = tasks
         self._leads = leads
         self._due = {task.name: 0.0 for task in tasks}
+        self._ended = {task.name: 0.0 for task in tasks}
         self._words: dict[str, str] = {}
         self._stopping = threading.Event()
 
@@ -48,7 +51,14 @@ class Loop:
                 self.once()
                 pause_s = min(self._due.values()) - self._ctx.clock.monotonic()
                 if changed.wait(min(max(pause_s, 0.0), 1.0)):
-                    self._due.update({task.name: 0.0 for task in self._tasks if task.on_change})
+                    self.hurry()
+
+    def hurry(self) -> None:
+        """The desired state changed: what follows it is due, after its breath."""
+        for task in self._tasks:
+            if task.on_change:
+                soon = self._ended[task.name] + task.breath_s
+                self._due[task.name] = min(self._due[task.name], soon)
 
     def once(self) -> None:
         """Run every task that is due now."""
@@ -60,6 +70,7 @@ class Loop:
             self._due[task.name] = now + task.period_s
             if leading or not task.leader_only:
                 self._attempt(task)
+                self._ended[task.name] = self._ctx.clock.monotonic()
 
     def _attempt(self, task: Task) -> None:
         try:
