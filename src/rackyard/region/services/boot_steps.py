@@ -72,7 +72,7 @@ RULES: Mapping[int, StepRule] = {
     STORED: StepRule(
         "facts stored, powered off",
         180,
-        "the BMC at {bmc}: does it still report power on? `rackyard-rack power status` on {rack} asks it",
+        "the BMC at {bmc}: does it still report power on? `rackyard-rack power` on {rack} asks it",
     ),
 }
 
