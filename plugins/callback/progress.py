@@ -5,6 +5,13 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from typing import Any
+
+from ansible import constants as C
+from ansible.plugins.callback.default import CallbackModule as Default
+
 DOCUMENTATION = r"""
 name: progress
 type: stdout
@@ -19,13 +26,6 @@ extends_documentation_fragment:
   - default_callback
   - result_format_callback
 """
-
-import sys
-import time
-from typing import Any
-
-from ansible import constants as C
-from ansible.plugins.callback.default import CallbackModule as Default
 
 # A task that took this long is worth a line even if it changed nothing.
 SLOW_S = 3.0
