@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: Rackyard contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Controller side of host_files: render every template here, send all of it at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import lookup_loader
+
+
+class ActionModule(ActionBase):
+    """Render, then let the module compare and write."""
+
+    _supports_check_mode = True
+    _supports_diff = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Give each file its content and run the module once."""
+        super().run(tmp, task_vars)
+        variables = task_vars or {}
+        entries = [self._with_content(dict(entry), variables) for entry in self._task.args.get("files") or []]
+        result: dict[str, Any] = self._execute_module(
+            module_name="rackyard.metal.host_files", module_args={"files": entries}, task_vars=variables
+        )
+        result.pop("invocation", None)
+        return result
+
+    def _with_content(self, entry: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        own = entry.pop("vars", None) or {}
+        template = entry.pop("template", None)
+        if entry.get("state") == "directory" or entry.get("content") is not None:
+            return entry
+        if not entry.get("path"):
+            raise AnsibleActionFail("each of `files` needs a path")
+        name = template or f"{str(entry['path']).lstrip('/')}.j2"
+        entry["content"] = self._render(name, {**variables, **own})
+        return entry
+
+    def _render(self, name: str, variables: dict[str, Any]) -> str:
+        lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
+        return str(lookup.run([name], variables)[0])
