@@ -28,6 +28,8 @@ def test_enrolment_gives_a_certificate_that_opens_the_door(server: Server, rack:
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert certificate.subject.rfc4514_string() == f"CN={rack.system_id}"
     assert names.get_values_for_type(x509.UniformResourceIdentifier) == [f"rackyard:rack:{rack.system_id}"]
+    issuer = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
+    assert issuer.key_identifier, "Debian 13's Python verifies strictly and refuses a certificate without it"
     lifetime = datetime.fromisoformat(rack.enrolled["not_after"]) - datetime.now(UTC)
     assert timedelta(days=29, hours=23) < lifetime < timedelta(days=30, hours=1)
     answer = rack.register(("mgmt0", "10.10.0.21/24"))

@@ -108,6 +108,8 @@ def sign_rack(csr_pem: str, system_id: str, ca_cert_pem: bytes, ca_key_pem: byte
             critical=False,
         )
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(request.public_key()), critical=False)
+        # RFC 5280, 4.2.1.1; since Python 3.13 TLS refuses a certificate without it.
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
     )
     algorithm = None if isinstance(ca_key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
     signed = builder.sign(ca_key, algorithm)
