@@ -5,20 +5,13 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from typing import Any
-
-from ansible import constants as C
-from ansible.plugins.callback.default import CallbackModule as Default
-
 DOCUMENTATION = r"""
 name: progress
 type: stdout
 short_description: One line for each task, with the time since the start
 version_added: 0.1.0
 author:
-  - The Rackyard developers
+  - The Rackyard developers (@rackyard)
 description:
   - Shows what is being done and since when, and in full only what went wrong, what C(debug) says, and the recap.
   - On a terminal a task that changed nothing and was quick leaves no line behind.
@@ -26,6 +19,13 @@ extends_documentation_fragment:
   - default_callback
   - result_format_callback
 """
+
+import sys
+import time
+from typing import Any
+
+from ansible import constants as C
+from ansible.plugins.callback.default import CallbackModule as Default
 
 # A task that took this long is worth a line even if it changed nothing.
 SLOW_S = 3.0

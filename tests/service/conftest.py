@@ -45,6 +45,14 @@ def find_binary(name: str) -> str:
     return program
 
 
+def roomy_memory() -> str:
+    """Where cloning a database is ten times quicker than on a disk, if there is room."""
+    memory = Path("/dev/shm")  # noqa: S108 - a fresh private directory is made below it
+    if memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2**30:
+        return str(memory)
+    return "/tmp"  # noqa: S108 - likewise; a socket path has room for 107 bytes only
+
+
 def unprivileged(command: list[str]) -> list[str]:
     """PostgreSQL refuses root: run it as another user then."""
     if os.geteuid() != 0:
@@ -77,7 +85,7 @@ class Cluster:
 
     def create(self, template: str | None = None) -> str:
         name = f"t_{uuid.uuid4().hex[:12]}"
-        self.run(f'CREATE DATABASE "{name}"' + (f' TEMPLATE "{template}"' if template else ""))
+        self.run(f'CREATE DATABASE "{name}"' + (f' TEMPLATE "{template}" STRATEGY file_copy' if template else ""))
         return name
 
     def drop(self, name: str) -> None:
@@ -93,7 +101,7 @@ def postgres_binary() -> Callable[[str], str]:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """One temporary cluster for the run, gone afterwards."""
-    home = Path(tempfile.mkdtemp(prefix="ry-pg-", dir="/tmp"))
+    home = Path(tempfile.mkdtemp(prefix="ry-pg-", dir=roomy_memory()))
     home.chmod(0o755)
     if os.geteuid() == 0:
         shutil.chown(home, "postgres")

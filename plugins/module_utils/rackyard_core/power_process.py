@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Any
+from typing import IO, Any
 from zlib import crc32
 
 from . import power_worker
@@ -21,6 +21,13 @@ from .ipmi import DEFAULT_PORT, DEFAULT_TIMEOUT_S, ERRORS, Bmc, IpmiError, IpmiU
 DEADLINE_S = 30.0
 # The child gets the parent's module path, so that it finds this package also inside an Ansible payload.
 _BOOTSTRAP = "import sys, importlib; sys.path[:] = sys.argv[2:]; importlib.import_module(sys.argv[1]).main()"
+
+
+def _pipes(child: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
+    """The child's stdin and stdout, which are there because it was started with pipes."""
+    if child.stdin is None or child.stdout is None:
+        raise AssertionError("the power worker was started without pipes")
+    return child.stdin, child.stdout
 
 
 class PowerProcess:
@@ -73,9 +80,8 @@ class PowerProcess:
             child, self._child = self._child, None
             if child is None:
                 return
-            assert child.stdin is not None
             with contextlib.suppress(OSError):
-                child.stdin.close()
+                _pipes(child)[0].close()
             try:
                 child.wait(timeout=3.0)
             except subprocess.TimeoutExpired:
@@ -84,12 +90,11 @@ class PowerProcess:
     def _exchange(self, request: dict[str, Any], deadline: float) -> dict[str, Any] | None:
         """Send and receive one line; None when the child was late or died."""
         child = self._running()
-        assert child.stdin is not None
-        assert child.stdout is not None
+        requests, answers = _pipes(child)
         try:
-            child.stdin.write(json.dumps(request).encode() + b"\n")
-            child.stdin.flush()
-            line = self._read_line(child.stdout.fileno(), deadline)
+            requests.write(json.dumps(request).encode() + b"\n")
+            requests.flush()
+            line = self._read_line(answers.fileno(), deadline)
         except OSError:
             line = b""
         if not line.endswith(b"\n"):
@@ -103,7 +108,7 @@ class PowerProcess:
     def _read_line(descriptor: int, deadline: float) -> bytes:
         line = b""
         while not line.endswith(b"\n"):
-            readable, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+            readable, _writable, _failed = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
             chunk = os.read(descriptor, 65536) if readable else b""
             if not chunk:
                 break
@@ -135,7 +140,7 @@ class PowerPool:
     """Some child processes; each BMC always goes to the same one, which keeps its session open."""
 
     def __init__(self, size: int = 4) -> None:
-        self._processes = tuple(PowerProcess() for _ in range(size))
+        self._processes = tuple(PowerProcess() for _index in range(size))
 
     def owner(self, bmc: Bmc) -> PowerProcess:
         """The process that owns this BMC."""

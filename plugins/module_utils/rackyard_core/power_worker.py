@@ -47,7 +47,7 @@ class Sessions:
 
     def expire(self) -> None:
         """Close every session that was not used for IDLE_S."""
-        for bmc in [bmc for bmc, (_, used) in self._open.items() if self._clock() - used > IDLE_S]:
+        for bmc in [bmc for bmc, (_client, used) in self._open.items() if self._clock() - used > IDLE_S]:
             self.drop(bmc)
 
     def close(self) -> None:
@@ -77,7 +77,7 @@ def serve(requests: TextIO, answers: TextIO) -> None:
     """Answer until stdin ends; the parent's death ends it."""
     sessions = Sessions()
     while True:
-        readable, _, _ = select.select([requests], [], [], 5.0)
+        readable, _writable, _failed = select.select([requests], [], [], 5.0)
         if not readable:
             sessions.expire()
             continue

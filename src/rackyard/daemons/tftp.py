@@ -56,7 +56,7 @@ def apply(desired: Section, root: Path, fetch: Fetch | None, check_only: bool) -
         )
         for entry in values.mappings(desired["tftp"], "loaders", "tftp")
     ]
-    if len({name for name, *_ in loaders}) != len(loaders):
+    if len({name for name, *_rest in loaders}) != len(loaders):
         raise Refused("tftp: two loaders have the same name; correct the boot image in the region")
     changed = []
     content = stub(desired)

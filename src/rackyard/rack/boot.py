@@ -108,7 +108,7 @@ def create_app(config: RackConfig, ask: Ask | None = None) -> Flask:
         return service.by_mac("pxelinux", mac)
 
     @app.errorhandler(404)
-    def unknown(_: Exception) -> Response:
+    def unknown(_error: Exception) -> Response:
         # pxelinux asks by UUID and by parts of its address too, GRUB for lists of modules: all of it optional.
         return _text("rackyard: there is no such boot file\n", 404)
 

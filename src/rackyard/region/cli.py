@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _migrate(ctx: Context, _: argparse.Namespace) -> dict[str, Any]:
+def _migrate(ctx: Context, _arguments: argparse.Namespace) -> dict[str, Any]:
     applied = migrate(ctx.db)
     return {"changed": bool(applied), "applied": applied}
 
@@ -62,7 +62,7 @@ def _image_register(ctx: Context, arguments: argparse.Namespace) -> dict[str, An
     return {"changed": changed, "id": image.id, "name": image.name, "manifest_sha256": image.manifest_sha256}
 
 
-def _status(ctx: Context, _: argparse.Namespace) -> dict[str, Any]:
+def _status(ctx: Context, _arguments: argparse.Namespace) -> dict[str, Any]:
     return overview.read(ctx)
 
 

@@ -26,7 +26,7 @@ def parse(header: str | None) -> Credentials:
     """Credentials from an Authorization header. Raises Unauthorized saying what is missing; never quotes it."""
     if not header:
         raise Unauthorized("Authorization Error: the request is not signed; sign it with an API key (OAuth PLAINTEXT).")
-    scheme, _, rest = header.partition(" ")
+    scheme, _space, rest = header.partition(" ")
     if scheme.lower() != "oauth" or len(header) > MAX_HEADER_BYTES:
         raise Unauthorized("Authorization Error: the Authorization header is not OAuth; sign with an API key.")
     parameters = _parameters(rest)

@@ -19,7 +19,7 @@ class Randomness:
 
     def system_id(self) -> str:
         """Six characters that cannot be misread, the first one a letter."""
-        rest = (self._source.choice(CHARACTERS) for _ in range(SYSTEM_ID_LENGTH - 1))
+        rest = (self._source.choice(CHARACTERS) for _turn in range(SYSTEM_ID_LENGTH - 1))
         return self._source.choice(FIRST_CHARACTERS) + "".join(rest)
 
     def hex(self, size_bytes: int) -> str:
@@ -33,4 +33,4 @@ class Randomness:
     def token(self, length: int = 32) -> str:
         """Letters and digits for keys and secrets (5.9 bits per character)."""
         alphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-        return "".join(self._source.choice(alphabet) for _ in range(length))
+        return "".join(self._source.choice(alphabet) for _turn in range(length))

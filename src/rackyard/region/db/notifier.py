@@ -115,8 +115,9 @@ class Notifier:
             if self._missed:  # what was announced without a connection is lost: everybody looks again
                 self._missed = False
                 self._dispatch_all()
+            readers: list[Any] = [connection, self._wake_read]
             while not self._closing.is_set():
-                select.select([connection, self._wake_read], [], [], 60)
+                select.select(readers, [], [], 60)
                 connection.poll()
                 self._dispatch(connection.notifies)
         finally:

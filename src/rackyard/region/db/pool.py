@@ -144,5 +144,5 @@ def _usable(connection: Any) -> bool:
     """An idle connection with something to read was closed by the server."""
     if connection.closed:
         return False
-    readable, _, _ = select.select([connection], [], [], 0)
+    readable, _writable, _failed = select.select([connection], [], [], 0)
     return not readable

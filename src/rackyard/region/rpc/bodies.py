@@ -131,7 +131,7 @@ def _storable(value: Any) -> Any:
 def _too_deep(value: Any) -> bool:
     """Whether containers are nested deeper than the limit; level by level, so without recursion."""
     level = [value]
-    for _ in range(LIMIT_DEPTH):
+    for _level in range(LIMIT_DEPTH):
         level = [
             inner
             for outer in level

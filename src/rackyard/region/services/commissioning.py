@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
+from types import MappingProxyType
 
 from rackyard.region import commissioning as ephemeral
 from rackyard.region.commissioning.facts import HardwareFacts
@@ -16,8 +18,8 @@ from rackyard.region.errors import BadRequest, Conflict
 from rackyard.region.services import boot_steps, jobs, journal, power, rack_choice, settings, timeline
 from rackyard.region.status import Status, check
 
-FORCE_OFF: dict[str, object] = {}
-EXPECT_OFF: dict[str, object] = {"expect_off": True}
+FORCE_OFF: Mapping[str, object] = MappingProxyType({})
+EXPECT_OFF: Mapping[str, object] = MappingProxyType({"expect_off": True})
 
 
 def start(ctx: Context, system_id: str, username: str) -> None:
@@ -78,7 +80,7 @@ def fail(
     *,
     by_whom: str,
     step: int | None = None,
-    off: dict[str, object] | None = FORCE_OFF,
+    off: Mapping[str, object] | None = FORCE_OFF,
 ) -> None:
     """Commissioning failed: the reason becomes the machine's message and the failed step's detail.
 
@@ -118,7 +120,7 @@ def _end(
     message: str,
     outcome: str,
     *,
-    off: dict[str, object] | None = FORCE_OFF,
+    off: Mapping[str, object] | None = FORCE_OFF,
 ) -> None:
     now = ctx.clock.now()
     tx.run("job.cancel_open", machine_id=machine.id, now=now, reason=message)
@@ -130,7 +132,7 @@ def _end(
         _power_off(ctx, tx, machine, epoch, off)
 
 
-def _power_off(ctx: Context, tx: Transaction, machine: MachineState, epoch: int, params: dict[str, object]) -> None:
+def _power_off(ctx: Context, tx: Transaction, machine: MachineState, epoch: int, params: Mapping[str, object]) -> None:
     if machine.power_type != "ipmi" or machine.power_address is None:
         return
     choice = rack_choice.choose(machine.power_address, rack_records.candidates(tx, machine.power_address))
@@ -141,7 +143,9 @@ def _power_off(ctx: Context, tx: Transaction, machine: MachineState, epoch: int,
             machine_id=machine.id, level=journal.WARNING,
         )  # fmt: skip
         return
-    jobs.enqueue(ctx, tx, machine, choice.rack_id, "power_off", epoch=epoch, boot_id=machine.boot_id, params=params)
+    jobs.enqueue(
+        ctx, tx, machine, choice.rack_id, "power_off", epoch=epoch, boot_id=machine.boot_id, params=dict(params)
+    )  # fmt: skip
 
 
 def _set_status(

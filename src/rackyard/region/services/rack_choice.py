@@ -41,7 +41,7 @@ def choose(bmc_address: str, racks: Sequence[Candidate]) -> Choice | None:
         f"({interface.address.network})"
     )
     if len(reachable) > 1:
-        others = ", ".join(sorted(each.hostname for each, _ in reachable if each.rack_id != rack.rack_id))
+        others = ", ".join(sorted(each.hostname for each, _path in reachable if each.rack_id != rack.rack_id))
         reason += f"; {rack.open_jobs} jobs waiting there, also possible: {others}"
     return Choice(rack.rack_id, rack.hostname, reason)
 

@@ -172,7 +172,7 @@ def register(ctx: Context, rack: Rack, version: str, interfaces: Sequence[Mappin
         tx.run("rack_identity.registered", rack_id=rack.id, now=now, version=version)
         for name, mac, address in addresses:
             tx.run("rack_identity.put_interface", rack_id=rack.id, name=name, mac=mac, address=address)
-        keep = [f"{name} {address}" for name, _, address in addresses]
+        keep = [f"{name} {address}" for name, _mac, address in addresses]
         tx.run("rack_identity.drop_other_interfaces", rack_id=rack.id, keep=keep)
         rows = tx.all("rack_identity.region_addresses", now=now)
     live = [f"https://{_bracketed(row['address'])}:{row['port']}" for row in rows]
