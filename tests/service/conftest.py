@@ -47,10 +47,10 @@ def find_binary(name: str) -> str:
 
 def roomy_memory() -> str:
     """Where cloning a database is ten times quicker than on a disk, if there is room."""
-    memory = Path("/dev/shm")  # noqa: S108 - a fresh private directory is made below it
+    memory = Path("/dev/shm")
     if memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2**30:
         return str(memory)
-    return "/tmp"  # noqa: S108 - likewise; a socket path has room for 107 bytes only
+    return "/tmp"
 
 
 def unprivileged(command: list[str]) -> list[str]:
