@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import uuid
@@ -100,7 +101,8 @@ def postgres_binary() -> Callable[[str], str]:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """One temporary cluster for the run, gone afterwards."""
+    """One temporary cluster for the run, gone afterwards, also when the run is told to end."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     home = Path(tempfile.mkdtemp(prefix="ry-pg-", dir=roomy_memory()))
     home.chmod(0o755)
     if os.geteuid() == 0:
@@ -122,6 +124,7 @@ def cluster() -> Iterator[Cluster]:
     finally:
         subprocess.run(unprivileged([*control, "-m", "immediate", "stop"]), check=False, capture_output=True, cwd="/")
         shutil.rmtree(home, ignore_errors=True)
+        signal.signal(signal.SIGTERM, before)
 
 
 class SettableClock(Clock):
