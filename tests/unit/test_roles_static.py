@@ -42,8 +42,9 @@ def as_list(value: Any) -> list[Any]:
 
 
 def options_of(role: Path) -> dict[str, dict[str, Any]]:
-    """Options of the role's main entry point."""
-    return load(role / "meta/argument_specs.yml")["argument_specs"]["main"].get("options") or {}
+    """Options of all entry points of the role."""
+    specifications = load(role / "meta/argument_specs.yml")["argument_specs"].values()
+    return {name: option for entry in specifications for name, option in (entry.get("options") or {}).items()}
 
 
 @every_role
