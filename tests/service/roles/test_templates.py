@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role's file and the service's include, judged together by the daemon's own checker, for each tier and input."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+
+from rackyard.daemons.registry import DAEMONS
+
+ROLES = Path(__file__).resolve().parents[3] / "roles"
+RENDERERS = {daemon.name: daemon for daemon in DAEMONS}
+TIERS = {"region": ["region"], "rack": ["rack"], "both": ["region", "rack"]}
+
+# What the service may be told to write: nothing yet, or everything, in both address families.
+SECTIONS: dict[str, dict[str, Any]] = {
+    "dns": {"forwarders": ["10.10.0.11", "2001:db8::11"], "trusted": ["10.20.0.0/24", "2001:db8:20::/64"]},
+    "ntp": {"servers": ["10.10.0.11", "2001:db8::11"], "clients": ["10.20.0.0/24", "2001:db8:20::/64"]},
+    "syslog": {"targets": [{"address": "10.10.0.11", "port": 5247}], "clients": ["10.20.0.0/24", "2001:db8:20::/64"]},
+    "proxy": {
+        "parents": [{"address": "10.10.0.11", "port": 8000}, {"address": "10.10.0.12", "port": 8000}],
+        "clients": ["10.20.0.0/24", "2001:db8:20::/64"],
+        "forbidden": ["10.30.0.0/24", "10.10.0.11/32"],
+    },
+    "http": {"regions": [{"address": "10.10.0.11", "port": 5240}, {"address": "2001:db8::11", "port": 5240}]},
+}
+SECTIONS["dhcp"] = {
+    "networks": [
+        {
+            "name": "vlan-1",
+            "mtu": 9000,
+            "subnets": [
+                {
+                    "cidr": "10.20.0.0/24",
+                    "next_server": "10.20.0.2",
+                    "routers": ["10.20.0.1"],
+                    "dns_servers": ["10.20.0.2"],
+                    "ntp_servers": ["10.20.0.2"],
+                    "domain_name": "rackyard.internal",
+                    "pools": [{"start": "10.20.0.100", "end": "10.20.0.199"}],
+                }
+            ],
+        }
+    ]
+}
+INPUTS: dict[str, dict[str, Any]] = {
+    "dns": {"dns_forwarders": ["192.0.2.53", "2001:db8::53"], "dns_dnssec_validation": "no"},
+    "ntp": {"ntp_upstream": ["192.0.2.123", "pool.example.org"], "ntp_set_system_clock": False},
+    "proxy": {"proxy_upstream": "http://proxy.example.org:3128", "proxy_forbidden": ["192.0.2.0/24", "2001:db8::/32"]},
+}
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A daemon's main template and the command that checks it; {file} is its place."""
+
+    template: str
+    command: tuple[str, ...]
+
+
+JUDGES = {
+    "dns": Judge("etc/bind/named.conf", ("named-checkconf", "{file}")),
+    "ntp": Judge("etc/chrony/chrony.conf", ("chronyd", "-p", "-f", "{file}")),
+    "syslog": Judge("etc/rsyslog.d/50-rackyard.conf", ("rsyslogd", "-N1", "-f", "{file}")),
+    "proxy": Judge("etc/squid/squid.conf", ("squid", "-k", "parse", "-f", "{file}")),
+    "dhcp": Judge("etc/dhcp/dhcpd.conf", ("dhcpd", "-t", "-4", "-cf", "{file}")),
+}
+
+
+def trusted(value: Any) -> Any:
+    """A default as a role has it: its texts may be templates."""
+    if isinstance(value, str):
+        return trust_as_template(value)
+    return [trusted(entry) for entry in value] if isinstance(value, list) else value
+
+
+def render(role: str, template: str, tiers: list[str], inputs: dict[str, Any]) -> str:
+    """The template as Ansible renders it."""
+    defaults = yaml.safe_load((ROLES / role / "defaults/main.yml").read_text(encoding="utf-8"))
+    variables = {name: trusted(value) for name, value in defaults.items()} | {"rackyard_tiers": tiers} | inputs
+    text = (ROLES / role / "templates" / f"{template}.j2").read_text(encoding="utf-8")
+    return str(Templar(loader=DataLoader(), variables=variables).template(trust_as_template(text)))
+
+
+def judge(role: str, text: str, place: Path) -> subprocess.CompletedProcess[str]:
+    """Run the checker on a text; the files a host would have lie beside it."""
+    (place / "rackyard.key").write_text('key "rackyard" { algorithm hmac-sha256; secret "cmFja3lhcmQ="; };\n')
+    (place / "named.conf.local").touch()
+    file = place / "main.conf"
+    text = text.replace("/etc/bind/", f"{place}/").replace("/var/cache/bind", str(place))
+    # rsyslogd wants an action, which the distribution's configuration has.
+    file.write_text(text + ("\n*.* /dev/null\n" if role == "syslog" else ""), encoding="utf-8")
+    program, *arguments = JUDGES[role].command
+    found = shutil.which(program, path="/usr/sbin:/usr/bin:/sbin")
+    assert found, f"{program} is missing; ./run test installs it"
+    words = [word.format(file=file) for word in arguments]
+    return subprocess.run([found, *words], capture_output=True, text=True, timeout=30, cwd=place, check=False)
+
+
+def is_impossible(role: str, tiers: str) -> bool:
+    """Only racks serve DHCP."""
+    return role == "dhcp" and tiers == "region"
+
+
+@pytest.mark.parametrize("written", ["seed", "nothing", "everything"])
+@pytest.mark.parametrize("inputs", ["default", "full"])
+@pytest.mark.parametrize("tiers", TIERS)
+@pytest.mark.parametrize("role", JUDGES)
+def test_checker_accepts_role_and_service_together(
+    role: str, tiers: str, inputs: str, written: str, tmp_path: Path
+) -> None:
+    if is_impossible(role, tiers):
+        return
+    given = {**(INPUTS.get(role, {}) if inputs == "full" else {}), f"{role}_service_dir": str(tmp_path)}
+    daemon = RENDERERS[role]
+    include = tmp_path / Path(daemon.path).name
+    if written == "seed":
+        include.write_text(render(role, f"var/lib/rackyard/{daemon.path}", TIERS[tiers], given), encoding="utf-8")
+    else:
+        section = SECTIONS[role] if written == "everything" else {}
+        # Whom a region asks is the role's to know.
+        include.write_bytes(daemon.render(section if tiers == "rack" else {**section, "forwarders": []}))
+    done = judge(role, render(role, JUDGES[role].template, TIERS[tiers], given), tmp_path)
+    assert done.returncode == 0, done.stderr + done.stdout
+
+
+def test_checker_refuses_a_broken_include(tmp_path: Path) -> None:
+    """The test above can fail."""
+    (tmp_path / "named.conf").write_text("acl rackyard_trusted {", encoding="utf-8")
+    given = {"dns_service_dir": str(tmp_path)}
+    assert judge("dns", render("dns", JUDGES["dns"].template, ["rack"], given), tmp_path).returncode != 0
+
+
+@pytest.mark.parametrize("written", ["nothing", "everything"])
+@pytest.mark.parametrize("tier", ["region", "rack"])
+def test_nginx_accepts_each_tier(tier: str, written: str, tmp_path: Path) -> None:
+    inputs = {"http_service_dir": str(tmp_path), "http_cache_dir": str(tmp_path / "cache")}
+    (tmp_path / "nginx.conf").write_bytes(RENDERERS["http"].render(SECTIONS["http"] if written == "everything" else {}))
+    (tmp_path / "server.conf").write_text(render("http", f"etc/nginx/conf.d/rackyard-{tier}.conf", [tier], inputs))
+    main = tmp_path / "main.conf"
+    main.write_text(f"pid {tmp_path}/pid;\nevents {{}}\nhttp {{ include {tmp_path}/server.conf; }}\n")
+    command = ["/usr/sbin/nginx", "-t", "-e", "stderr", "-c", str(main)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
