@@ -62,7 +62,12 @@ class JournalFollower:
         start = f"--after-cursor={cursor.decode()}" if cursor else "--since=-5min"
         identifiers = [f"--identifier={name}" for name in evidence.IDENTIFIERS]
         fields = "--output-fields=MESSAGE,SYSLOG_IDENTIFIER"
-        return ["journalctl", "--follow", "--no-tail", "--no-pager", "--output=json", fields, *identifiers, start]
+        # Without --merge, --follow shows this boot only: evidence written before a restart of the host would be lost, and
+        # in the sandbox of a container, whose /proc has another boot id, everything.
+        return [
+            *("journalctl", "--follow", "--no-tail", "--merge", "--no-pager", "--output=json"),
+            *(fields, *identifiers, start),
+        ]
 
     def take(self, lines: list[bytes]) -> None:
         """Spool the evidence of some journal lines, then store the last cursor."""
