@@ -62,8 +62,8 @@ class JournalFollower:
         start = f"--after-cursor={cursor.decode()}" if cursor else "--since=-5min"
         identifiers = [f"--identifier={name}" for name in evidence.IDENTIFIERS]
         fields = "--output-fields=MESSAGE,SYSLOG_IDENTIFIER"
-        # Without --merge, --follow shows this boot only: evidence written before a restart of the host would be lost, and
-        # in the sandbox of a container, whose /proc has another boot id, everything.
+        # Without --merge, --follow shows this boot only: evidence written before a restart of the host would be lost,
+        # and in the sandbox of a container, whose /proc has another boot id, everything.
         return [
             *("journalctl", "--follow", "--no-tail", "--merge", "--no-pager", "--output=json"),
             *(fields, *identifiers, start),
