@@ -20,7 +20,7 @@ def demo(lab: Lab) -> str:
 
 def test_demo_prints_timeline_hardware_durations_and_what_to_type_next(demo: str) -> None:
     report = demo[demo.rindex("m1 (") :]
-    assert len(re.findall(r"^\s*(?:[1-9]|1[0-2])  \S.*done", report, flags=re.MULTILINE)) == 24
+    assert len(re.findall(r"^(?:[1-9]|1[0-2]) {2,3}\S.* done ", report, flags=re.MULTILINE)) == 24
     for text in (
         "LLDP neighbour",
         "serial",
@@ -71,7 +71,7 @@ def test_every_nic_knows_its_switch_port(lab: Lab, demo: str, name: str) -> None
 
 
 def test_firmware_and_secure_boot_are_as_given(lab: Lab, demo: str) -> None:
-    assert lab.machine("m1")["bios_boot_method"] == "pxe"
+    assert lab.machine("m1")["bios_boot_method"] == "bios"
     assert not lab.machine("m1")["secure_boot"]
     assert lab.machine("m2")["bios_boot_method"] == "uefi"
     assert lab.machine("m2")["secure_boot"] is True
@@ -112,7 +112,7 @@ def test_every_script_passed_and_a_package_was_installed_through_the_proxies(lab
 def test_log_lines_of_the_machine_are_on_the_region(lab: Lab, demo: str, name: str) -> None:
     lines = lab.ssh("region1", f"cat /var/log/rackyard/machines/{name}/*.log")
     assert "cloud-init" in lines or "systemd" in lines
-    assert not lab.ssh("rack1", "find /var/log/rackyard/machines -type f 2>/dev/null").strip()
+    assert not lab.ssh("rack1", "find /var/log/rackyard -type f 2>/dev/null || true").strip()
 
 
 def test_internal_name_has_the_racks_address_for_fifteen_seconds(lab: Lab, demo: str) -> None:

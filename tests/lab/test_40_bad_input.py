@@ -6,29 +6,49 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from lab_site import Lab, bmc_password, fetch, given
+from lab_site import Lab, fetch
 
 from rackyard_core.client import RegionError
 
 RUNNING_BOOT = "select boot_id from boot where outcome = 'running';"
+BMC = "10.30.0.13"
 FIRST_POOL = {"start": "10.20.0.100", "end": "10.20.0.150"}
 SECOND_POOL = {"start": "10.20.0.120", "end": "10.20.0.199"}
 
 
+@pytest.fixture(scope="module")
+def unplugged(lab: Lab) -> dict[str, Any]:
+    """A machine that works, but whose only NIC is plugged into the wrong switch: it finds no DHCP server."""
+    machine = {
+        "name": "unplugged",
+        "firmware": "bios",
+        "cpus": 1,
+        "memory_mib": 256,
+        "disks": [],
+        "nics": [{"mac": "52:54:00:20:09:09", "bridge": "ry-bmc-a", "port": "swb-spare"}],
+        "bmc": {"address": "10.30.0.13/24", "bridge": "ry-bmc-a", "user": "rackyard", "password": "lab-spare-1"},
+        "system": {"manufacturer": "Rackyard", "product": "Lab Machine", "serial": "RYLAB0009"},
+    }
+    definition = lab.work / "unplugged.json"
+    definition.write_text(json.dumps({"lab_machines_list": [machine]}))
+    lab.playbook("lab", "-e", f"@{definition}")
+    return machine
+
+
 @pytest.fixture
-def spare_machine(lab: Lab) -> Iterator[str]:
-    """A registered machine whose boot MAC no NIC has, on the BMC of m1; deleted afterwards."""
-    bmc = given("m1")["bmc"]
+def spare_machine(lab: Lab, unplugged: dict[str, Any]) -> Iterator[str]:
+    """That machine, registered; forgotten afterwards."""
     machine = lab.region().post(
         "machines/",
         hostname="spare",
-        mac_addresses="52:54:00:20:09:09",
+        mac_addresses=unplugged["nics"][0]["mac"],
         power_type="ipmi",
-        power_parameters_power_address=bmc["address"],
-        power_parameters_power_user=bmc["user"],
-        power_parameters_power_pass=bmc_password("m1"),
+        power_parameters_power_address=BMC,
+        power_parameters_power_user=unplugged["bmc"]["user"],
+        power_parameters_power_pass=unplugged["bmc"]["password"],
     )
     yield machine["system_id"]
     lab.region().delete(f"machines/{machine['system_id']}/")
@@ -38,18 +58,18 @@ def power_state(lab: Lab, system_id: str) -> str:
     return str(lab.region().get(f"machines/{system_id}/", op="query_power_state")["state"])
 
 
-def test_wrong_bmc_password_is_said_after_one_login(lab: Lab, spare_machine: str) -> None:
+def test_wrong_bmc_password_is_said_after_one_login(lab: Lab, unplugged: dict[str, Any], spare_machine: str) -> None:
     region = lab.region()
     region.put(f"machines/{spare_machine}/", power_parameters_power_pass="not the password")
     lab.capture("ry-bmc-a")
-    with pytest.raises(RegionError, match=r"10\.30\.0\.11.*user"):
+    with pytest.raises(RegionError, match=r"10\.30\.0\.13.*user"):
         power_state(lab, spare_machine)
     time.sleep(5)
     wire = lab.captures["ry-bmc-a"]
     wire.stop()
     # RMCP+ open session requests: authentication type 6, payload type 0x10.
-    assert len(wire.frames("udp dst port 623 and dst host 10.30.0.11 and udp[12] = 6 and udp[13] = 0x10")) == 1
-    region.put(f"machines/{spare_machine}/", power_parameters_power_pass=bmc_password("m1"))
+    assert len(wire.frames(f"udp dst port 623 and dst host {BMC} and udp[12] = 6 and udp[13] = 0x10")) == 1
+    region.put(f"machines/{spare_machine}/", power_parameters_power_pass=unplugged["bmc"]["password"])
     assert power_state(lab, spare_machine) == "off"
 
 
