@@ -76,7 +76,7 @@ seealso:
 EXAMPLES = r"""
 - name: Boot a machine from the network
   rackyard.metal.ipmi_power:
-    address: 10.30.0.11
+    address: 192.0.2.141
     user: admin
     password: "{{ bmc_password }}"
     state: "on"
@@ -85,7 +85,7 @@ EXAMPLES = r"""
 
 - name: Let the operating system shut down
   rackyard.metal.ipmi_power:
-    address: 10.30.0.11
+    address: 192.0.2.141
     user: admin
     password: "{{ bmc_password }}"
     state: soft-off

@@ -91,10 +91,10 @@ EXAMPLES = r"""
     region_url: http://region1.example.org:5240/MAAS
     api_key: "{{ rackyard_api_key }}"
     hostname: web-01
-    mac_addresses: ["52:54:00:20:01:01"]
+    mac_addresses: ["00:00:5e:00:53:01"]
     power:
       type: ipmi
-      address: 10.30.0.11
+      address: 192.0.2.141
       user: admin
       password: "{{ web_01_bmc_password }}"
   delegate_to: localhost

@@ -35,7 +35,7 @@ options:
     type: str
     required: true
   cidr:
-    description: The network, for example V(10.20.0.0/24) or V(2001:db8:20::/64). Needed for O(state=present).
+    description: The network, for example V(198.51.100.0/24) or V(2001:db8::/64). Needed for O(state=present).
     type: str
   fabric:
     description: Name of the fabric. Needed for O(state=present).
@@ -60,7 +60,9 @@ options:
     description: Address of the router that machines use, an empty string for none.
     type: str
   dns_servers:
-    description: DNS servers that machines use besides the racks.
+    description:
+      - DNS servers that machines are told of in place of their rack.
+      - They must resolve the internal domain, or no machine can be commissioned.
     type: list
     elements: str
   allow_dns:
@@ -107,14 +109,14 @@ EXAMPLES = r"""
     region_url: http://region1.example.org:5240/MAAS
     api_key: "{{ rackyard_api_key }}"
     name: boot
-    cidr: 10.20.0.0/24
+    cidr: 198.51.100.0/24
     fabric: dc1
     dhcp_on: true
     primary_rack: rack1
     ranges:
       - type: dynamic
-        start_ip: 10.20.0.100
-        end_ip: 10.20.0.199
+        start_ip: 198.51.100.100
+        end_ip: 198.51.100.199
   delegate_to: localhost
 
 - name: Remove a subnet
@@ -131,7 +133,7 @@ subnet:
   type: dict
   sample:
     name: boot
-    cidr: 10.20.0.0/24
+    cidr: 198.51.100.0/24
     fabric: dc1
     vid: 0
     dhcp_on: true
