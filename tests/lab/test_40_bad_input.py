@@ -23,7 +23,7 @@ SECOND_POOL = {"start": "10.20.0.120", "end": "10.20.0.199"}
 def unplugged(lab: Lab) -> dict[str, Any]:
     """A machine that works, but whose only NIC is plugged into the wrong switch: it finds no DHCP server."""
     machine = {
-        "name": "unplugged",
+        "name": "spare",
         "firmware": "bios",
         "cpus": 1,
         "memory_mib": 256,
@@ -147,7 +147,7 @@ def test_state_that_dhcpd_refuses_leaves_the_old_one_serving(lab: Lab) -> None:
 
 
 def test_forged_and_reused_enrolment_tokens_are_refused(lab: Lab) -> None:
-    token = lab.ssh("region1", "rackyard-region enroll-token --name test").strip()
+    token = lab.ssh("region1", "rackyard-region enroll-token --name rack9").strip()
     config = (
         "sed 's#/var/lib/rackyard/rack#/run/second-rack#; s/rack1/rack9/' /etc/rackyard/rack.toml > /run/second.toml"
     )
