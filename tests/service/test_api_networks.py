@@ -154,7 +154,7 @@ def test_overlapping_subnet_names_the_other_and_the_remedy(api, subnet, cidr) ->
     ("data", "field", "words"),
     [
         ({"cidr": ""}, "cidr", "needs its CIDR"),
-        ({"cidr": "10.21.0.0/33"}, "cidr", "'10.21.0.0/33' is no CIDR; write one such as 10.20.0.0/24"),
+        ({"cidr": "10.21.0.0/33"}, "cidr", "'10.21.0.0/33' is no CIDR; write one such as 198.51.100.0/24"),
         ({"cidr": "10.21.0/24"}, "cidr", "is no CIDR"),
         ({"cidr": "10.21.0.7/24"}, "cidr", "write 10.21.0.0/24"),
         ({"cidr": "10.21.0.0"}, "cidr", "write 10.21.0.0/32"),

@@ -115,7 +115,7 @@ def test_absent_switches_dhcp_off_when_nobody_else_needs_it() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"cidr": "10.20.0.1/24"}, "'10.20.0.1/24' is no network .*10.20.0.0/24, host bits zero"),
+        ({"cidr": "10.20.0.1/24"}, "'10.20.0.1/24' is no network .*198.51.100.0/24, host bits zero"),
         ({"cidr": "nonsense"}, "'nonsense' is no network"),
         (
             {"ranges": [{**RANGE, "end_ip": "10.21.0.5"}]},

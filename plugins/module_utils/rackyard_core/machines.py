@@ -62,7 +62,7 @@ def normal_mac(text: str) -> str:
     """A MAC address in lower case with colons. Raises ValueError."""
     mac = text.strip().lower().replace("-", ":")
     if not _MAC.fullmatch(mac):
-        raise ValueError(f"MAC address '{text}' is malformed; write six pairs of hexadecimal digits: 52:54:00:20:01:01")
+        raise ValueError(f"MAC address '{text}' is malformed; write six pairs of hexadecimal digits: 00:00:5e:00:53:01")
     return mac
 
 

@@ -77,7 +77,7 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     try:
         return ipaddress.ip_network(text)
     except ValueError as reason:
-        raise BadSubnet(f"'{text}' is no network ({reason}); write it as 10.20.0.0/24, host bits zero") from reason
+        raise BadSubnet(f"'{text}' is no network ({reason}); write it as 198.51.100.0/24, host bits zero") from reason
 
 
 def _range(options: Mapping[str, Any], network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> Range:

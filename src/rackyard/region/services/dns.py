@@ -21,7 +21,7 @@ class Change:
 
 
 def subnet_label(cidr: str) -> str:
-    """The name of a subnet: `10.20.0.0/24` → `10-20-0-0--24`."""
+    """The name of a subnet: `198.51.100.0/24` → `198-51-100-0--24`."""
     return str(ip_network(cidr)).replace("/", "--").replace(".", "-").replace(":", "-")
 
 

@@ -81,7 +81,7 @@ def _columns(before: Network, racks: list[RackAddress], wish: RangeWish, known: 
 
 def _end(field: str, text: str | None, otherwise: str | None) -> Address:
     if not text and otherwise is None:
-        raise Invalid.field(field, f"A range needs {field}; give an address such as 10.20.0.100.")
+        raise Invalid.field(field, f"A range needs {field}; give an address such as 198.51.100.100.")
     return validation.address(field, text or otherwise or "")
 
 

@@ -40,7 +40,7 @@ def create(ctx: Context, wish: SubnetWish, username: str) -> Subnet:
     """A new subnet. Raises Invalid naming the subnet that is in the way and the remedy."""
     with network.changing(ctx) as (tx, before):
         if not wish.cidr:
-            raise Invalid.field("cidr", "A subnet needs its CIDR; give one such as 10.20.0.0/24.")
+            raise Invalid.field("cidr", "A subnet needs its CIDR; give one such as 198.51.100.0/24.")
         columns = _columns(before, wish, None)
         subnet_id = rows.add(tx, "subnet", **columns)
         network.record(ctx, tx, f"Subnet {columns['name']} ({columns['cidr']}) was created", username)

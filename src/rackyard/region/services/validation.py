@@ -36,7 +36,7 @@ def mac(field: str, text: str) -> str:
     """A MAC in lower case with colons."""
     normal = text.strip().lower().replace("-", ":")
     if not _MAC.fullmatch(normal):
-        raise Invalid.field(field, f"{shown(text)} is no MAC address; write six bytes such as 52:54:00:12:34:56.")
+        raise Invalid.field(field, f"{shown(text)} is no MAC address; write six bytes such as 00:00:5e:00:53:01.")
     if int(normal[:2], 16) & 1 or normal == "00:00:00:00:00:00":
         raise Invalid.field(field, f"{normal} is a group or null address; give the MAC that is printed on the NIC.")
     return normal
@@ -47,7 +47,7 @@ def address(field: str, text: str) -> Address:
     try:
         parsed = ip_address(text.strip())
     except ValueError:
-        raise Invalid.field(field, f"{shown(text)} is no IP address; write one such as 10.20.0.5.") from None
+        raise Invalid.field(field, f"{shown(text)} is no IP address; write one such as 198.51.100.5.") from None
     if getattr(parsed, "scope_id", None):
         raise Invalid.field(field, f"{shown(text)} has a zone; write the address without it.")
     return parsed
@@ -58,7 +58,7 @@ def network(field: str, text: str) -> Network:
     try:
         parsed = ip_network(text.strip(), strict=False)
     except ValueError:
-        raise Invalid.field(field, f"{shown(text)} is no CIDR; write one such as 10.20.0.0/24.") from None
+        raise Invalid.field(field, f"{shown(text)} is no CIDR; write one such as 198.51.100.0/24.") from None
     if "/" not in text or str(parsed.network_address) != str(ip_address(text.strip().partition("/")[0])):
         raise Invalid.field(field, f"{shown(text)} does not begin a network; write {parsed}.")
     return parsed
