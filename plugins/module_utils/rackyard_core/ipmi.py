@@ -37,6 +37,7 @@ _CHASSIS = 0x00
 _GET_STATUS, _CONTROL, _SET_BOOT_OPTIONS = 0x01, 0x02, 0x08
 _CONTROL_CODES = {"off": 0x00, "on": 0x01, "reset": 0x03, "soft-off": 0x05}
 _POLL_S = 0.5
+_CHECK_WIRE = "check its address, its cable and that IPMI over LAN is enabled"
 _AUTH_WORDS = re.compile(
     r"incorrect password|unauthorized name|unauthorized role|invalid user ?name|invalid integrity check|RAKP4|"
     r"privelege level|password is too long|username too long|invalid role",
@@ -232,7 +233,7 @@ class PowerClient:
             try:
                 self.set_boot_device(boot_device, uefi=uefi)
             except IpmiRefused as refusal:
-                warnings.append(f"{refusal}; set network boot first in the firmware's boot order")
+                warnings.append(f"{refusal}, or set network boot first in the firmware's boot order")
         state = plan.current
         for action in plan.actions:
             self.control(action)
@@ -244,12 +245,15 @@ class PowerClient:
         with self._worded():
             answer = self._session.raw_command(netfn=_CHASSIS, command=command, data=data)
         if answer is None:
-            raise IpmiUnreachable(f"BMC {self.bmc.name} stopped answering")
+            raise IpmiUnreachable(f"BMC {self.bmc.name} stopped answering; {_CHECK_WIRE}")
         code = answer.get("code", 0)
         if code == 0xFFFF:
-            raise IpmiUnreachable(f"BMC {self.bmc.name} stopped answering when asked to {purpose}")
+            raise IpmiUnreachable(f"BMC {self.bmc.name} stopped answering when asked to {purpose}; {_CHECK_WIRE}")
         if code or "error" in answer:
-            raise IpmiRefused(f"BMC {self.bmc.name} refused to {purpose}: {answer.get('error', f'code {code:#04x}')}")
+            raise IpmiRefused(
+                f"BMC {self.bmc.name} refused to {purpose}: {answer.get('error', f'code {code:#04x}')}; "
+                f"look at its event log and at the privileges of user '{self.bmc.user}'"
+            )
         return bytes(answer["data"])
 
     @contextlib.contextmanager
@@ -266,10 +270,11 @@ class PowerClient:
                 ) from reason
             if isinstance(reason, OSError) or not text or _SILENCE_WORDS.search(text):
                 raise IpmiUnreachable(
-                    f"BMC {self.bmc.name} does not answer IPMI ({text or 'no answer'}); "
-                    "check its address, its cable and that IPMI over LAN is enabled"
+                    f"BMC {self.bmc.name} does not answer IPMI ({text or 'no answer'}); {_CHECK_WIRE}"
                 ) from reason
-            raise IpmiError(f"BMC {self.bmc.name} answered oddly: {text}") from reason
+            raise IpmiError(
+                f"BMC {self.bmc.name} answered oddly: {text}; look at its event log and update its firmware"
+            ) from reason
         except (TypeError, KeyError, IndexError, ValueError, AssertionError) as reason:
             # pyghmi parses packets without checks: whatever a broken BMC sends must not become a traceback.
             raise IpmiError(

@@ -15,13 +15,6 @@ from rackyard.region.errors import BadRequest, NotFound
 from rackyard.region.services import boot_steps, commissioning, journal, timeline
 
 ERROR_KINDS = frozenset({"auth", "unreachable", "refused", "protocol", "timeout"})
-REMEDIES: Mapping[str, str] = {
-    "auth": "correct power_user and power_pass; it was tried once and is not tried again until they change",
-    "unreachable": "check power_address, the BMC's cable and that it has IPMI over LAN switched on",
-    "refused": "the BMC answered and refused; look at its own log and at the privileges of power_user",
-    "protocol": "the BMC did not speak IPMI 2.0 as expected; look at `journalctl -u rackyard-rack` on the rack",
-    "timeout": "the BMC took the order, but the machine did not follow in time; look at both, and at the BMC's log",
-}
 
 
 @dataclass(frozen=True)
@@ -164,6 +157,7 @@ def _failed(
 
 def _words(rack: str, machine: MachineState, kind: str, report: PowerReport) -> str:
     verb = {"power_on": "power on", "power_off": "power off", "power_query": "ask"}[kind]
-    reason = report.error or "no reason given"
-    remedy = REMEDIES.get(report.error_kind, REMEDIES["protocol"])
-    return f"{rack} could not {verb} {machine.hostname} through BMC {machine.power_address}: {reason}; {remedy}"
+    # The rack's words name the BMC and the remedy; what the region does about it is the region's to say.
+    reason = report.error or f"no reason given; look at `journalctl -u rackyard-rack` on {rack}"
+    after = "; it was tried once and is not tried again until they change" if report.error_kind == "auth" else ""
+    return f"{rack} could not {verb} {machine.hostname}: {reason}{after}"
