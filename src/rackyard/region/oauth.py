@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from urllib.parse import unquote
+
+from oauthlib.oauth1.rfc5849.utils import parse_authorization_header
 
 from rackyard.region.errors import Unauthorized
 
 MAX_HEADER_BYTES = 4096
-_PARAMETER = re.compile(r'\s*([a-z_]{1,64})="([^"]{0,1024})"\s*', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,7 @@ def parse(header: str | None) -> Credentials:
     """Credentials from an Authorization header. Raises Unauthorized saying what is missing; never quotes it."""
     if not header:
         raise Unauthorized("Authorization Error: the request is not signed; sign it with an API key (OAuth PLAINTEXT).")
-    scheme, _space, rest = header.partition(" ")
-    if scheme.lower() != "oauth" or len(header) > MAX_HEADER_BYTES:
-        raise Unauthorized("Authorization Error: the Authorization header is not OAuth; sign with an API key.")
-    parameters = _parameters(rest)
+    parameters = _parameters(header)
     if parameters.get("oauth_signature_method", "").upper() != "PLAINTEXT":
         raise Unauthorized("Authorization Error: the signature method must be PLAINTEXT.")
     for name in ("oauth_consumer_key", "oauth_token", "oauth_signature"):
@@ -41,14 +38,13 @@ def parse(header: str | None) -> Credentials:
     return Credentials(parameters["oauth_consumer_key"], parameters["oauth_token"], unquote(token_secret))
 
 
-def _parameters(text: str) -> dict[str, str]:
-    parameters: dict[str, str] = {}
-    for part in text.split(","):
-        match = _PARAMETER.fullmatch(part)
-        if match is None:
-            raise Unauthorized("Authorization Error: the OAuth header is malformed.")
-        value = unquote(match.group(2))
-        if not (value.isascii() and (value.isprintable() or not value)):
-            raise Unauthorized("Authorization Error: the OAuth header has characters that no key has.")
-        parameters[match.group(1).lower()] = value
+def _parameters(header: str) -> dict[str, str]:
+    try:
+        if len(header) > MAX_HEADER_BYTES:
+            raise ValueError
+        parameters = {name: unquote(value) for name, value in parse_authorization_header(header)}
+    except ValueError:
+        raise Unauthorized("Authorization Error: the header is not OAuth; sign with an API key.") from None
+    if not all(value.isascii() and value.isprintable() for value in parameters.values()):
+        raise Unauthorized("Authorization Error: the OAuth header has characters that no key has.")
     return parameters
