@@ -126,14 +126,11 @@ def test_status_names_are_those_of_maas_and_forbidden_changes_are_named():
         check("m1", Status.COMMISSIONING, Status.COMMISSIONING)
 
 
-def test_preseed_uses_the_subnets_name_for_everything_but_time():
+def test_preseed_uses_the_subnets_name_for_everything():
     document = preseed.render(
-        preseed.Preseed(
-            "abc123", "m1", "10-20-0-0--24.rackyard.internal", ("10.20.0.2",), preseed.Credentials("c", "t", "s")
-        )
+        preseed.Preseed("abc123", "m1", "10-20-0-0--24.rackyard.internal", preseed.Credentials("c", "t", "s"))
     )
     assert document.startswith("#cloud-config\n")
     assert '"http_proxy": "http://10-20-0-0--24.rackyard.internal:8000"' in document
     assert '"10-20-0-0--24.rackyard.internal:5247"' in document
     assert '"endpoint": "http://10-20-0-0--24.rackyard.internal:5248/MAAS/metadata/status/abc123"' in document
-    assert '"10.20.0.2"' in document

@@ -37,7 +37,6 @@ class Preseed:
     system_id: str
     hostname: str
     subnet_name: str
-    ntp_servers: tuple[str, ...]
     credentials: Credentials
 
 
@@ -47,7 +46,7 @@ def metadata_url(subnet_name: str) -> str:
 
 
 def render(preseed: Preseed) -> str:
-    """The document: `#cloud-config` and JSON, which is YAML too."""
+    """The document: `#cloud-config` and JSON, which is YAML too. NTP servers come by DHCP (option 42)."""
     url = metadata_url(preseed.subnet_name)
     keys = preseed.credentials.as_dict()
     document = {
@@ -62,7 +61,6 @@ def render(preseed: Preseed) -> str:
             "https_proxy": f"http://{preseed.subnet_name}:{PROXY_PORT}",
         },
         "rsyslog": {"remotes": {"rackyard": f"{preseed.subnet_name}:{SYSLOG_PORT}"}},
-        "ntp": {"enabled": True, "servers": list(preseed.ntp_servers), "pools": []},
         "power_state": {
             "delay": "now",
             "mode": "poweroff",

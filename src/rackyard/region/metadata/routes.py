@@ -41,7 +41,6 @@ def get_preseed(boot_id: str) -> Response:
         system_id=found.system_id,
         hostname=found.hostname,
         subnet_name=found.subnet_name,
-        ntp_servers=found.rack_addresses,
         credentials=preseed.Credentials(found.consumer_key, found.token_key, found.token_secret),
     )
     return _text(preseed.render(document))

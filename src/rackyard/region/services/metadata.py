@@ -26,7 +26,6 @@ class Access:
     system_id: str
     hostname: str
     subnet_name: str
-    rack_addresses: tuple[str, ...]
     consumer_key: str
     token_key: str
     token_secret: str
@@ -49,12 +48,11 @@ def access(ctx: Context, boot_id: str, address: str, rack: Rack) -> Access:
             )  # fmt: skip
         raise Forbidden(refusal)
     with ctx.db.transaction() as tx:
-        subnet_name, racks = _place(ctx, tx, row["hostname"], address)
+        name = _subnet_name(ctx, tx, row["hostname"], address)
     return Access(
         system_id=row["system_id"],
         hostname=row["hostname"],
-        subnet_name=subnet_name,
-        rack_addresses=racks,
+        subnet_name=name,
         consumer_key=row["consumer_key"],
         token_key=row["token_key"],
         token_secret=ctx.box.decrypt(row["token_secret"]),
@@ -66,9 +64,9 @@ def again(ctx: Context, boot: BootOfToken, address: str) -> Access:
     with ctx.db.transaction() as tx:
         row = tx.one("life.boot_by_public_id", boot_id=boot.boot_id)
         assert row is not None
-        subnet_name, racks = _place(ctx, tx, boot.hostname, address)
+        name = _subnet_name(ctx, tx, boot.hostname, address)
     secret = ctx.box.decrypt(row["token_secret"])
-    return Access(boot.system_id, boot.hostname, subnet_name, racks, boot.consumer_key, boot.token_key, secret)
+    return Access(boot.system_id, boot.hostname, name, boot.consumer_key, boot.token_key, secret)
 
 
 def pulled(ctx: Context, boot: BootOfToken, address: str, rack: Rack) -> None:
@@ -118,12 +116,11 @@ def _wait_for_lease(ctx: Context, boot: Row, address: str) -> str:
     )
 
 
-def _place(ctx: Context, tx: Transaction, hostname: str, address: str) -> tuple[str, tuple[str, ...]]:
+def _subnet_name(ctx: Context, tx: Transaction, hostname: str, address: str) -> str:
     subnet = life_records.subnet_of(tx, address)
     if subnet is None:
         raise Forbidden(
             f"{hostname} is at {address}, which is in no managed subnet; declare that subnet with the playbook "
             "rackyard.metal.network"
         )
-    racks = tuple(row["address"] for row in tx.all("life.rack_addresses_in", cidr=subnet.cidr))
-    return dns.subnet_name(subnet.cidr, ctx.config.domain), racks
+    return dns.subnet_name(subnet.cidr, ctx.config.domain)

@@ -167,13 +167,6 @@ SELECT mac::text AS mac FROM machine_interface WHERE machine_id = %(id)s;
 -- The managed subnet that contains an address.
 SELECT id, cidr::text AS cidr FROM subnet WHERE cidr >>= %(ip)s::inet AND managed;
 
--- name: life.rack_addresses_in
--- Addresses of live racks inside a subnet.
-SELECT host(rack_interface.address) AS address
-FROM rack_interface JOIN rack ON rack.id = rack_interface.rack_id
-WHERE rack.alive AND rack.revoked_at IS NULL AND rack_interface.address <<= %(cidr)s::cidr
-ORDER BY rack_interface.address;
-
 -- name: life.record_event
 -- One line of the event log.
 INSERT INTO event (machine_id, rack_id, level, type, description, username, created_at)
