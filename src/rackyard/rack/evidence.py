@@ -85,7 +85,8 @@ def _nginx(message: str) -> Evidence | None:
     if ip is None or not _PLAIN_PATH.fullmatch(path):
         return None
     if _IMAGE.fullmatch(path) and line.get("complete") == "OK":
-        detail = f"{path} {_number(line.get('bytes'))} bytes in {_number(line.get('seconds'))} s"
+        name, size_bytes = path.rsplit("/", 1)[-1], _number(line.get("bytes"))
+        detail = f"{name}, {size_bytes / 2**20:.1f} MiB in {_number(line.get('seconds')):.1f} s"
         return Evidence("events", _event("image", ip, detail, "nginx"))
     if path in _LOADER_URLS or (_LOADER.fullmatch(path) and not _PROBE.fullmatch(path)):
         return Evidence("events", _event("loader", ip, f"{path} by HTTP", "nginx"))
@@ -122,5 +123,5 @@ def _ip(text: Any) -> str | None:
     return str(getattr(address, "ipv4_mapped", None) or address)
 
 
-def _number(value: Any) -> float | int:
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else 0
+def _number(value: Any) -> float:
+    return min(value, 1e15) if isinstance(value, (int, float)) else 0.0

@@ -93,8 +93,8 @@ class AgentPlay:
         answer = self.boot_config()
         assert answer.status == 200, answer.body
         self.saw("boot-config", "boot", f"iPXE configuration for {MAC}", mac=MAC)
-        self.saw("image", "nginx", answer.body["kernel"])
-        self.saw("image", "nginx", f"{answer.body['squashfs']} 225000000 bytes in 3.1 s")
+        self.saw("image", "nginx", "vmlinuz, 8.0 MiB in 0.1 s")
+        self.saw("image", "nginx", "filesystem.squashfs, 214.6 MiB in 3.1 s")
         return dict(answer.body)
 
 

@@ -152,6 +152,7 @@ def test_machine_goes_from_new_to_ready_through_twelve_steps(
     ]
     assert "bmc0" in story["steps"][2]["detail"]
     assert "10.30.0.0/24" in story["steps"][2]["detail"]
+    assert story["steps"][8]["detail"] == "filesystem.squashfs, 214.6 MiB in 3.1 s"
 
 
 def test_credentials_die_with_the_boot_and_webhooks_after_it_are_silent(

@@ -111,7 +111,14 @@ def test_squashfs_is_an_image_with_size_and_time() -> None:
     found = from_journal(entry("rackyard_http", http(uri=path, bytes=225000000, seconds=4.25)))
     assert found is not None
     assert found.item["type"] == "image"
-    assert found.item["detail"] == f"{path} 225000000 bytes in 4.25 s"
+    assert found.item["detail"] == "filesystem.squashfs, 214.6 MiB in 4.2 s"
+
+
+@pytest.mark.parametrize("odd", ["9" * 400, "NaN", "1e999", "true", "null", '"many"'])
+def test_odd_sizes_do_not_break_the_reader(odd: str) -> None:
+    message = http(uri="/images/x/vmlinuz").replace('"bytes": 250', f'"bytes": {odd}')
+    assert odd in message
+    assert from_journal(entry("rackyard_http", message)) is not None
 
 
 @pytest.mark.parametrize(
