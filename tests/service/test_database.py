@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -113,3 +114,19 @@ def test_closing_wakes_waiters(ctx) -> None:
     ctx.notifier.close()
     thread.join(timeout=5)
     assert heard == [True]
+
+
+def test_changes_that_wait_for_each_other_are_answered_with_try_again(ctx) -> None:
+    both_hold_one = threading.Barrier(2)
+
+    def lock(first: int, second: int) -> None:
+        with ctx.db.transaction() as tx:
+            tx.script(f"SELECT pg_advisory_xact_lock({first})")
+            both_hold_one.wait(10)
+            tx.script(f"SELECT pg_advisory_xact_lock({second})")
+
+    with ThreadPoolExecutor() as threads:
+        errors = [work.exception(20) for work in (threads.submit(lock, 1, 2), threads.submit(lock, 2, 1))]
+    (refused,) = [error for error in errors if error is not None]
+    assert isinstance(refused, Unavailable)
+    assert refused.message == "Two changes met each other; try again."

@@ -200,7 +200,12 @@ def test_preseed_goes_to_the_leased_address_only(
     assert direct.status_code == 403
     assert "through their racks only" in direct.get_data(as_text=True)
     assert machine.preseed("0" * 32).status_code == 404
-    assert machine.preseed(boot_id).status_code == 200
+    machine.read_preseed(boot_id)
+    thief.header = machine.header
+    for path in ("latest/meta-data/local-hostname", "latest/user-data", "latest/maas-scripts"):
+        stolen = thief.get(path)
+        assert (stolen.status_code, "leased to 52:54:00:00:00:99" in stolen.text) == (403, True), path
+        assert machine.get(path).status_code == 200
     events = api.get("events/?op=query&hostname=m1&level=WARNING").get_json()["events"]
     assert any("10.20.0.150 asked for the metadata of m1" in event["description"] for event in events)
 

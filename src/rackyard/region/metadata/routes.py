@@ -10,6 +10,7 @@ from rackyard.region.context import Context
 from rackyard.region.db.life_records import BootOfToken
 from rackyard.region.errors import BadRequest, NotFound, RackyardError, TooLarge
 from rackyard.region.metadata import caller, credentials, preseed, uploads
+from rackyard.region.metadata.caller import Caller
 from rackyard.region.services import metadata, reports
 
 CONTEXT_KEY = "rackyard"
@@ -64,7 +65,7 @@ def meta_data_index(version: str) -> Response:
 def meta_data(version: str, item: str) -> Response:
     """One item; public keys and vendor data are empty (a missing one would make cloud-init try again)."""
     _check_version(version)
-    boot = _running_boot()
+    boot, _who = _running_boot()
     values = {"instance-id": boot.system_id, "local-hostname": boot.hostname, "public-keys": "", "vendor-data": ""}
     if item not in values:
         raise NotFound(f"there is no meta-data item {item[:40]!r}; known are {', '.join(ITEMS)}")
@@ -75,8 +76,7 @@ def meta_data(version: str, item: str) -> Response:
 def user_data(version: str) -> Response:
     """The commissioning runner. Fetched last, so it ends the pulling of metadata."""
     _check_version(version)
-    boot = _running_boot()
-    who = caller.identify(_ctx(), request)
+    boot, who = _running_boot()
     found = metadata.again(_ctx(), boot, who.address)
     body = build_user_data(
         RunnerConfig(
@@ -94,7 +94,8 @@ def user_data(version: str) -> Response:
 def scripts(version: str) -> Response:
     """The commissioning scripts of this boot as a tar archive with an index."""
     _check_version(version)
-    return Response(reports.archive(_ctx(), _running_boot()), mimetype="application/x-tar")
+    boot, _who = _running_boot()
+    return Response(reports.archive(_ctx(), boot), mimetype="application/x-tar")
 
 
 @blueprint.post("/<version>/")
@@ -125,10 +126,13 @@ def status(system_id: str) -> Response:
     return Response(status=204)
 
 
-def _running_boot() -> BootOfToken:
+def _running_boot() -> tuple[BootOfToken, Caller]:
+    """The boot whose credentials these are, used by its own machine through a rack."""
     boot = credentials.boot_of(_ctx(), request.headers.get("Authorization"))
     credentials.require_running(_ctx(), boot)
-    return boot
+    who = caller.identify(_ctx(), request)
+    metadata.require_own_address(_ctx(), boot, who.address, who.rack)
+    return boot, who
 
 
 def _check_version(version: str) -> None:

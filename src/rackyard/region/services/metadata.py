@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rackyard.region.context import Context
 from rackyard.region.db import life_records
 from rackyard.region.db.life_records import BootOfToken
-from rackyard.region.db.pool import Row, Transaction
+from rackyard.region.db.pool import Transaction
 from rackyard.region.db.rack_records import Rack
 from rackyard.region.errors import Forbidden, NotFound
 from rackyard.region.services import boot_steps, dns, journal, timeline
@@ -39,14 +39,7 @@ def access(ctx: Context, boot_id: str, address: str, rack: Rack) -> Access:
         row = tx.one("life.boot_by_public_id", boot_id=boot_id)
     if row is None or row["outcome"] != "running" or row["credentials_expire_at"] <= ctx.clock.now():
         raise NotFound("no boot with that id is under way; commission the machine again")
-    refusal = _wait_for_lease(ctx, row, address)
-    if refusal:
-        with ctx.db.transaction() as tx:
-            journal.record(
-                tx, ctx.clock.now(), "METADATA_REFUSED", refusal, machine_id=row["machine_id"], rack_id=rack.id,
-                level=journal.WARNING,
-            )  # fmt: skip
-        raise Forbidden(refusal)
+    _require_lease(ctx, row["machine_id"], row["system_id"], row["hostname"], address, rack)
     with ctx.db.transaction() as tx:
         name = _subnet_name(ctx, tx, row["hostname"], address)
     return Access(
@@ -67,6 +60,11 @@ def again(ctx: Context, boot: BootOfToken, address: str) -> Access:
         name = _subnet_name(ctx, tx, boot.hostname, address)
     secret = ctx.box.decrypt(row["token_secret"])
     return Access(boot.system_id, boot.hostname, name, boot.consumer_key, boot.token_key, secret)
+
+
+def require_own_address(ctx: Context, boot: BootOfToken, address: str, rack: Rack) -> None:
+    """Credentials count at the machine's own address only. Raises Forbidden elsewhere (an event is recorded)."""
+    _require_lease(ctx, boot.machine_id, boot.system_id, boot.hostname, address, rack)
 
 
 def pulled(ctx: Context, boot: BootOfToken, address: str, rack: Rack) -> None:
@@ -96,23 +94,33 @@ def stage(ctx: Context, boot: BootOfToken, event_type: str, name: str, result: s
             )  # fmt: skip
 
 
-def _wait_for_lease(ctx: Context, boot: Row, address: str) -> str:
+def _require_lease(ctx: Context, machine_id: int, system_id: str, hostname: str, address: str, rack: Rack) -> None:
+    refusal = _wait_for_lease(ctx, machine_id, system_id, hostname, address)
+    if refusal:
+        with ctx.db.transaction() as tx:
+            journal.record(
+                tx, ctx.clock.now(), "METADATA_REFUSED", refusal, machine_id=machine_id, rack_id=rack.id,
+                level=journal.WARNING,
+            )  # fmt: skip
+        raise Forbidden(refusal)
+
+
+def _wait_for_lease(ctx: Context, machine_id: int, system_id: str, hostname: str, address: str) -> str:
     """Empty when the address is leased to one of the machine's MACs, else why not, in words."""
     give_up_at = ctx.clock.monotonic() + LEASE_WAIT_S
-    with ctx.notifier.subscribe("rackyard_machines", boot["system_id"]) as subscription:
+    with ctx.notifier.subscribe("rackyard_machines", system_id) as subscription:
         while True:
             with ctx.db.transaction() as tx:
                 lease = tx.one("life.lease_of_ip", ip=address, now=ctx.clock.now())
-                macs = {row["mac"] for row in tx.all("life.machine_macs", id=boot["machine_id"])}
+                macs = {row["mac"] for row in tx.all("life.machine_macs", id=machine_id)}
             if lease is not None and lease["mac"] in macs:
                 return ""
             if not subscription.wait(give_up_at - ctx.clock.monotonic()):
                 break
     if lease is None:
-        return f"{address} asked for the metadata of {boot['hostname']}, but no rack has leased that address to anybody"
+        return f"{address} asked for the metadata of {hostname}, but no rack has leased that address to anybody"
     return (
-        f"{address} asked for the metadata of {boot['hostname']}, but is leased to {lease['mac']}, "
-        "which is not one of its MACs"
+        f"{address} asked for the metadata of {hostname}, but is leased to {lease['mac']}, which is not one of its MACs"
     )
 
 
