@@ -142,7 +142,7 @@ class Server:
         *,
         identity: tuple[Path, Path] | None = None,
         headers: dict[str, str] | None = None,
-        raw: bytes | None = None,
+        raw: bytes | Iterator[bytes] | None = None,
     ) -> Answer:
         tls = ssl.create_default_context(cafile=str(self.ca))
         if identity:

@@ -101,3 +101,9 @@ def test_revoked_rack_is_refused_at_once_in_words(rack: RackClient, world: Conte
 def test_oversized_body_is_refused(rack: RackClient):
     answer = rack.server.call("POST", "events", raw=b'"' + b"x" * (9 * 1024 * 1024) + b'"', identity=rack.identity)
     assert answer.status == 413
+
+
+def test_body_without_a_size_is_refused_from_anybody(server: Server):
+    answer = server.call("POST", "enroll", raw=iter((b"{", b"}")))
+    assert answer.status == 400
+    assert "Content-Length" in answer.error
