@@ -67,8 +67,8 @@ def test_wrong_bmc_password_is_said_after_one_login(lab: Lab, unplugged: dict[st
     time.sleep(5)
     wire = lab.captures["ry-bmc-a"]
     wire.stop()
-    # RMCP+ open session requests: authentication type 6, payload type 0x10.
-    assert len(wire.frames(f"udp dst port 623 and dst host {BMC} and udp[12] = 6 and udp[13] = 0x10")) == 1
+    # RAKP message 1, what a BMC counts as a login: authentication type 6, payload type 0x12.
+    assert len(wire.frames(f"udp dst port 623 and dst host {BMC} and udp[12] = 6 and udp[13] = 0x12")) == 1
     region.put(f"machines/{spare_machine}/", power_parameters_power_pass=unplugged["bmc"]["password"])
     assert power_state(lab, spare_machine) == "off"
 
