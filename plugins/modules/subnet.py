@@ -61,8 +61,7 @@ options:
     type: str
   dns_servers:
     description:
-      - DNS servers that machines are told of in place of their rack.
-      - They must resolve the internal domain, or no machine can be commissioned.
+      - DNS servers that machines are told of besides their rack, which comes first because it resolves the internal domain.
     type: list
     elements: str
   allow_dns:

@@ -49,6 +49,13 @@ def test_document_says_what_the_rack_serves(served: RackClient):
     assert "10.10.0.11/32" in body["proxy"]["forbidden"], "nor to a controller"
 
 
+def test_racks_resolver_comes_before_the_subnets_own(api: Any, served: RackClient):
+    subnet = api.get("subnets/").json[0]
+    api.put(f"subnets/{subnet['id']}/", dns_servers="10.99.0.53 10.20.0.2")
+    (network,) = served.get("desired").body["dhcp"]["networks"]
+    assert network["subnets"][0]["dns_servers"] == ["10.20.0.2", "10.99.0.53"]
+
+
 def test_every_renderer_takes_the_documents(served: RackClient, world: Context):
     for document in (served.get("desired").body, desired.for_region(world).body):
         for daemon in DAEMONS:

@@ -136,7 +136,8 @@ def _dhcp_subnet(ctx: Context, site: _Site, row: Row, rack_address: str) -> dict
         "cidr": row["cidr"],
         "next_server": rack_address,
         "routers": [row["gateway_ip"]] if row["gateway_ip"] else [],
-        "dns_servers": list(row["dns_servers"]) or [rack_address],
+        # The rack first: only it resolves the internal domain, by which a booting machine finds its metadata.
+        "dns_servers": [rack_address, *(server for server in row["dns_servers"] if server != rack_address)],
         "ntp_servers": [rack_address],
         "domain_name": ctx.config.domain,
         "pools": site.pools.get(row["id"], []),
