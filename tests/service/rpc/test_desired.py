@@ -51,7 +51,7 @@ def test_document_says_what_the_rack_serves(served: RackClient):
 
 def test_racks_resolver_comes_before_the_subnets_own(api: Any, served: RackClient):
     subnet = api.get("subnets/").json[0]
-    api.put(f"subnets/{subnet['id']}/", dns_servers="10.99.0.53 10.20.0.2")
+    api.put(f"subnets/{subnet['id']}/", data={"dns_servers": "10.99.0.53 10.20.0.2"})
     (network,) = served.get("desired").body["dhcp"]["networks"]
     assert network["subnets"][0]["dns_servers"] == ["10.20.0.2", "10.99.0.53"]
 
