@@ -2,9 +2,9 @@
 """How long the ephemeral image takes when QEMU boots it directly, with no Rackyard: the yardstick for commissioning.
 
 Prints one line per run: seconds from the start of QEMU until it has exited. The image boots with kernel and initrd
-given on the command line, fetches the squashfs over HTTP from this program, and its cloud-init (NoCloud datasource,
-also from here) does nothing but switch off. CPUs and memory as the lab's machines have, no disks, one NIC on QEMU's
-user network.
+given on the command line and fetches the squashfs over HTTP from this program, which also is the metadata service: a
+preseed that says no more than to switch off, and no user data. Same processor model, CPUs and memory as the lab's
+machines, no disks, one NIC on QEMU's user network, no firmware's network boot.
 
 Usage: direct_boot.py IMAGE_DIR [--runs N] [--cpus N] [--memory-mib N] [--parallel N]
 """
@@ -21,26 +21,36 @@ import threading
 import time
 from pathlib import Path
 
-SEED = {
-    "/meta-data": b"instance-id: direct\nlocal-hostname: direct\n",
-    "/user-data": b"#cloud-config\npower_state: {mode: poweroff, delay: now, timeout: 60}\n",
-    "/vendor-data": b"",
-}
+MAC = "52:54:00:12:34:56"
+PRESEED = """#cloud-config
+datasource: {MAAS: {metadata_url: "%s/MAAS/metadata/", consumer_key: c, token_key: t, token_secret: s}}
+power_state: {mode: poweroff, delay: now, timeout: 60}
+"""
+METADATA = {"/meta-data/instance-id": b"direct", "/meta-data/local-hostname": b"direct"}
+# As roles/lab_machines has it: TCG emulates these two string instructions byte by byte.
+TCG_CPU = "max,-erms,-fsrm"
 LIMIT_S = 600.0
 
 
 class Server(http.server.SimpleHTTPRequestHandler):
-    """Serves the image's files and the NoCloud seed."""
+    """Serves the image's files, the preseed and the least metadata that cloud-init accepts."""
 
     def do_GET(self) -> None:
-        seed = SEED.get(self.path)
-        if seed is None:
+        """One file, the preseed, or one item of metadata."""
+        if self.path == "/preseed":
+            self.answer((PRESEED % f"http://{self.headers['Host']}").encode())
+        elif "/MAAS/metadata/" in self.path:
+            item = "/meta-data/" + self.path.partition("/meta-data/")[2]
+            self.answer(METADATA[item]) if item in METADATA else self.send_error(404)
+        else:
             super().do_GET()
-            return
+
+    def answer(self, body: bytes) -> None:
+        """A whole small answer."""
         self.send_response(200)
-        self.send_header("Content-Length", str(len(seed)))
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(seed)
+        self.wfile.write(body)
 
     def log_message(self, *args: object) -> None:
         """Say nothing: the figures are the output."""
@@ -49,12 +59,16 @@ class Server(http.server.SimpleHTTPRequestHandler):
 def qemu(image: Path, port: int, accelerator: str, cpus: int, memory_mib: int) -> list[str]:
     """The command line of one machine."""
     base = f"http://10.0.2.2:{port}"
-    kernel_line = f"boot=live fetch={base}/filesystem.squashfs console=ttyS0 ds=nocloud-net;s={base}/"
-    accel = ["-accel", "kvm", "-cpu", "host"] if accelerator == "kvm" else ["-accel", "tcg,thread=multi", "-cpu", "max"]
+    kernel_line = (
+        f"boot=live fetch={base}/filesystem.squashfs BOOTIF=01-{MAC.replace(':', '-')} console=ttyS0 "
+        f"cc:{{'datasource_list': ['MAAS']}}end_cc cloud-config-url={base}/preseed"
+    )
+    accel = {"kvm": ["-accel", "kvm", "-cpu", "host"], "tcg": ["-accel", "tcg,thread=multi", "-cpu", TCG_CPU]}
     return [
-        *("qemu-system-x86_64", "-machine", "q35", *accel, "-smp", str(cpus), "-m", str(memory_mib)),
+        *("qemu-system-x86_64", "-machine", "q35", *accel[accelerator], "-smp", str(cpus), "-m", str(memory_mib)),
         *("-kernel", str(image / "vmlinuz"), "-initrd", str(image / "initrd.img"), "-append", kernel_line),
-        *("-nic", "user,model=virtio-net-pci", "-display", "none", "-serial", "null", "-monitor", "none", "-no-reboot"),
+        *("-nic", f"user,model=virtio-net-pci,mac={MAC}", "-device", "virtio-rng-pci"),
+        *("-display", "none", "-serial", "null", "-monitor", "none", "-no-reboot"),
     ]
 
 
