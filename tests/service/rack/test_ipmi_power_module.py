@@ -4,19 +4,29 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
-
-from ansible_collections.rackyard.metal.plugins.modules import ipmi_power
 
 Order = Callable[..., dict[str, Any]]
 
 
+# In a process of its own, as on a host: in one that has Ansible's controller code loaded, warnings take another way.
+RUN = """
+import json, sys
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.rackyard.metal.plugins.modules import ipmi_power
+with patch_module_args(json.load(sys.stdin)):
+    ipmi_power.main()
+"""
+
+
 @pytest.fixture
-def order(sim: Any, capsys: pytest.CaptureFixture[str]) -> Order:
+def order(sim: Any) -> Order:
     """Run the module against the simulated BMC; `check=True` is check mode."""
 
     def run(check: bool = False, **options: Any) -> dict[str, Any]:
@@ -28,10 +38,16 @@ def order(sim: Any, capsys: pytest.CaptureFixture[str]) -> Order:
             "_ansible_diff": True,
             "_ansible_remote_tmp": "/tmp",
         }
-        capsys.readouterr()
-        with patch_module_args(arguments), pytest.raises(SystemExit):
-            ipmi_power.main()
-        result: dict[str, Any] = json.loads(capsys.readouterr().out)
+        done = subprocess.run(
+            [sys.executable, "-c", RUN],
+            input=json.dumps(arguments),
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        result: dict[str, Any] = json.loads(done.stdout)
         return result
 
     return run
