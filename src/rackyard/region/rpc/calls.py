@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response, current_app, g, jsonify, request
@@ -89,7 +90,7 @@ def register() -> Response:
 @blueprint.get("/jobs")
 def take_jobs() -> Response:
     """Long poll for work."""
-    return jsonify({"jobs": jobs.take(_ctx(), _rack(), _wait_s())})
+    return jsonify({"jobs": jobs.take(_ctx(), _rack(), _wait_s(), partial(peer.hung_up, request.environ))})
 
 
 @blueprint.post("/jobs/<int:job_id>/result")

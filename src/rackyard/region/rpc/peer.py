@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import select
 import ssl
 from typing import Any
 
@@ -25,3 +26,13 @@ def certificate_sha256(environ: dict[str, Any]) -> str:
             "enrol the rack with `rackyard-rack enroll`, or look at its files in /var/lib/rackyard/rack/identity"
         )
     return fingerprint(der)
+
+
+def hung_up(environ: dict[str, Any]) -> bool:
+    """Whether the caller closed its connection while it waited; what is sent to it then is lost without an error."""
+    connection = environ.get(SOCKET_KEY)
+    if not isinstance(connection, ssl.SSLSocket):
+        return False
+    poller = select.poll()
+    poller.register(connection, select.POLLRDHUP)
+    return bool(poller.poll(0))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from rackyard.region.context import Context
@@ -44,11 +45,13 @@ def enqueue(
     return int(row["id"])
 
 
-def take(ctx: Context, rack: Rack, wait_s: float) -> list[dict[str, object]]:
-    """The waiting jobs of a rack, after at most `wait_s` seconds; an empty list when there is nothing to do."""
+def take(ctx: Context, rack: Rack, wait_s: float, hung_up: Callable[[], bool]) -> list[dict[str, object]]:
+    """The waiting jobs of a rack, after at most `wait_s` seconds; an empty list when there is nothing to do.
+
+    An agent that was restarted leaves its poll behind: whoever `hung_up` gets nothing, because it would be lost."""
     give_up_at = ctx.clock.monotonic() + min(max(wait_s, 0.0), MAX_WAIT_S)
     with ctx.notifier.subscribe("rackyard_jobs", rack.system_id) as subscription:
-        while True:
+        while not hung_up():
             with ctx.db.transaction() as tx:
                 rows = tx.all("job.take", rack_id=rack.id, now=ctx.clock.now())
                 documents = [_document(ctx, row) for row in sorted(rows, key=lambda row: int(row["id"]))]
@@ -56,7 +59,8 @@ def take(ctx: Context, rack: Rack, wait_s: float) -> list[dict[str, object]]:
                 return documents
             woken = subscription.wait(give_up_at - ctx.clock.monotonic())
             if not racks.still_valid(ctx, rack) or not woken:
-                return []
+                break
+    return []
 
 
 def _document(ctx: Context, row: Row) -> dict[str, object]:
