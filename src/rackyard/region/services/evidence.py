@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What racks saw: leases and daemon log lines, turned into steps of the boot they belong to.
 
-Batches may be replayed and arrive late or out of order: each item has a key that is taken once, and its own time."""
+Batches may be replayed and arrive late or out of order: each item has a key that is taken once, and its own time.
+What a rack dates into the future is dated now: a lease of a clock that ran ahead would outlive its correction."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from rackyard.region.context import Context
@@ -61,6 +62,7 @@ def take_leases(ctx: Context, rack: Rack, leases: Sequence[Lease]) -> int:
             if not tx.run("rack_identity.take_receipt", rack_id=rack.id, key=lease.key, now=now):
                 continue
             taken += 1
+            lease = replace(lease, at=min(lease.at, now))
             tx.run(
                 "life.put_lease", ip=lease.ip, mac=lease.mac, rack_id=rack.id, state=lease.action, at=lease.at,
                 expires_at=lease.at + timedelta(seconds=lease.lease_s) if lease.lease_s else None,
@@ -79,6 +81,7 @@ def take_sightings(ctx: Context, rack: Rack, sightings: Sequence[Sighting]) -> i
             if not tx.run("rack_identity.take_receipt", rack_id=rack.id, key=sighting.key, now=now):
                 continue
             taken += 1
+            sighting = replace(sighting, at=min(sighting.at, now))
             boot = _boot_of(tx, sighting)
             if boot is not None:
                 _saw(tx, rack, sighting, boot)
