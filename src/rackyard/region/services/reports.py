@@ -45,7 +45,9 @@ def handle(ctx: Context, boot: BootOfToken, signal: Signal, via: str) -> None:
         machine = life_records.lock_machine_by_id(tx, boot.machine_id)
         current = machine is not None and machine.boot_id == boot.id and machine.status == Status.COMMISSIONING
         if machine is None or not current:
-            if signal.status in FINAL and boot.outcome in ("done", "failed"):
+            # Read again: while this call waited for the machine's lock, the first one may have ended the boot.
+            ended = tx.one("life.boot_outcome", id=boot.id)
+            if signal.status in FINAL and ended is not None and ended["outcome"] in ("done", "failed"):
                 return
             raise Unauthorized(f"the boot {boot.boot_id[:8]} of {boot.hostname} is over; its credentials died with it")
         if signal.status == "WORKING":
