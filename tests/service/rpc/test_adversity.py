@@ -8,9 +8,15 @@ import ssl
 import time
 from typing import Any
 
+from cryptography.fernet import Fernet
+
+from rackyard.region.context import Context
+from rackyard.region.metadata import credentials
+from rackyard.region.services import reports
+
 from . import test_whole_commissioning as whole
-from .conftest import RackClient
-from .play import AgentPlay
+from .conftest import RackClient, now_iso
+from .play import AgentPlay, MachinePlay, register_machine
 
 agent, image, m1, machine = whole.agent, whole.image, whole.m1, whole.machine
 commission, read = whole.commission, whole.read
@@ -31,3 +37,36 @@ def test_job_is_not_given_to_an_agent_that_hung_up(api: Any, agent: AgentPlay, m
     assert commission(api, m1).status_code == 200
     time.sleep(0.5)
     assert agent.job()["kind"] == "power_on"
+
+
+def test_one_unreadable_password_does_not_stop_the_other_jobs_of_a_rack(
+    api: Any, agent: AgentPlay, m1: str, change_machine: Any
+):
+    m2 = register_machine(api, "m2", "52:54:00:00:00:77", "10.30.0.12")
+    assert commission(api, m1).status_code == 200
+    change_machine(m1, power_secret=Fernet(Fernet.generate_key()).encrypt(b"sealed with a lost key"))
+    assert api.post(f"machines/{m2}/?op=power_on").status_code == 200
+    job = agent.job()
+    assert (job["hostname"], job["power"]["password"]) == ("m2", "secret-of-bmc")
+    known = read(api, m1)
+    assert known["status_name"] == "Failed commissioning"
+    assert "sealed with another key" in known["status_message"]
+
+
+def test_lease_from_a_clock_that_ran_ahead_does_not_outlive_its_correction(
+    api: Any, agent: AgentPlay, m1: str, machine: MachinePlay
+):
+    agent.lease(mac="52:54:00:00:00:99", at=now_iso(30 * 24 * 3600))
+    assert commission(api, m1).status_code == 200
+    agent.report(agent.job())
+    machine.pull(str(agent.boots()["boot_id"]))
+
+
+def test_final_word_repeated_while_the_first_is_taken_is_no_error(
+    api: Any, agent: AgentPlay, machine: MachinePlay, m1: str, world: Context
+):
+    whole.until_scripts(api, agent, machine, m1)
+    machine.run_scripts()
+    before = credentials.boot_of(world, machine.header)
+    assert machine.signal("OK").status_code == 200
+    reports.handle(world, before, reports.Signal("OK", "", None, None, None, {}), "rack1")

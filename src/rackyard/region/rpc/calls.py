@@ -12,7 +12,7 @@ from rackyard.region.context import Context
 from rackyard.region.db.rack_records import Rack
 from rackyard.region.errors import BadRequest
 from rackyard.region.rpc import bodies, peer
-from rackyard.region.services import boot, desired, evidence, jobs, power_results, racks
+from rackyard.region.services import boot, desired, evidence, handout, power_results, racks
 
 CONTEXT_KEY = "rackyard"
 HEARTBEAT_S = 10
@@ -90,7 +90,7 @@ def register() -> Response:
 @blueprint.get("/jobs")
 def take_jobs() -> Response:
     """Long poll for work."""
-    return jsonify({"jobs": jobs.take(_ctx(), _rack(), _wait_s(), partial(peer.hung_up, request.environ))})
+    return jsonify({"jobs": handout.take(_ctx(), _rack(), _wait_s(), partial(peer.hung_up, request.environ))})
 
 
 @blueprint.post("/jobs/<int:job_id>/result")

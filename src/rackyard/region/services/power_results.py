@@ -105,9 +105,22 @@ def expire(ctx: Context, job_id: int, rack_id: int) -> None:
             f"{rack['rack']} {never} the {job['kind'].replace('_', '-')} of {machine.hostname} (BMC "
             f"{machine.power_address}); look at `systemctl status rackyard-rack` on {rack['rack']}"
         )
-        tx.run("job.finish", id=job_id, state="failed", now=ctx.clock.now(), result=None, error=words)
-        if job["epoch"] == machine.epoch:
-            _failed(ctx, tx, rack_id, machine, job, words, "")
+        _give_up(ctx, tx, job, machine, rack_id, words)
+
+
+def give_up(ctx: Context, job_id: int, rack_id: int, words: str) -> None:
+    """A job that cannot be done at all, and why; no BMC was asked."""
+    with ctx.db.transaction() as tx:
+        job = tx.one("job.lock", id=job_id, rack_id=rack_id)
+        machine = None if job is None else life_records.lock_machine_by_id(tx, job["machine_id"])
+        if job is not None and machine is not None and job["state"] in ("queued", "taken"):
+            _give_up(ctx, tx, job, machine, rack_id, words)
+
+
+def _give_up(ctx: Context, tx: Transaction, job: Row, machine: MachineState, rack_id: int, words: str) -> None:
+    tx.run("job.finish", id=job["id"], state="failed", now=ctx.clock.now(), result=None, error=words)
+    if job["epoch"] == machine.epoch:
+        _failed(ctx, tx, rack_id, machine, job, words, "")
 
 
 def _end(ctx: Context, tx: Transaction, job: Row, state: str, report: PowerReport, error: str) -> None:
