@@ -44,6 +44,10 @@ options:
         description: Whether an existing file gets the wanted content. Otherwise only what is missing is made.
         type: bool
         default: true
+      block:
+        description: Whether the content is a marked block at the top of a file whose rest belongs to somebody else and is kept.
+        type: bool
+        default: false
       owner:
         description: User who owns it.
         type: str
@@ -99,6 +103,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+BEGIN, END = "# BEGIN rackyard.metal\n", "# END rackyard.metal\n"
+
 FILE_SPEC: dict[str, Any] = {
     "path": {"type": "path", "required": True},
     "state": {"type": "str", "choices": ["file", "directory"], "default": "file"},
@@ -106,6 +112,7 @@ FILE_SPEC: dict[str, Any] = {
     "content": {"type": "str"},
     "vars": {"type": "dict"},
     "force": {"type": "bool", "default": True},
+    "block": {"type": "bool", "default": False},
     "owner": {"type": "str", "default": "root"},
     "group": {"type": "str", "default": "root"},
     "mode": {"type": "str"},
@@ -185,12 +192,24 @@ def file_diff(path: str, wanted: str, *, force: bool) -> dict[str, str] | None:
     return {"before_header": path, "after_header": path, "before": shown(content), "after": wanted}
 
 
+def with_the_rest(path: str, block: str) -> str:
+    """The block between its marks, followed by what else the file has. Raises ValueError when an end mark is missing."""
+    before, begin, after = (read(path) or b"").decode("utf-8").partition(BEGIN)
+    _old, end, rest = after.partition(END)
+    if begin and not end:
+        raise ValueError(f"it has the line {BEGIN.strip()!r} without {END.strip()!r}; put it back")
+    body = block if block.endswith("\n") else f"{block}\n"
+    return f"{BEGIN}{body}{END}{before}{rest}"
+
+
 def converge(module: AnsibleModule, entry: dict[str, Any]) -> tuple[bool, dict[str, str] | None]:
     """Bring one entry to its state; whether it changed, and the diff of its content."""
     path, owner = entry["path"], ids(entry)
     if entry["state"] == "directory":
         diff = directory_diff(path)
     else:
+        if entry["block"]:
+            entry = {**entry, "content": with_the_rest(path, entry["content"] or "")}
         diff = file_diff(path, entry["content"] or "", force=entry["force"])
     if module.check_mode and (diff or owner is None):
         # An earlier task would have made whoever is missing.

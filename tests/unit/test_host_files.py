@@ -80,6 +80,25 @@ def test_a_missing_file_that_is_not_forced_is_made_and_then_left_alone(play: Pla
     assert (play.host / "seed").read_text() == "first"
 
 
+def test_a_block_leaves_the_rest_of_the_file_alone(play: Play) -> None:
+    rest = "# somebody else's\nhost all all 192.0.2.1/32 scram-sha-256\n"
+    (play.host / "hba").write_text(rest)
+    files = [{"path": "hba", "content": "local all ours peer\n", "block": True}]
+    assert play.run(files)["changed"] is True
+    first = (play.host / "hba").read_text()
+    assert first == f"# BEGIN rackyard.metal\nlocal all ours peer\n# END rackyard.metal\n{rest}"
+    assert play.run(files)["changed"] is False
+    files[0]["content"] = "local all new peer"
+    assert play.run(files)["changed"] is True
+    assert (play.host / "hba").read_text() == first.replace("ours", "new")
+
+
+def test_a_block_without_its_end_is_not_guessed(play: Play) -> None:
+    (play.host / "hba").write_text("# BEGIN rackyard.metal\nlocal all ours peer\nlocal all theirs peer\n")
+    outcome = play.run([{"path": "hba", "content": "local all ours peer\n", "block": True}])
+    assert "without '# END rackyard.metal'" in outcome["msg"]
+
+
 def test_permissions_are_put_right(play: Play) -> None:
     files = [{"path": "key", "content": "secret", "mode": "0600"}]
     play.run(files)
