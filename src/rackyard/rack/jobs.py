@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -15,7 +16,7 @@ from typing import Any
 from rackyard.daemons import files
 from rackyard.rack.log import log
 from rackyard.rack.spool import Spool
-from rackyard_core.ipmi import Bmc, IpmiError, IpmiRefused, PowerResult
+from rackyard_core.ipmi import Bmc, IpmiError, IpmiRefused, IpmiUnreachable, PowerResult
 from rackyard_core.power_process import PowerPool
 
 _OFF_BY_ITSELF_S = 60.0
@@ -145,9 +146,11 @@ class JobRunner:
         began = time.monotonic()
         while time.monotonic() - began < _OFF_BY_ITSELF_S:
             self._check_epoch(job)
-            result = self._pool.call(bmc, "query")
-            if result.state == "off":
-                return result
+            # Many BMCs are silent for some seconds when their host's power changes.
+            with contextlib.suppress(IpmiUnreachable):
+                result = self._pool.call(bmc, "query")
+                if result.state == "off":
+                    return result
             self._sleep(_OFF_POLL_S)
         forced = self._pool.call(bmc, "off")
         warning = f"the machine did not switch itself off within {_OFF_BY_ITSELF_S:.0f} s; it was forced off"

@@ -77,6 +77,7 @@ class SimulatedBmc:
 
     bmc: Bmc
     home: Path
+    process: subprocess.Popen[bytes]
 
     @property
     def state(self) -> Path:
@@ -125,7 +126,7 @@ def sim(tmp_path: Path) -> Iterator[SimulatedBmc]:
         running = subprocess.Popen([ipmi_sim, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=home)
     try:
         wait_until(lambda: _bound(port), "ipmi_sim listening")
-        yield SimulatedBmc(Bmc("127.0.0.1", "admin", "secret", port), home)
+        yield SimulatedBmc(Bmc("127.0.0.1", "admin", "secret", port), home, running)
     finally:
         running.kill()
         running.wait()

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Power jobs against a BMC that is not always there."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rackyard.rack.jobs import JobRunner
+from rackyard.rack.spool import Spool
+from rackyard_core.power_process import PowerPool
+
+from .conftest import SimulatedBmc, wait_until
+
+
+@pytest.fixture
+def pool() -> Iterator[PowerPool]:
+    made = PowerPool(1)
+    yield made
+    made.close()
+
+
+def order(sim: SimulatedBmc, **changes: Any) -> dict[str, Any]:
+    power = {"type": "ipmi", "address": sim.bmc.address, "port": sim.bmc.port, "user": "admin", "password": "secret"}
+    expires = datetime.now(UTC) + timedelta(seconds=180)
+    return {
+        "id": 1, "kind": "power_off", "epoch": 1, "machine": "abcdef", "hostname": "m1", "power": power,
+        "expires_at": expires.isoformat(), **changes,
+    }  # fmt: skip
+
+
+def test_bmc_that_is_silent_while_its_machine_stops_is_asked_again(sim: SimulatedBmc, pool: PowerPool, tmp_path: Path):
+    spool = Spool(tmp_path / "spool")
+    pauses = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        sim.power = "off"
+        sim.process.send_signal(signal.SIGCONT)
+
+    runner = JobRunner(spool, pool, tmp_path / "jobs", sleep=pause)
+    sim.power = "on"
+    sim.process.send_signal(signal.SIGSTOP)
+    runner.submit(order(sim, expect_off=True))
+    wait_until(lambda: len(spool), "the report", timeout_s=60)
+    runner.close()
+    (batch,) = spool.batches()
+    result = batch.items[0]["result"]
+    assert (result["ok"], result["power_state"]) == (True, "off"), json.dumps(result)
+    assert pauses
