@@ -33,6 +33,11 @@ options:
       - Hidden files and compiled Python are left out.
     type: dict
     required: true
+  pending:
+    description:
+      - File that says that what runs the code has yet to be restarted. It is made before the link is switched, and while it is there the
+        task reports a change. Whoever does the restart removes it, so that a run cut off in between is made good by the next one.
+    type: path
   manifest:
     description: Set by the action plugin. Hash and mode by path of what the release holds.
     type: dict
@@ -97,6 +102,7 @@ import shutil
 import tarfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -238,6 +244,7 @@ def main() -> None:
             "dest": {"type": "path", "required": True},
             "version": {"type": "str", "required": True},
             "sources": {"type": "dict", "required": True},
+            "pending": {"type": "path"},
             "manifest": {"type": "dict"},
             "release": {"type": "str"},
             "archive": {"type": "path"},
@@ -253,10 +260,13 @@ def main() -> None:
             module.fail_json(msg=f"{path!r} is not a plain relative path; rename the file")
 
     plan = decide(dest, release, manifest)
-    changed = plan.changes(release)
+    pending = module.params["pending"]
+    changed = plan.changes(release) or bool(pending and os.path.exists(pending))
     archive_needed = plan.install and not module.params["archive"]
     if changed and not module.check_mode and not archive_needed:
         try:
+            if pending:
+                Path(pending).touch(mode=0o644)
             act(dest, release, plan, module.params["archive"], manifest)
         except (OSError, ValueError, KeyError) as error:
             module.fail_json(msg=f"Cannot install {release} in {dest}: {error}")

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +15,8 @@ from ansible.errors import AnsibleActionFail
 
 from ansible_collections.rackyard.metal.plugins.action import code_tree as controller
 from ansible_collections.rackyard.metal.plugins.modules import code_tree as host
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass
@@ -139,3 +144,32 @@ def test_an_empty_source_is_refused_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", ["../x", "/etc/passwd", "a/../b", "a//b", ".hidden", "a b"])
 def test_unsafe_paths_are_refused(path: str) -> None:
     assert not host.SAFE_PATH.match(path)
+
+
+def test_a_restart_that_is_owed_is_a_change_until_it_is_done(site: Site) -> None:
+    pending = site.dest.parent / "pending"
+    code = {
+        "dest": str(site.dest),
+        "version": "1.0",
+        "sources": {"rackyard": str(site.source)},
+        "pending": str(pending),
+    }
+    tasks = [
+        {"name": "Install", "rackyard.metal.code_tree": code, "register": "first"},
+        {"name": "Run again after being cut off", "rackyard.metal.code_tree": code, "register": "second"},
+        {"name": "Restart", "ansible.builtin.file": {"path": str(pending), "state": "absent"}},
+        {"name": "Run again", "rackyard.metal.code_tree": code, "register": "third"},
+        {"name": "Judge", "ansible.builtin.assert": {"that": ["first.changed", "second.changed", "not third.changed"]}},
+    ]
+    (site.dest.parent / "play.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
+    (site.dest.parent / "ansible.cfg").write_text(f"[defaults]\ncollections_path = {ROOT / 'collections'}\n")
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,", "-c", "local"]
+    done = subprocess.run(
+        [*command, "-e", f"ansible_python_interpreter={sys.executable}", "play.yml"],
+        cwd=site.dest.parent,
+        env={**os.environ, "ANSIBLE_CONFIG": str(site.dest.parent / "ansible.cfg")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
