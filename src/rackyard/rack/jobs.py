@@ -22,6 +22,8 @@ from rackyard_core.power_process import PowerPool
 _OFF_BY_ITSELF_S = 60.0
 _OFF_POLL_S = 2.0
 _CLOCK_SLACK_S = 5.0
+# A machine that switches itself off keeps its thread for up to a minute, and many end their commissioning at once.
+_THREADS = 256
 _ORDERS = {"power_on": "on", "power_off": "off", "power_query": "query"}
 
 
@@ -45,7 +47,7 @@ class JobRunner:
         self._taken = taken
         self._now = now
         self._sleep = sleep
-        self._threads = ThreadPoolExecutor(max_workers=16, thread_name_prefix="job")
+        self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="job")
         self._lock = threading.Lock()
         self._epochs: dict[str, int] = {}
         self._machines: dict[str, threading.Lock] = {}

@@ -54,3 +54,19 @@ def test_bmc_that_is_silent_while_its_machine_stops_is_asked_again(sim: Simulate
     result = batch.items[0]["result"]
     assert (result["ok"], result["power_state"]) == (True, "off"), json.dumps(result)
     assert pauses
+
+
+def test_fifty_machines_that_take_their_time_to_stop_do_not_hold_up_a_power_on(
+    sim: SimulatedBmc, pool: PowerPool, tmp_path: Path
+):
+    spool = Spool(tmp_path / "spool")
+    runner = JobRunner(spool, pool, tmp_path / "jobs")
+    sim.power = "on"
+    for number in range(50):
+        runner.submit(order(sim, id=number, machine=f"slow{number}", expect_off=True))
+    runner.submit(order(sim, id=99, kind="power_query", machine="quick"))
+    wait_until(lambda: len(spool), "the report of the quick one", timeout_s=15)
+    assert [item["job"] for batch in spool.batches() for item in batch.items] == [99]
+    sim.power = "off"
+    wait_until(lambda: len(spool) == 51, "all reports", timeout_s=30)
+    runner.close()
