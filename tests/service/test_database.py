@@ -6,11 +6,15 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
+from rackyard.region.app import create_app
 from rackyard.region.db.pool import Database
 from rackyard.region.errors import Invalid, Unavailable
+
+from .conftest import oauth_header
 
 
 def add_fabric(tx, name: str) -> int:
@@ -130,3 +134,13 @@ def test_changes_that_wait_for_each_other_are_answered_with_try_again(ctx) -> No
     (refused,) = [error for error in errors if error is not None]
     assert isinstance(refused, Unavailable)
     assert refused.message == "Two changes met each other; try again."
+
+
+def test_path_cannot_forge_a_line_of_the_journal_when_the_database_is_away(ctx, caplog) -> None:
+    away = replace(ctx, db=Database("host=/nonexistent dbname=x"))
+    client = create_app(ctx.config, away).test_client()
+    response = client.get("/MAAS/api/2.0/machines/a%0AINFO forged/", headers=oauth_header("consumer:token:secret"))
+    assert response.status_code == 503
+    lines = [line for record in caplog.records for line in record.getMessage().splitlines()]
+    assert lines
+    assert not [line for line in lines if line.startswith("INFO")]

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterable
 from email.utils import format_datetime
 from typing import Any
+from urllib.parse import quote
 
 from flask import Flask, Response, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException
@@ -51,7 +52,7 @@ def error_response(error: RackyardError) -> Response:
     if isinstance(error, Unavailable):
         response.headers["Retry-After"] = str(error.retry_after_s)
     if error.status >= 500:
-        logger.error("%s %s: %s", request.method, request.path, error.message)
+        logger.error("%s %s: %s", request.method, quote(request.path), error.message)
     return response
 
 
@@ -63,7 +64,7 @@ def _http_error(error: HTTPException) -> Response:
 
 def _unexpected(error: Exception) -> Response:
     """A fault of ours: the journal has it all, the caller learns where to look."""
-    logger.exception("%s %s failed", request.method, request.path, exc_info=error)
+    logger.exception("%s %s failed", request.method, quote(request.path), exc_info=error)
     return error_response(RackyardError("Internal error; see `journalctl -u rackyard-region` on the region."))
 
 
