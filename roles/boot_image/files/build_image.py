@@ -233,6 +233,8 @@ def main() -> int:
     parser.add_argument("--recipe", type=Path, required=True, help="directory of the recipe")
     parser.add_argument("--cache", type=Path, required=True, help="directory of finished images")
     arguments = parser.parse_args()
+    # A host may have hidden from others what root makes; an image is for everybody to read.
+    os.umask(0o022)
     try:
         build = Build(arguments.recipe, arguments.cache, json.load(sys.stdin))
         changed = False
