@@ -137,3 +137,17 @@ def test_a_template_is_valid_and_says_who_manages_it(template: Path) -> None:
 @pytest.mark.parametrize("path", YAML_FILES, ids=lambda path: str(path.relative_to(ROOT / "roles")))
 def test_a_role_file_has_its_licence(path: Path) -> None:
     assert "SPDX-License-Identifier: GPL-3.0-or-later" in path.read_text(encoding="utf-8")[:120]
+
+
+# Daemons that Debian 12 and 13 confine. Containers have no AppArmor, so no run in the lab would notice.
+CONFINED = {"dhcp": "usr.sbin.dhcpd", "dns": "usr.sbin.named", "ntp": "usr.sbin.chronyd", "proxy": "usr.sbin.squid"}
+
+
+@pytest.mark.parametrize(("role", "profile"), CONFINED.items(), ids=CONFINED)
+def test_a_confined_daemon_may_read_the_service_owned_file_before_it_is_told_to(role: str, profile: str) -> None:
+    rules = ROOT / "roles" / role / "templates/etc/apparmor.d/local" / f"{profile}.j2"
+    assert f"{{{{ {role}_service_dir }}}}/** r," in rules.read_text(encoding="utf-8")
+    first, second, *_rest = load(ROOT / "roles" / role / "tasks/config.yml")
+    assert {"path": f"/etc/apparmor.d/local/{profile}"} in first["rackyard.metal.host_files"]["files"]
+    assert first["notify"].startswith("Load the AppArmor profile")
+    assert second["ansible.builtin.meta"] == "flush_handlers"
