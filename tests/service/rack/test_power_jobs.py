@@ -70,3 +70,21 @@ def test_fifty_machines_that_take_their_time_to_stop_do_not_hold_up_a_power_on(
     sim.power = "off"
     wait_until(lambda: len(spool) == 51, "all reports", timeout_s=30)
     runner.close()
+
+
+def test_question_about_power_does_not_wait_until_the_machine_has_stopped(
+    sim: SimulatedBmc, pool: PowerPool, tmp_path: Path
+):
+    spool = Spool(tmp_path / "spool")
+    runner = JobRunner(spool, pool, tmp_path / "jobs")
+    sim.power = "on"
+    runner.submit(order(sim, expect_off=True))
+    runner.submit(order(sim, id=2, kind="power_query"))
+    try:
+        wait_until(lambda: len(spool), "the answer", timeout_s=10)
+        (batch,) = spool.batches()
+        assert [(item["job"], item["result"]["power_state"]) for item in batch.items] == [(2, "on")]
+    finally:
+        sim.power = "off"
+        wait_until(lambda: len(spool) == 2, "both reports")
+        runner.close()
