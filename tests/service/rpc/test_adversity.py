@@ -70,3 +70,17 @@ def test_final_word_repeated_while_the_first_is_taken_is_no_error(
     before = credentials.boot_of(world, machine.header)
     assert machine.signal("OK").status_code == 200
     reports.handle(world, before, reports.Signal("OK", "", None, None, None, {}), "rack1")
+
+
+def test_machine_that_is_ready_but_cannot_be_switched_off_ends_its_timeline(
+    api: Any, agent: AgentPlay, machine: MachinePlay, m1: str
+):
+    whole.until_scripts(api, agent, machine, m1)
+    machine.run_scripts()
+    assert machine.signal("OK").status_code == 200
+    job = agent.job()
+    assert agent.refuse(job, "unreachable", "BMC 10.30.0.11 does not answer IPMI").body == {"accepted": True}
+    assert read(api, m1)["status_name"] == "Ready"
+    last = whole.timeline(api, m1)["steps"][11]
+    assert last["outcome"] == "failed"
+    assert "facts stored; rack1 could not power off m1: BMC 10.30.0.11 does not answer IPMI" in last["detail"]

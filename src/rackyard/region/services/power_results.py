@@ -152,6 +152,14 @@ def _powered_off(tx: Transaction, boot_id: int, by_whom: str, ctx: Context, deta
         timeline.record(tx, boot_id, boot_steps.STORED, by_whom, ctx.clock.now(), f"facts stored; {detail}")
 
 
+def _still_on(ctx: Context, tx: Transaction, boot_id: int, words: str) -> None:
+    """The last step of a boot that was done failed: whoever follows the boot need not wait for it any longer."""
+    row = tx.one("life.boot_outcome", id=boot_id)
+    if row is not None and row["outcome"] == "done":
+        detail = f"facts stored; {words}"
+        timeline.record(tx, boot_id, boot_steps.STORED, ctx.config.name, ctx.clock.now(), detail, outcome="failed")
+
+
 def _failed(
     ctx: Context, tx: Transaction, rack_id: int, machine: MachineState, job: Row, words: str, kind: str
 ) -> None:
@@ -162,6 +170,8 @@ def _failed(
         off = None if kind in ("auth", "unreachable", "") else commissioning.FORCE_OFF
         commissioning.fail(ctx, tx, machine, words, by_whom=ctx.config.name, step=boot_steps.POWERED_ON, off=off)
         return
+    if job["kind"] == "power_off" and machine.boot_id is not None and job["boot_id"] == machine.boot_id:
+        _still_on(ctx, tx, machine.boot_id, words)
     level = journal.WARNING if job["kind"] == "power_query" else journal.ERROR
     journal.record(
         tx, now, f"NODE_{job['kind'].upper()}_FAILED", words, machine_id=machine.id, rack_id=rack_id, level=level
