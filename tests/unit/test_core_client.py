@@ -131,6 +131,7 @@ def test_region_that_stays_busy_is_an_error_after_four_tries() -> None:
         (401, b"unknown key", RegionUnauthorized, r"unknown key.*admin\.apikey"),
         (403, b"no", RegionUnauthorized, "administrator"),
         (500, b"oops", RegionError, "journalctl -u rackyard-region"),
+        (502, b"<h1>Bad Gateway</h1>", RegionUnreachable, "journalctl -u rackyard-region"),
         (302, b"", RegionError, "redirects to http://elsewhere; give that address"),
         (200, b"<html>", RegionError, "not JSON; does region_url end in /MAAS"),
     ],

@@ -37,7 +37,7 @@ class RegionError(Exception):
 
 
 class RegionUnreachable(RegionError):
-    """No answer: wrong address, network, TLS or the region is down. Asking again later may help."""
+    """No answer: wrong address, network, TLS or the region is down or starting. Asking again later may help."""
 
 
 class RegionRefused(RegionError):
@@ -259,7 +259,9 @@ class RegionClient:
             target = response.headers.get("Location", "elsewhere")
             return RegionError(f"{self.url} redirects to {target}; give that address as region_url", status)
         if status >= 500:
-            return RegionError(
+            # nginx answers 502 or 504 while the service behind it restarts, the service 503 while PostgreSQL does.
+            kind = RegionUnreachable if status in (502, 503, 504) else RegionError
+            return kind(
                 f"The region at {self.url} failed at {asked} ({status}: {said}); "
                 "`journalctl -u rackyard-region` on the region has the reason",
                 status,
