@@ -190,7 +190,7 @@ class Region:
         port = self.url.rsplit(":", 1)[1]
         command = [
             program("gunicorn", "gunicorn"), "--bind", f"127.0.0.1:{port}",
-            "--worker-class", "gthread", "--threads", "8",
+            "--worker-class", "rackyard.region.rpc.patience.ImpatientThreadWorker", "--threads", "8",
             "--certfile", str(config.tls_cert), "--keyfile", str(config.tls_key), "--ca-certs", str(config.ca_cert),
             "--cert-reqs", "1", "--graceful-timeout", "1", "rackyard.region.wsgi:rpc_app()",
         ]  # fmt: skip

@@ -293,7 +293,8 @@ def gunicorn_server(config: Config, authority: Authority, tmp_path: Path) -> Ite
         "PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'plugins/module_utils'}",
     }
     tls = ["--certfile", str(config.tls_cert), "--keyfile", str(config.tls_key), "--ca-certs", str(config.ca_cert)]
-    command = [*gunicorn(), "--bind", f"127.0.0.1:{port}", *tls, "--cert-reqs", "1", "--worker-class", "gthread"]
+    worker = ["--worker-class", "rackyard.region.rpc.patience.ImpatientThreadWorker"]
+    command = [*gunicorn(), "--bind", f"127.0.0.1:{port}", *tls, "--cert-reqs", "1", *worker]
     log = (tmp_path / "gunicorn.log").open("wb")
     process = subprocess.Popen(
         [*command, "--threads", "8", "--graceful-timeout", "1", "rackyard.region.wsgi:rpc_app()"],

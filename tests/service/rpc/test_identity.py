@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import ssl
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from cryptography import x509
 
 from rackyard.region.context import Context
 from rackyard.region.errors import NotFound
+from rackyard.region.rpc.patience import SILENCE_S
 from rackyard.region.services import racks
 
 from .conftest import Authority, RackClient, Server, secret_of
@@ -107,3 +111,13 @@ def test_body_without_a_size_is_refused_from_anybody(server: Server):
     answer = server.call("POST", "enroll", raw=iter((b"{", b"}")))
     assert answer.status == 400
     assert "Content-Length" in answer.error
+
+
+def test_silent_connections_keep_nobody_out_for_long(server: Server):
+    with contextlib.ExitStack() as silent:
+        for _connection in range(12):  # more than the server has threads
+            silent.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+        time.sleep(0.5)
+        began = time.monotonic()
+        assert server.call("GET", "ca").status == 200
+        assert time.monotonic() - began < 2.5 * SILENCE_S
