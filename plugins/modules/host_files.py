@@ -103,7 +103,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-BEGIN, END = "# BEGIN rackyard.metal\n", "# END rackyard.metal\n"
+BEGIN = "# BEGIN rackyard.metal\n"
+END = "# END rackyard.metal\n"
 
 FILE_SPEC: dict[str, Any] = {
     "path": {"type": "path", "required": True},
