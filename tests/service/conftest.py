@@ -32,7 +32,7 @@ from rackyard.region.config import Config
 from rackyard.region.context import Context
 from rackyard.region.db.migrations import migrate
 from rackyard.region.db.pool import Database
-from rackyard.region.services import accounts
+from rackyard.region.services.site import accounts
 
 REMEDY = "install it with: apt-get install postgresql"
 

@@ -76,12 +76,12 @@ def test_request_writes_nothing_to_the_database(ctx, api) -> None:
     seen: list[str] = []
     ctx.db.on_statement = seen.append
     api.get("users/?op=whoami")
-    assert seen == ["account.key_owner"]
+    assert seen == ["site.accounts.key_owner"]
 
 
 def test_key_secret_is_stored_as_a_hash_only(ctx, admin_key) -> None:
     with ctx.db.transaction() as tx:
-        row = tx.one("account.key_owner", token_key=admin_key.split(":")[1])
+        row = tx.one("site.accounts.key_owner", token_key=admin_key.split(":")[1])
     assert row["token_secret_sha256"] == secret_hash(admin_key.split(":")[2])
     assert admin_key.split(":")[2] not in str(row)
 

@@ -86,7 +86,7 @@ def test_site_domain_at_the_end_of_a_hostname_is_dropped(api) -> None:
 def test_password_is_encrypted_and_never_shown(m1, api, ctx, caplog) -> None:
     system_id = m1["system_id"]
     with ctx.db.transaction() as tx:
-        (row,) = tx.all("machine.select", system_ids=[system_id], hostnames=None, macs=None, statuses=None)
+        (row,) = tx.all("machines.registry.select", system_ids=[system_id], hostnames=None, macs=None, statuses=None)
     assert row["has_power_secret"]
     answers = [
         api.get("machines/").text,

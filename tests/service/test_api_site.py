@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from rackyard.region.services import images
+from rackyard.region.services.site import images
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import stat
 import pytest
 
 from rackyard.region.cli import main
-from rackyard.region.services import accounts
+from rackyard.region.services.site import accounts
 
 TOML = """
 [region]

@@ -18,7 +18,7 @@ from .conftest import oauth_header
 
 
 def add_fabric(tx, name: str) -> int:
-    return tx.one("network.add_fabric", name=name, description="")["id"]
+    return tx.one("network.picture.add_fabric", name=name, description="")["id"]
 
 
 def test_transaction_rolls_back_when_its_block_raises(ctx) -> None:
@@ -30,7 +30,7 @@ def test_transaction_rolls_back_when_its_block_raises(ctx) -> None:
     with pytest.raises(RuntimeError):
         fail_after_a_change()
     with ctx.db.transaction() as tx:
-        assert tx.all("network.fabrics") == []
+        assert tx.all("network.picture.fabrics") == []
 
 
 def test_constraint_becomes_a_domain_error_and_the_connection_lives_on(ctx) -> None:
@@ -39,29 +39,29 @@ def test_constraint_becomes_a_domain_error_and_the_connection_lives_on(ctx) -> N
     with pytest.raises(Invalid, match="fabric with this name exists"), ctx.db.transaction() as tx:
         add_fabric(tx, "one")
     with ctx.db.transaction() as tx:
-        assert [row["name"] for row in tx.all("network.fabrics")] == ["one"]
+        assert [row["name"] for row in tx.all("network.picture.fabrics")] == ["one"]
 
 
 def test_types_come_back_as_text_and_bytes(ctx) -> None:
     with ctx.db.transaction() as tx:
         fabric_id = add_fabric(tx, "one")
         vlan = {"vid": 0, "name": "u", "description": "", "mtu": 1500, "dhcp_on": False, "primary_rack_id": None}
-        vlan_id = tx.one("network.add_vlan", fabric_id=fabric_id, **vlan)["id"]
+        vlan_id = tx.one("network.picture.add_vlan", fabric_id=fabric_id, **vlan)["id"]
         subnet = {"name": "s", "description": "", "cidr": "10.20.0.0/24", "gateway_ip": None, "managed": True}
         flags = {"allow_dns": True, "allow_proxy": True, "dns_servers": ["10.20.0.2", "2001:db8::1"]}
-        tx.run("network.add_subnet", vlan_id=vlan_id, **subnet, **flags)
-        row = tx.all("network.subnets")[0]
+        tx.run("network.picture.add_subnet", vlan_id=vlan_id, **subnet, **flags)
+        row = tx.all("network.picture.subnets")[0]
     assert row["cidr"] == "10.20.0.0/24"
     assert row["dns_servers"] == ["10.20.0.2", "2001:db8::1"]
 
 
 def test_connection_that_the_server_closed_is_replaced(ctx, cluster) -> None:
     with ctx.db.transaction() as tx:
-        tx.all("network.fabrics")
+        tx.all("network.picture.fabrics")
     cluster.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'rackyard-region'")
     time.sleep(0.1)
     with ctx.db.transaction() as tx:
-        assert tx.all("network.fabrics") == []
+        assert tx.all("network.picture.fabrics") == []
 
 
 def test_full_pool_says_so_instead_of_hanging(config) -> None:
@@ -82,7 +82,7 @@ def test_subscription_hears_a_change_of_the_network(ctx) -> None:
         with ctx.db.transaction() as tx:
             fabric_id = add_fabric(tx, "one")
             vlan = {"vid": 0, "name": "u", "description": "", "mtu": 1500, "dhcp_on": False, "primary_rack_id": None}
-            tx.run("network.add_vlan", fabric_id=fabric_id, **vlan)
+            tx.run("network.picture.add_vlan", fabric_id=fabric_id, **vlan)
         assert subscription.wait(5)
 
 

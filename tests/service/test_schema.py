@@ -55,7 +55,7 @@ def test_migrate_applies_each_migration_once(cluster, empty_database) -> None:
 
 def test_migrate_refuses_a_database_of_a_newer_version(ctx) -> None:
     with ctx.db.transaction() as tx:
-        tx.run("migration.record", version=9999)
+        tx.run("site.migrations.record", version=9999)
     with pytest.raises(RackyardError, match=r"migration 9999.*install a newer"):
         migrate(ctx.db)
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from rackyard.region.commissioning import facts
-from rackyard.region.commissioning.facts import FactsError, parse_results
+from rackyard.region.ephemeral import facts
+from rackyard.region.ephemeral.facts import FactsError, parse_results
 
 DATA = Path(__file__).parent / "data" / "commissioning"
 

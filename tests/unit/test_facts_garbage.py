@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rackyard.region.commissioning.facts import FactsError, HardwareFacts, parse_results
+from rackyard.region.ephemeral.facts import FactsError, HardwareFacts, parse_results
 
 DATA = Path(__file__).parent / "data" / "commissioning" / "bios"
 DOCUMENTS = {path.stem: json.loads(path.read_bytes()) for path in DATA.glob("*.json")}

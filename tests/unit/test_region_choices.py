@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rackyard.region.db.rack_records import Candidate, RackInterface
+from rackyard.region.db.power.rack_choice import Candidate, RackInterface
 from rackyard.region.errors import BadRequest, Conflict
 from rackyard.region.metadata import preseed
-from rackyard.region.services import dns, identity, kernel_line, rack_choice
-from rackyard.region.services.kernel_line import KernelLine
+from rackyard.region.services.boots import kernel_line
+from rackyard.region.services.boots.kernel_line import KernelLine
+from rackyard.region.services.power import rack_choice
+from rackyard.region.services.racks import identity, names
 from rackyard.region.status import TRANSITIONS, Status, check
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -91,8 +93,8 @@ def test_what_stands_on_the_line_is_plain_whatever_the_option_was(option: str):
     [("10.20.0.0/24", "10-20-0-0--24"), ("fd00:1::/64", "fd00-1----64"), ("10.0.0.0/8", "10-0-0-0--8")],
 )
 def test_subnet_names(cidr: str, label: str):
-    assert dns.subnet_label(cidr) == label
-    assert dns.is_subnet_label(label)
+    assert names.subnet_label(cidr) == label
+    assert names.is_subnet_label(label)
 
 
 def test_only_differences_of_our_own_names_are_changed():
@@ -101,7 +103,7 @@ def test_only_differences_of_our_own_names_are_changed():
         "region1": frozenset({"1.2.3.4"}),
     }  # fmt: skip
     desired = {"10-20-0-0--24": frozenset({"10.20.0.2"}), "10-22-0-0--24": frozenset({"10.22.0.2"})}
-    changes = {change.label: change.addresses for change in dns.differences(desired, current)}
+    changes = {change.label: change.addresses for change in names.differences(desired, current)}
     assert changes == {"10-21-0-0--24": frozenset(), "10-22-0-0--24": frozenset({"10.22.0.2"})}
 
 

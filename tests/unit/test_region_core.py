@@ -17,7 +17,7 @@ from rackyard.region import config, oauth
 from rackyard.region.crypto import SecretBox, secret_hash, secret_matches
 from rackyard.region.errors import BadRequest, RackyardError, Unauthorized
 from rackyard.region.randomness import Randomness
-from rackyard.region.services import validation
+from rackyard.region.services.site import validation
 
 
 def test_system_ids_follow_the_grammar_and_differ() -> None:

@@ -19,7 +19,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from rackyard.region.commissioning import RunnerConfig, build_archive, build_user_data, script_index
+from rackyard.region.ephemeral import RunnerConfig, build_archive, build_user_data, script_index
 
 
 @dataclass

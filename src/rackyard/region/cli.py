@@ -15,7 +15,8 @@ from rackyard.region import key_file
 from rackyard.region.context import Context
 from rackyard.region.db.migrations import migrate
 from rackyard.region.errors import RackyardError
-from rackyard.region.services import accounts, images, overview, racks, settings
+from rackyard.region.services.racks import enrolment
+from rackyard.region.services.site import accounts, images, overview, settings
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,12 +49,12 @@ def _create_admin(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any]
 
 
 def _enroll_token(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any] | str:
-    token = racks.mint_token(ctx, arguments.name, arguments.ttl_s)
+    token = enrolment.mint_token(ctx, arguments.name, arguments.ttl_s)
     return {"token": token} if arguments.json else token
 
 
 def _revoke_rack(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any]:
-    racks.revoke(ctx, arguments.name)
+    enrolment.revoke(ctx, arguments.name)
     return {"changed": True, "revoked": arguments.name}
 
 
@@ -103,7 +104,9 @@ def _parser() -> argparse.ArgumentParser:
     admin.add_argument("--key-file", type=Path, help="write the key here (mode 0600), unless a working one is there")
     token = command("enroll-token", _enroll_token, "print a one-time token for `rackyard-rack enroll`")
     token.add_argument("--name", default="", help="the rack's hostname; another rack cannot use the token then")
-    token.add_argument("--ttl-s", type=int, default=racks.TOKEN_TTL_S, help="seconds until it expires (default 900)")
+    token.add_argument(
+        "--ttl-s", type=int, default=enrolment.TOKEN_TTL_S, help="seconds until it expires (default 900)"
+    )
     revoke = command("revoke-rack", _revoke_rack, "accept a rack's certificate no more")
     revoke.add_argument("name", help="the rack's hostname")
     image = command("image-register", _image_register, "make an image the one that machines boot")

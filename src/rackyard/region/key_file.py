@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rackyard.region.context import Context
 from rackyard.region.errors import RackyardError
-from rackyard.region.services import accounts
+from rackyard.region.services.site import accounts
 
 
 def ensure(ctx: Context, username: str, path: Path) -> bool:

@@ -21,7 +21,7 @@ from ansible_collections.rackyard.metal.plugins.modules import machine_commissio
 from rackyard.region.app import create_app
 from rackyard.region.clock import Clock
 from rackyard.region.context import Context
-from rackyard.region.services import boot_steps, timeline
+from rackyard.region.services.boots import steps, timeline
 from rackyard.region.status import Status
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -44,21 +44,21 @@ def site(run: Run, register: Run, rack: str, execute: Run) -> str:
     return system_id
 
 
-def play_machine(ctx: Context, system_id: str, last_step: int = boot_steps.LAST, pause_s: float = 0.0) -> None:
+def play_machine(ctx: Context, system_id: str, last_step: int = steps.LAST, pause_s: float = 0.0) -> None:
     """Record the evidence of the boot from power-on to ``last_step``, as rack and machine would cause it."""
     with ctx.db.transaction() as tx:
-        row = tx.one("life.latest_boot", system_id=system_id)
-        machine = tx.one("life.lock_machine", system_id=system_id)
+        row = tx.one("boots.records.latest", system_id=system_id)
+        machine = tx.one("machines.state.lock", system_id=system_id)
     assert row is not None
     assert machine is not None
-    for step in range(boot_steps.POWERED_ON, last_step + 1):
+    for step in range(steps.POWERED_ON, last_step + 1):
         time.sleep(pause_s)
         with ctx.db.transaction() as tx:
             now = ctx.clock.now()
-            if step == boot_steps.STORED:
+            if step == steps.STORED:
                 status = {"status": Status.READY, "message": "", "epochs": 0, "deadline_at": None}
-                tx.one("life.set_status", id=machine["id"], now=now, **status)
-                tx.run("life.end_boot", id=row["id"], now=now, outcome="done")
+                tx.one("machines.state.set_status", id=machine["id"], now=now, **status)
+                tx.run("boots.records.end", id=row["id"], now=now, outcome="done")
             timeline.record(tx, row["id"], step, "rack1", now)
 
 
@@ -93,7 +93,7 @@ def test_ready_machine_is_left_alone_unless_forced(run: Run, site: str, ctx: Con
 
 def test_waiting_ends_with_how_far_it_came(run: Run, site: str, ctx: Context) -> None:
     commission(run, wait=False)
-    play_machine(ctx, site, last_step=boot_steps.LEASED)
+    play_machine(ctx, site, last_step=steps.LEASED)
     late = commission(run, timeout_s=0.2)
     assert "m1 is not ready after 0.2 s; it reached step 5 (address leased)" in late["msg"]
     assert late["timeline"]["steps"][4]["outcome"] == "done"
@@ -160,8 +160,8 @@ def test_playbook_shows_each_step_while_it_waits(
     assert running.wait() == 0, text
     player.join()
     lines = [(at, line) for at, line in seen if line.startswith("m1: ")]
-    steps = [line.split(" ")[2] for _, line in lines if line.startswith("m1: step ")]
-    assert steps == [str(number) for number in range(1, 13)], text
+    shown = [line.split(" ")[2] for _, line in lines if line.startswith("m1: step ")]
+    assert shown == [str(number) for number in range(1, 13)], text
     assert lines[-1][1].startswith("m1: Ready, power"), text
     # Shown while it went on, not all at the end.
     assert lines[-1][0] - lines[0][0] > 1.5, text

@@ -10,10 +10,13 @@ import psycopg2
 import pytest
 
 from rackyard.rack import enroll
-from rackyard.region.db import accounts as account_rows
-from rackyard.region.db import life_records
-from rackyard.region.services import accounts, jobs, machines, racks
-from rackyard.region.services.power_parameters import PowerSettings
+from rackyard.region.db.machines import state as machine_rows
+from rackyard.region.db.site import accounts as account_rows
+from rackyard.region.services.machines import registry
+from rackyard.region.services.power import queue
+from rackyard.region.services.power.parameters import PowerSettings
+from rackyard.region.services.racks import enrolment
+from rackyard.region.services.site import accounts
 
 from .conftest import RackHost, Region, wait_until
 
@@ -26,7 +29,7 @@ class Site:
     def __init__(self, region: Region, rack: RackHost) -> None:
         self.region, self.rack = region, rack
         accounts.create_admin(region.ctx, "admin")
-        enroll.enroll(rack.config, racks.mint_token(region.ctx))
+        enroll.enroll(rack.config, enrolment.mint_token(region.ctx))
 
     def rows(self, statement: str, *values: object) -> list[tuple]:
         connection = psycopg2.connect(self.region.ctx.config.dsn)
@@ -41,14 +44,14 @@ class Site:
         ctx = self.region.ctx
         with ctx.db.transaction() as tx:
             account = account_rows.find(tx, "admin")
-        return machines.create(ctx, machines.Wish(hostname="m1", macs=[MAC], power=power), account).machine.system_id
+        return registry.create(ctx, registry.Wish(hostname="m1", macs=[MAC], power=power), account).machine.system_id
 
     def order(self, system_id: str, kind: str, **params: object) -> int:
         ctx = self.region.ctx
         ((rack_id,),) = self.rows("SELECT id FROM rack WHERE hostname = 'rack1'")
         with ctx.db.transaction() as tx:
-            machine = life_records.lock_machine(tx, system_id)
-            return jobs.enqueue(ctx, tx, machine, rack_id, kind, epoch=machine.epoch, params=params)
+            machine = machine_rows.lock(tx, system_id)
+            return queue.enqueue(ctx, tx, machine, rack_id, kind, epoch=machine.epoch, params=params)
 
     def job(self, job_id: int) -> tuple[str, dict, str]:
         return self.rows("SELECT state, result, error FROM job WHERE id = %s", job_id)[0]

@@ -33,7 +33,7 @@ from rackyard.region.config import Config
 from rackyard.region.context import Context
 from rackyard.region.rpc import create_rpc_app
 from rackyard.region.rpc.peer import SOCKET_KEY
-from rackyard.region.services import racks
+from rackyard.region.services.racks import enrolment
 
 ROOT = Path(__file__).parents[3]
 
@@ -355,12 +355,12 @@ def world(ctx: Context) -> Context:
 def rack(server: Server, world: Context, tmp_path: Path) -> RackClient:
     """An enrolled rack."""
     client = RackClient(server, "rack1", tmp_path)
-    assert client.enroll(secret_of(racks.mint_token(world))).status == 200
+    assert client.enroll(secret_of(enrolment.mint_token(world))).status == 200
     return client
 
 
 def secret_of(token: str) -> str:
-    from rackyard.region.services.identity import decode_token
+    from rackyard.region.services.racks.identity import decode_token
 
     return str(decode_token(token)["secret"])
 

@@ -12,7 +12,7 @@ from cryptography.fernet import Fernet
 
 from rackyard.region.context import Context
 from rackyard.region.metadata import credentials
-from rackyard.region.services import reports
+from rackyard.region.services.operations import signals
 
 from . import test_whole_commissioning as whole
 from .conftest import RackClient, now_iso
@@ -69,7 +69,7 @@ def test_final_word_repeated_while_the_first_is_taken_is_no_error(
     machine.run_scripts()
     before = credentials.boot_of(world, machine.header)
     assert machine.signal("OK").status_code == 200
-    reports.handle(world, before, reports.Signal("OK", "", None, None, None, {}), "rack1")
+    signals.handle(world, before, signals.Signal("OK", "", None, None, None, {}), "rack1")
 
 
 def test_machine_that_is_ready_but_cannot_be_switched_off_ends_its_timeline(

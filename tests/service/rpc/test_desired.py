@@ -11,7 +11,7 @@ import pytest
 
 from rackyard.daemons.registry import DAEMONS
 from rackyard.region.context import Context
-from rackyard.region.services import desired, racks
+from rackyard.region.services.racks import desired, enrolment
 
 from .conftest import RackClient
 from .play import INTERFACES, AgentPlay, declare_network, register_machine
@@ -109,7 +109,7 @@ def test_region_lets_racks_and_managed_subnets_in_and_nobody_else(served: RackCl
     document = desired.for_region(world).body
     assert document["dns"]["trusted"] == ["10.10.0.21/32", "10.20.0.0/24", "10.20.0.2/32", "10.30.0.2/32"]
     assert document["ntp"]["clients"] == ["10.10.0.21/32", "10.20.0.2/32", "10.30.0.2/32"]
-    racks.revoke(world, "rack1")
+    enrolment.revoke(world, "rack1")
     assert desired.for_region(world).body["dns"]["trusted"] == ["10.20.0.0/24"]
 
 

@@ -14,7 +14,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from rackyard.region.context import Context
-from rackyard.region.services import images, metadata, upkeep
+from rackyard.region.services.boots import access
+from rackyard.region.services.site import images
+from rackyard.region.worker.tasks import deadlines, power, racks
 
 from .conftest import RackClient
 from .hardware import MAC, SECOND_MAC, outputs
@@ -186,7 +188,7 @@ def test_of_sixty_webhook_posts_only_the_stages_are_kept_and_never_more_than_for
 def test_preseed_goes_to_the_leased_address_only(
     api: Any, agent: AgentPlay, machine: MachinePlay, m1: str, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(metadata, "LEASE_WAIT_S", 0.3)
+    monkeypatch.setattr(access, "LEASE_WAIT_S", 0.3)
     commission(api, m1)
     agent.report(agent.job())
     boot_id = agent.boots()["boot_id"]
@@ -294,7 +296,7 @@ def test_wrong_bmc_password_fails_at_once_and_is_tried_once(api: Any, agent: Age
         f"rack1 could not power on m1: {words}; it was tried once and is not tried again until they change"
     )
     world.clock.advance(3600)
-    upkeep.poll_power(world)
+    power.poll_power(world)
     assert agent.rack.get("jobs").body["jobs"] == [], "nothing asks that BMC again on its own"
     step = timeline(api, m1)["steps"][3]
     assert (step["outcome"], step["title"]) == ("failed", "powered on")
@@ -316,12 +318,12 @@ def test_machine_that_never_boots_fails_at_its_deadline_and_names_the_missing_st
     commission(api, m1)
     agent.report(agent.job())
     world.clock.advance(300)
-    assert upkeep.note_overdue(world) == 1
-    assert upkeep.note_overdue(world) == 0
+    assert deadlines.note_overdue(world) == 1
+    assert deadlines.note_overdue(world) == 0
     assert timeline(api, m1)["steps"][4]["outcome"] == "overdue"
     assert "step 5 (address leased)" in timeline(api, m1)["diagnosis"]
     world.clock.advance(1000)
-    upkeep.fail_past_deadline(world)
+    deadlines.fail_past_deadline(world)
     known = read(api, m1)
     assert known["status_name"] == "Failed commissioning"
     assert "not commissioned within 22 minutes: step 5 (address leased) has not happened" in known["status_message"]
@@ -332,7 +334,7 @@ def test_machine_that_never_boots_fails_at_its_deadline_and_names_the_missing_st
 def test_job_that_no_rack_takes_fails_with_the_racks_name(api: Any, agent: AgentPlay, m1: str, world: Context):
     commission(api, m1)
     world.clock.advance(130)
-    upkeep.expire_jobs(world)
+    power.expire_jobs(world)
     known = read(api, m1)
     assert known["status_name"] == "Failed commissioning"
     assert "rack1 never took the power-on of m1" in known["status_message"]
@@ -367,7 +369,7 @@ def test_refusals_before_anything_changes(api: Any, agent: AgentPlay, image: str
     assert refused.status_code == 400
     assert "has no BMC" in refused.get_data(as_text=True)
     world.clock.advance(40)
-    upkeep.bury_dead_racks(world)
+    racks.bury_dead_racks(world)
     assert "not alive" in commission(api, bare).get_data(as_text=True)
     assert read(api, bare)["status_name"] == "New"
 
@@ -375,19 +377,19 @@ def test_refusals_before_anything_changes(api: Any, agent: AgentPlay, image: str
 def test_power_state_is_asked_of_the_bmc(api: Any, agent: AgentPlay, m1: str, world: Context):
     from concurrent.futures import ThreadPoolExecutor
 
-    from rackyard.region.services import power
+    from rackyard.region.services.power import orders
 
     with ThreadPoolExecutor() as threads:
-        answer = threads.submit(power.query, world, m1, 20)
+        answer = threads.submit(orders.query, world, m1, 20)
         agent.report(agent.job(), "off")
         assert answer.result(20) == "off"
-        failing = threads.submit(power.query, world, m1, 20)
+        failing = threads.submit(orders.query, world, m1, 20)
         agent.refuse(agent.job(), "unreachable", "nothing answers at 10.30.0.11")
         with pytest.raises(Exception, match=r"rack1 could not ask m1: nothing answers"):
             failing.result(20)
 
 
 def test_sample_outputs_are_complete():
-    from rackyard.region.commissioning import facts
+    from rackyard.region.ephemeral import facts
 
     assert facts.parse_results(outputs()).cpu.count == 2

@@ -17,11 +17,12 @@ import pytest
 
 from rackyard.region.context import Context
 from rackyard.region.errors import Unavailable
-from rackyard.region.services import internal_dns, upkeep
+from rackyard.region.services.racks import names
 from rackyard.region.worker import dns_update
 from rackyard.region.worker.leadership import Leadership
 from rackyard.region.worker.loop import Loop, Task
 from rackyard.region.worker.own_daemons import OwnDaemons, beat
+from rackyard.region.worker.tasks import power, racks, tidying
 
 from .conftest import RackClient, free_port, write_toml
 from .play import INTERFACES, AgentPlay, declare_network, register_machine
@@ -92,13 +93,13 @@ def test_subnet_name_follows_the_life_of_its_racks(
 ):
     rack.register(*INTERFACES)
     declare_network(api, rack.system_id)
-    (change,) = dns_update.reconcile(name_server, internal_dns.wanted(world))
+    (change,) = dns_update.reconcile(name_server, names.wanted(world))
     assert change.label == "10-20-0-0--24"
     assert lookup(name_server, "10-20-0-0--24") == ({"10.20.0.2"}, 15)
-    assert dns_update.reconcile(name_server, internal_dns.wanted(world)) == [], "only differences are sent"
+    assert dns_update.reconcile(name_server, names.wanted(world)) == [], "only differences are sent"
     world.clock.advance(36)
-    assert upkeep.bury_dead_racks(world) == 1
-    dns_update.reconcile(name_server, internal_dns.wanted(world))
+    assert racks.bury_dead_racks(world) == 1
+    dns_update.reconcile(name_server, names.wanted(world))
     assert lookup(name_server, "10-20-0-0--24") == (set(), 0)
     assert lookup(name_server, "region1")[0] == {"127.0.0.1"}, "names of others are left alone"
 
@@ -194,15 +195,15 @@ def test_burst_of_changes_runs_a_task_once_after_its_breath(world: Context):
 def test_silent_rack_is_buried_and_a_word_from_it_revives_it(api: Any, rack: RackClient, world: Context):
     rack.register(*INTERFACES)
     world.clock.advance(34)
-    assert upkeep.bury_dead_racks(world) == 0
+    assert racks.bury_dead_racks(world) == 0
     world.clock.advance(3)
-    assert upkeep.bury_dead_racks(world) == 1
-    assert upkeep.bury_dead_racks(world) == 0
+    assert racks.bury_dead_racks(world) == 1
+    assert racks.bury_dead_racks(world) == 0
     events = api.get("events/?op=query&level=WARNING").get_json()["events"]
     assert [event["type"] for event in events] == ["RACK_SILENT"]
     rack.get("jobs")
     with world.db.transaction() as tx:
-        row = tx.one("rack_identity.candidates", bmc="10.30.0.11")
+        row = tx.one("power.rack_choice.candidates", bmc="10.30.0.11")
     assert row is not None
     assert row["alive"]
 
@@ -211,26 +212,26 @@ def test_each_bmc_is_asked_once_in_a_period(api: Any, rack: RackClient, world: C
     rack.register(*INTERFACES)
     register_machine(api)
     agent = AgentPlay(rack)
-    assert upkeep.poll_power(world) == 1
-    assert upkeep.poll_power(world) == 0, "one question at a time"
+    assert power.poll_power(world) == 1
+    assert power.poll_power(world) == 0, "one question at a time"
     job = agent.job()
     assert job["kind"] == "power_query"
     agent.report(job, "off")
     assert api.get("machines/").get_json()[0]["power_state"] == "off"
-    assert upkeep.poll_power(world) == 0
+    assert power.poll_power(world) == 0
     world.clock.advance(301)
-    assert upkeep.poll_power(world) == 1
+    assert power.poll_power(world) == 1
 
 
 def test_region_beats_and_tidies(world: Context, authority: Any):
     beat(world)
     with world.db.transaction() as tx:
-        rows = tx.all("rack_identity.region_addresses", now=world.clock.now())
+        rows = tx.all("site.processes.addresses", now=world.clock.now())
     assert [(row["address"], row["port"]) for row in rows] == [("10.10.0.11", 5250), ("10.10.0.11", 5251)]
     world.clock.advance(8 * 24 * 3600)
-    upkeep.tidy(world)
+    tidying.tidy(world)
     with world.db.transaction() as tx:
-        assert tx.all("rack_identity.region_addresses", now=world.clock.now()) == []
+        assert tx.all("site.processes.addresses", now=world.clock.now()) == []
 
 
 def test_worker_runs_as_a_process_and_ends_on_sigterm(world: Context, rack: RackClient, tmp_path: Path):

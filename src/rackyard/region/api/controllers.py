@@ -8,8 +8,8 @@ from typing import Any
 from rackyard.region.api import shapes
 from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.shapes import ROOT, moment
-from rackyard.region.services import rackcontrollers
-from rackyard.region.services.rackcontrollers import RackDetails
+from rackyard.region.services.racks import view
+from rackyard.region.services.racks.view import RackDetails
 
 collection = Resource("/rackcontrollers/")
 one = Resource("/rackcontrollers/<system_id>/")
@@ -18,19 +18,19 @@ one = Resource("/rackcontrollers/<system_id>/")
 @collection.read()
 def list_racks(call: Call) -> list[dict[str, Any]]:
     """Every enrolled rack."""
-    return [_rack(details, call.ctx.config.domain) for details in rackcontrollers.list_all(call.ctx)]
+    return [_rack(details, call.ctx.config.domain) for details in view.list_all(call.ctx)]
 
 
 @one.read()
 def read_rack(call: Call, system_id: str) -> dict[str, Any]:
     """One rack."""
-    return _rack(rackcontrollers.read(call.ctx, system_id), call.ctx.config.domain)
+    return _rack(view.read(call.ctx, system_id), call.ctx.config.domain)
 
 
 @one.delete()
 def delete_rack(call: Call, system_id: str) -> None:
     """Revoke a rack: its certificate opens nothing from now on."""
-    rackcontrollers.revoke(call.ctx, system_id, call.account.username)
+    view.revoke(call.ctx, system_id, call.account.username)
 
 
 def _rack(details: RackDetails, domain: str) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from flask import Blueprint, Response, current_app, jsonify, request
 from rackyard.region import oauth
 from rackyard.region.api.params import Params
 from rackyard.region.context import Context
-from rackyard.region.db.accounts import Account
+from rackyard.region.db.site.accounts import Account
 from rackyard.region.errors import BadRequest, Forbidden
-from rackyard.region.services import accounts
+from rackyard.region.services.site import accounts
 
 METHODS = ("GET", "POST", "PUT", "DELETE")
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from rackyard.region.api import shapes
 from rackyard.region.api.shapes import ROOT, moment
-from rackyard.region.db.machines import BlockDevice, Interface, Machine
-from rackyard.region.services import boot_steps
-from rackyard.region.services.machines import MachineDetails
+from rackyard.region.db.machines.registry import BlockDevice, Interface, Machine
+from rackyard.region.services.boots import steps
+from rackyard.region.services.machines.registry import MachineDetails
 from rackyard.region.status import Status
 
 # What MAAS has and Rackyard does not (yet): present, empty, and of the right type.
@@ -141,7 +141,7 @@ def _ours(known: Machine) -> dict[str, Any]:
         "status_changed_at": moment(known.status_changed_at),
         "commissioned_at": moment(known.commissioned_at),
         "deadline": moment(known.deadline_at) if commissioning else None,
-        "current_step": {"step": step, "title": boot_steps.RULES[step].title} if step else None,
+        "current_step": {"step": step, "title": steps.RULES[step].title} if step else None,
         "created_at": moment(known.created_at),
         "updated_at": moment(known.updated_at),
     }

@@ -8,11 +8,15 @@ from typing import Any
 from rackyard.region.api import machine_shapes
 from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.params import Params, json_object, scalar_text
-from rackyard.region.db.machines import MachineFilter
+from rackyard.region.db.machines.registry import MachineFilter
 from rackyard.region.errors import RackyardError
-from rackyard.region.services import commissioning, machines, power, power_parameters, timeline, validation
-from rackyard.region.services.machines import MachineDetails, Wish
-from rackyard.region.services.power_parameters import PowerSettings
+from rackyard.region.services.boots import timeline
+from rackyard.region.services.machines import registry
+from rackyard.region.services.machines.registry import MachineDetails, Wish
+from rackyard.region.services.operations import commissioning
+from rackyard.region.services.power import orders, parameters
+from rackyard.region.services.power.parameters import PowerSettings
+from rackyard.region.services.site import validation
 
 # How long a caller waits for a BMC's own word.
 QUERY_TIMEOUT_S = 30.0
@@ -31,21 +35,21 @@ def list_machines(call: Call) -> list[dict[str, Any]]:
         system_ids=params.texts("id"),
         hostnames=params.texts("hostname"),
         macs=None if macs is None else [validation.mac("mac_address", mac) for mac in macs],
-        statuses=None if statuses is None else machines.parse_statuses(statuses),
+        statuses=None if statuses is None else registry.parse_statuses(statuses),
     )
-    return [machine_shapes.machine(details, call.ctx.config.domain) for details in machines.find_all(call.ctx, wanted)]
+    return [machine_shapes.machine(details, call.ctx.config.domain) for details in registry.find_all(call.ctx, wanted)]
 
 
 @collection.create()
 def create_machine(call: Call) -> dict[str, Any]:
     """Register a machine; with `commission=true` commission it as well."""
-    details = machines.create(call.ctx, _wish(call.params, None), call.account)
+    details = registry.create(call.ctx, _wish(call.params, None), call.account)
     system_id = details.machine.system_id
     if call.params.flag("commission"):
         try:
             commissioning.start(call.ctx, system_id, call.account.username)
         except RackyardError:
-            machines.delete(call.ctx, system_id, call.account)  # what was asked for failed as a whole
+            registry.delete(call.ctx, system_id, call.account)  # what was asked for failed as a whole
             raise
     return read_machine(call, system_id)
 
@@ -53,21 +57,21 @@ def create_machine(call: Call) -> dict[str, Any]:
 @one.read()
 def read_machine(call: Call, system_id: str) -> dict[str, Any]:
     """One machine."""
-    return machine_shapes.machine(machines.read(call.ctx, system_id), call.ctx.config.domain)
+    return machine_shapes.machine(registry.read(call.ctx, system_id), call.ctx.config.domain)
 
 
 @one.update()
 def update_machine(call: Call, system_id: str) -> dict[str, Any]:
     """Change what is given."""
-    before = machines.read(call.ctx, system_id)
-    details = machines.update(call.ctx, system_id, _wish(call.params, before), call.account)
+    before = registry.read(call.ctx, system_id)
+    details = registry.update(call.ctx, system_id, _wish(call.params, before), call.account)
     return machine_shapes.machine(details, call.ctx.config.domain)
 
 
 @one.delete()
 def delete_machine(call: Call, system_id: str) -> None:
     """Forget a machine."""
-    machines.delete(call.ctx, system_id, call.account)
+    registry.delete(call.ctx, system_id, call.account)
 
 
 @one.create("commission")
@@ -87,27 +91,27 @@ def abort_machine(call: Call, system_id: str) -> dict[str, Any]:
 @one.create("power_on")
 def power_on_machine(call: Call, system_id: str) -> dict[str, Any]:
     """Ask a rack to switch the machine on; its power_state follows."""
-    power.request(call.ctx, system_id, "on", call.account.username)
+    orders.request(call.ctx, system_id, "on", call.account.username)
     return read_machine(call, system_id)
 
 
 @one.create("power_off")
 def power_off_machine(call: Call, system_id: str) -> dict[str, Any]:
     """Ask a rack to switch the machine off; its power_state follows."""
-    power.request(call.ctx, system_id, "off", call.account.username)
+    orders.request(call.ctx, system_id, "off", call.account.username)
     return read_machine(call, system_id)
 
 
 @one.read("query_power_state")
 def query_power_state(call: Call, system_id: str) -> dict[str, str]:
     """What the BMC itself says now."""
-    return {"state": power.query(call.ctx, system_id, QUERY_TIMEOUT_S)}
+    return {"state": orders.query(call.ctx, system_id, QUERY_TIMEOUT_S)}
 
 
 @one.read("power_parameters", admin_only=True)
 def show_power_parameters(call: Call, system_id: str) -> dict[str, Any]:
     """The power settings without the password, which nobody needs to see again."""
-    settings = machines.current_power(machines.read(call.ctx, system_id).machine)
+    settings = registry.current_power(registry.read(call.ctx, system_id).machine)
     if settings.type != "ipmi":
         return {}
     return {
@@ -142,7 +146,7 @@ def _power(params: Params, before: MachineDetails | None) -> PowerSettings | Non
         values = json_object(document, "power_parameters")
         given = {**{name: scalar_text(value) for name, value in values.items()}, **given}
     kind = params.text("power_type")
-    current = machines.current_power(before.machine) if before else None
+    current = registry.current_power(before.machine) if before else None
     if kind is None and not given:
         return None
-    return power_parameters.parse(kind if kind is not None else current.type if current else "", given, current)
+    return parameters.parse(kind if kind is not None else current.type if current else "", given, current)

@@ -8,11 +8,11 @@ from typing import Any
 from rackyard.region.api import shapes
 from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.params import Params
-from rackyard.region.db.networks import Subnet
-from rackyard.region.services import fabrics, ip_ranges, network, subnets
-from rackyard.region.services.fabrics import VlanWish
-from rackyard.region.services.ip_ranges import RangeWish
-from rackyard.region.services.subnets import SubnetWish
+from rackyard.region.db.network.picture import Subnet
+from rackyard.region.services.network import fabrics, ip_ranges, picture, subnets
+from rackyard.region.services.network.fabrics import VlanWish
+from rackyard.region.services.network.ip_ranges import RangeWish
+from rackyard.region.services.network.subnets import SubnetWish
 
 fabric_collection = Resource("/fabrics/")
 one_fabric = Resource("/fabrics/<fabric>/")
@@ -28,7 +28,7 @@ one_range = Resource("/ipranges/<int:range_id>/")
 @fabric_collection.read()
 def list_fabrics(call: Call) -> list[dict[str, Any]]:
     """Every fabric with its VLANs."""
-    known = network.read(call.ctx)
+    known = picture.read(call.ctx)
     return [shapes.fabric(fabric, known) for fabric in known.fabrics]
 
 
@@ -37,13 +37,13 @@ def create_fabric(call: Call) -> dict[str, Any]:
     """A new fabric with its untagged VLAN."""
     name, description = call.params.text("name"), call.params.text("description")
     made = fabrics.create_fabric(call.ctx, name, description, call.account.username)
-    return shapes.fabric(made, network.read(call.ctx))
+    return shapes.fabric(made, picture.read(call.ctx))
 
 
 @one_fabric.read()
 def read_fabric(call: Call, fabric: str) -> dict[str, Any]:
     """One fabric, by id or name."""
-    known = network.read(call.ctx)
+    known = picture.read(call.ctx)
     return shapes.fabric(known.fabric(fabric), known)
 
 
@@ -52,7 +52,7 @@ def update_fabric(call: Call, fabric: str) -> dict[str, Any]:
     """Change name or description."""
     name, description = call.params.text("name"), call.params.text("description")
     changed = fabrics.update_fabric(call.ctx, fabric, name, description, call.account.username)
-    return shapes.fabric(changed, network.read(call.ctx))
+    return shapes.fabric(changed, picture.read(call.ctx))
 
 
 @one_fabric.delete()
@@ -64,7 +64,7 @@ def delete_fabric(call: Call, fabric: str) -> None:
 @vlan_collection.read()
 def list_vlans(call: Call, fabric: str) -> list[dict[str, Any]]:
     """The VLANs of a fabric."""
-    known = network.read(call.ctx)
+    known = picture.read(call.ctx)
     owner = known.fabric(fabric)
     return [shapes.vlan(vlan) for vlan in known.vlans if vlan.fabric_id == owner.id]
 
@@ -78,7 +78,7 @@ def create_vlan(call: Call, fabric: str) -> dict[str, Any]:
 @vlan_of_fabric.read()
 def read_vlan_of_fabric(call: Call, fabric: str, vid: str) -> dict[str, Any]:
     """A VLAN by its number in a fabric."""
-    known = network.read(call.ctx)
+    known = picture.read(call.ctx)
     return shapes.vlan(known.vlan_of_fabric(known.fabric(fabric), vid))
 
 
@@ -97,7 +97,7 @@ def delete_vlan_of_fabric(call: Call, fabric: str, vid: str) -> None:
 @one_vlan.read()
 def read_vlan(call: Call, vlan_id: int) -> dict[str, Any]:
     """One VLAN by id."""
-    return shapes.vlan(network.read(call.ctx).vlan(str(vlan_id)))
+    return shapes.vlan(picture.read(call.ctx).vlan(str(vlan_id)))
 
 
 @one_vlan.update()
@@ -115,7 +115,7 @@ def delete_vlan(call: Call, vlan_id: int) -> None:
 @subnet_collection.read()
 def list_subnets(call: Call) -> list[dict[str, Any]]:
     """Every subnet with its VLAN."""
-    known = network.read(call.ctx)
+    known = picture.read(call.ctx)
     return [shapes.subnet(subnet, known.vlan_of(subnet)) for subnet in known.subnets]
 
 
@@ -128,7 +128,7 @@ def create_subnet(call: Call) -> dict[str, Any]:
 @one_subnet.read()
 def read_subnet(call: Call, subnet: str) -> dict[str, Any]:
     """One subnet, by id or name."""
-    return _subnet(call, network.read(call.ctx).subnet(subnet))
+    return _subnet(call, picture.read(call.ctx).subnet(subnet))
 
 
 @one_subnet.update()
@@ -146,7 +146,7 @@ def delete_subnet(call: Call, subnet: str) -> None:
 @range_collection.read()
 def list_ranges(call: Call) -> list[dict[str, Any]]:
     """Every IP range with its subnet."""
-    known = network.read(call.ctx)
+    known = picture.read(call.ctx)
     return [shapes.ip_range(ip_range, known) for ip_range in known.ranges]
 
 
@@ -154,13 +154,13 @@ def list_ranges(call: Call) -> list[dict[str, Any]]:
 def create_range(call: Call) -> dict[str, Any]:
     """A new IP range."""
     made = ip_ranges.create(call.ctx, _range_wish(call.params), call.account.username)
-    return shapes.ip_range(made, network.read(call.ctx))
+    return shapes.ip_range(made, picture.read(call.ctx))
 
 
 @one_range.read()
 def read_range(call: Call, range_id: int) -> dict[str, Any]:
     """One IP range."""
-    known = network.read(call.ctx)
+    known = picture.read(call.ctx)
     return shapes.ip_range(known.range(str(range_id)), known)
 
 
@@ -168,7 +168,7 @@ def read_range(call: Call, range_id: int) -> dict[str, Any]:
 def update_range(call: Call, range_id: int) -> dict[str, Any]:
     """Change an IP range."""
     changed = ip_ranges.update(call.ctx, range_id, _range_wish(call.params), call.account.username)
-    return shapes.ip_range(changed, network.read(call.ctx))
+    return shapes.ip_range(changed, picture.read(call.ctx))
 
 
 @one_range.delete()
@@ -178,12 +178,12 @@ def delete_range(call: Call, range_id: int) -> None:
 
 
 def _vlan_id(call: Call, fabric: str, vid: str) -> int:
-    known = network.read(call.ctx)
+    known = picture.read(call.ctx)
     return known.vlan_of_fabric(known.fabric(fabric), vid).id
 
 
 def _subnet(call: Call, known: Subnet) -> dict[str, Any]:
-    return shapes.subnet(known, network.read(call.ctx).vlan_of(known))
+    return shapes.subnet(known, picture.read(call.ctx).vlan_of(known))
 
 
 def _vlan_wish(params: Params) -> VlanWish:

@@ -9,9 +9,9 @@ from typing import Any
 from rackyard.region.api import machine_shapes
 from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.shapes import ROOT, event_time, moment
-from rackyard.region.db.results import ScriptResult
-from rackyard.region.services import machines, results
-from rackyard.region.services.results import ResultSet
+from rackyard.region.db.machines.results import ScriptResult
+from rackyard.region.services.machines import registry, results
+from rackyard.region.services.machines.results import ResultSet
 
 interfaces = Resource("/nodes/<system_id>/interfaces/")
 block_devices = Resource("/nodes/<system_id>/blockdevices/")
@@ -21,14 +21,14 @@ script_results = Resource("/nodes/<system_id>/results/")
 @interfaces.read()
 def list_interfaces(call: Call, system_id: str) -> list[dict[str, Any]]:
     """The machine's NICs, boot interface first."""
-    details = machines.read(call.ctx, system_id)
+    details = registry.read(call.ctx, system_id)
     return [machine_shapes.interface(system_id, nic, details) for nic in details.interfaces]
 
 
 @block_devices.read()
 def list_block_devices(call: Call, system_id: str) -> list[dict[str, Any]]:
     """The machine's disks."""
-    return [machine_shapes.block_device(system_id, disk) for disk in machines.read(call.ctx, system_id).disks]
+    return [machine_shapes.block_device(system_id, disk) for disk in registry.read(call.ctx, system_id).disks]
 
 
 @script_results.read()

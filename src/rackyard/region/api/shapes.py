@@ -6,11 +6,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from rackyard.region.db.events import Event
-from rackyard.region.db.images import Image
-from rackyard.region.db.networks import Fabric, IpRange, Subnet, Vlan
-from rackyard.region.services.events import LEVEL_NAMES
-from rackyard.region.services.network import Network
+from rackyard.region.db.network.picture import Fabric, IpRange, Subnet, Vlan
+from rackyard.region.db.site.events import Event
+from rackyard.region.db.site.images import Image
+from rackyard.region.services.network.picture import Network
+from rackyard.region.services.site.events import LEVEL_NAMES
 
 ROOT = "/MAAS/api/2.0"
 # How MAAS writes the time of an event or a script.

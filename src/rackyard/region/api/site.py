@@ -13,8 +13,8 @@ from rackyard.region.api import shapes
 from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.params import Params
 from rackyard.region.api.shapes import ROOT
-from rackyard.region.db.events import EventFilter
-from rackyard.region.services import events, images, validation
+from rackyard.region.db.site.events import EventFilter
+from rackyard.region.services.site import events, images, validation
 
 DEFAULT_LIMIT = 100
 # The API level that clients look for; ours stands in `rackyard_version`.

@@ -12,8 +12,8 @@ from ipaddress import ip_address
 from flask import Request
 
 from rackyard.region.context import Context
-from rackyard.region.db import rack_records
-from rackyard.region.db.rack_records import Rack
+from rackyard.region.db.racks import identity
+from rackyard.region.db.racks.identity import Rack
 from rackyard.region.errors import Forbidden
 
 
@@ -30,7 +30,7 @@ def identify(ctx: Context, request: Request) -> Caller:
     peer = _address(request.headers.get("X-Rackyard-Peer") or request.remote_addr)
     if peer is not None:
         with ctx.db.transaction() as tx:
-            rack = rack_records.by_address(tx, peer)
+            rack = identity.by_address(tx, peer)
         client = _address(request.headers.get("X-Real-IP"))
         if rack is not None and client is not None:
             return Caller(client, rack)

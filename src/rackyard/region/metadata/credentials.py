@@ -6,8 +6,8 @@ from __future__ import annotations
 from rackyard.region import oauth
 from rackyard.region.context import Context
 from rackyard.region.crypto import secret_matches
-from rackyard.region.db import life_records
-from rackyard.region.db.life_records import BootOfToken
+from rackyard.region.db.boots import records
+from rackyard.region.db.boots.records import BootOfToken
 from rackyard.region.errors import Unauthorized
 
 
@@ -15,7 +15,7 @@ def boot_of(ctx: Context, authorization: str | None) -> BootOfToken:
     """The boot whose credentials these are, over or not. Raises Unauthorized."""
     claimed = oauth.parse(authorization)
     with ctx.db.transaction() as tx:
-        boot = life_records.boot_of_token(tx, claimed.token_key)
+        boot = records.of_token(tx, claimed.token_key)
     if (
         boot is None
         or claimed.consumer_key != boot.consumer_key

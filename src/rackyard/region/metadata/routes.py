@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, current_app, request
 
-from rackyard.region.commissioning import RunnerConfig, build_user_data
 from rackyard.region.context import Context
-from rackyard.region.db.life_records import BootOfToken
+from rackyard.region.db.boots.records import BootOfToken
+from rackyard.region.ephemeral import RunnerConfig, build_user_data
 from rackyard.region.errors import BadRequest, NotFound, RackyardError, TooLarge
 from rackyard.region.metadata import caller, credentials, preseed, uploads
 from rackyard.region.metadata.caller import Caller
-from rackyard.region.services import metadata, reports
+from rackyard.region.services.boots import access
+from rackyard.region.services.operations import signals
 
 CONTEXT_KEY = "rackyard"
 VERSIONS = frozenset({"latest", "2012-03-01"})
@@ -37,7 +38,7 @@ def get_preseed(boot_id: str) -> Response:
     if request.args.get("op") != "get_preseed":
         raise BadRequest("only op=get_preseed is known here")
     who = caller.identify(_ctx(), request)
-    found = metadata.access(_ctx(), boot_id, who.address, who.rack)
+    found = access.access(_ctx(), boot_id, who.address, who.rack)
     document = preseed.Preseed(
         system_id=found.system_id,
         hostname=found.hostname,
@@ -77,7 +78,7 @@ def user_data(version: str) -> Response:
     """The commissioning runner. Fetched last, so it ends the pulling of metadata."""
     _check_version(version)
     boot, who = _running_boot()
-    found = metadata.again(_ctx(), boot, who.address)
+    found = access.again(_ctx(), boot, who.address)
     body = build_user_data(
         RunnerConfig(
             metadata_url=preseed.metadata_url(found.subnet_name),
@@ -86,7 +87,7 @@ def user_data(version: str) -> Response:
             token_secret=found.token_secret,
         )
     )
-    metadata.pulled(_ctx(), boot, who.address, who.rack)
+    access.pulled(_ctx(), boot, who.address, who.rack)
     return Response(body, mimetype="application/octet-stream")
 
 
@@ -95,7 +96,7 @@ def scripts(version: str) -> Response:
     """The commissioning scripts of this boot as a tar archive with an index."""
     _check_version(version)
     boot, _who = _running_boot()
-    return Response(reports.archive(_ctx(), boot), mimetype="application/x-tar")
+    return Response(signals.archive(_ctx(), boot), mimetype="application/x-tar")
 
 
 @blueprint.post("/<version>/")
@@ -107,11 +108,11 @@ def signal(version: str) -> Response:
     try:
         sent = uploads.signal(request)
     except TooLarge as error:
-        reports.reject(
+        signals.reject(
             _ctx(), boot, f"{boot.hostname} sent a report that is too large: {error.message}", who.rack.hostname
         )
         raise
-    reports.handle(_ctx(), boot, sent, who.rack.hostname)
+    signals.handle(_ctx(), boot, sent, who.rack.hostname)
     return _text("OK")
 
 
@@ -122,7 +123,7 @@ def status(system_id: str) -> Response:
     if boot.system_id != system_id:
         raise NotFound(f"these credentials are not those of {system_id[:40]!r}")
     report = uploads.webhook(request)
-    metadata.stage(_ctx(), boot, report.event_type, report.name, report.result)
+    access.stage(_ctx(), boot, report.event_type, report.name, report.result)
     return Response(status=204)
 
 
@@ -131,7 +132,7 @@ def _running_boot() -> tuple[BootOfToken, Caller]:
     boot = credentials.boot_of(_ctx(), request.headers.get("Authorization"))
     credentials.require_running(_ctx(), boot)
     who = caller.identify(_ctx(), request)
-    metadata.require_own_address(_ctx(), boot, who.address, who.rack)
+    access.require_own_address(_ctx(), boot, who.address, who.rack)
     return boot, who
 
 

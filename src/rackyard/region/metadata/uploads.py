@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from flask import Request
 
 from rackyard.region.errors import BadRequest, TooLarge
-from rackyard.region.services.reports import STREAM_LIMIT_BYTES, STREAMS, Signal
+from rackyard.region.services.operations.signals import STREAM_LIMIT_BYTES, STREAMS, Signal
 
 # Every stream of a script at its limit, one byte over so that the stream can be named, and the multipart framing.
 SIGNAL_LIMIT_BYTES = len(STREAMS) * (STREAM_LIMIT_BYTES + 1) + 256 * 1024

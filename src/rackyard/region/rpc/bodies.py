@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from flask import Request
 
 from rackyard.region.errors import BadRequest, TooLarge
-from rackyard.region.services.boot import parse_mac
-from rackyard.region.services.evidence import DAEMONS, STEPS, Lease, Sighting
+from rackyard.region.services.boots.answer import parse_mac
+from rackyard.region.services.boots.evidence import DAEMONS, STEPS, Lease, Sighting
 
 LIMIT_BYTES = 8 * 1024 * 1024
 LIMIT_DEPTH = 16

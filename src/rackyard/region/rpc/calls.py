@@ -9,10 +9,12 @@ from typing import Any
 from flask import Blueprint, Response, current_app, g, jsonify, request
 
 from rackyard.region.context import Context
-from rackyard.region.db.rack_records import Rack
+from rackyard.region.db.racks.identity import Rack
 from rackyard.region.errors import BadRequest
 from rackyard.region.rpc import bodies, peer
-from rackyard.region.services import boot, desired, evidence, handout, power_results, racks
+from rackyard.region.services.boots import answer, evidence
+from rackyard.region.services.power import handout, outcomes
+from rackyard.region.services.racks import desired, enrolment, registration
 
 CONTEXT_KEY = "rackyard"
 HEARTBEAT_S = 10
@@ -39,7 +41,7 @@ def _identify() -> None:
     if request.endpoint in ANONYMOUS:
         return
     g.cert_sha256 = peer.certificate_sha256(request.environ)
-    g.rack = racks.authenticate(_ctx(), g.cert_sha256)
+    g.rack = enrolment.authenticate(_ctx(), g.cert_sha256)
 
 
 @blueprint.get("/ca")
@@ -52,7 +54,7 @@ def ca() -> Response:
 def enroll() -> Response:
     """Spend a token, sign a certificate."""
     body = bodies.read(request)
-    enrolled = racks.enroll(
+    enrolled = enrolment.enroll(
         _ctx(),
         secret=bodies.text(body, "secret"),
         hostname=bodies.text(body, "hostname"),
@@ -73,7 +75,7 @@ def enroll() -> Response:
 def renew() -> Response:
     """A new certificate for the rack that asks."""
     body = bodies.read(request)
-    certificate = racks.renew(_ctx(), _rack(), g.cert_sha256, bodies.text(body, "csr", 20_000))
+    certificate = enrolment.renew(_ctx(), _rack(), g.cert_sha256, bodies.text(body, "csr", 20_000))
     return jsonify({"certificate": certificate.pem, "not_after": certificate.not_after.isoformat()})
 
 
@@ -82,7 +84,7 @@ def register() -> Response:
     """A rack's agent started."""
     body = bodies.read(request)
     interfaces = bodies.items(body, "interfaces", dict)
-    urls = racks.register(_ctx(), _rack(), bodies.text(body, "version"), interfaces)
+    urls = registration.register(_ctx(), _rack(), bodies.text(body, "version"), interfaces)
     settings = {"domain": _ctx().config.domain, "heartbeat_s": HEARTBEAT_S}
     return jsonify({"system_id": _rack().system_id, "settings": settings, "regions": urls})
 
@@ -96,8 +98,8 @@ def take_jobs() -> Response:
 @blueprint.post("/jobs/<int:job_id>/result")
 def job_result(job_id: int) -> Response:
     """What became of a job."""
-    report = power_results.parse_report(bodies.read(request))
-    return jsonify({"accepted": power_results.finish(_ctx(), _rack(), job_id, report)})
+    report = outcomes.parse_report(bodies.read(request))
+    return jsonify({"accepted": outcomes.finish(_ctx(), _rack(), job_id, report)})
 
 
 @blueprint.get("/desired")
@@ -123,15 +125,15 @@ def applied() -> Response:
         raise BadRequest("generation (integer) and daemons (object) are needed")
     if not all(isinstance(outcome, dict) for outcome in daemons.values()):
         raise BadRequest("each daemon's outcome must be an object with ok and message")
-    racks.applied(_ctx(), _rack(), generation, daemons)
+    registration.applied(_ctx(), _rack(), generation, daemons)
     return jsonify({})
 
 
 @blueprint.post("/boot-config")
 def boot_config() -> Response:
     """What a machine boots."""
-    query = boot.parse_query(bodies.read(request))
-    return jsonify(boot.configuration(_ctx(), _rack(), query))
+    query = answer.parse_query(bodies.read(request))
+    return jsonify(answer.configuration(_ctx(), _rack(), query))
 
 
 @blueprint.post("/events")
@@ -152,7 +154,7 @@ def leases() -> Response:
 def services() -> Response:
     """What the rack sees of its own services."""
     states: list[dict[str, Any]] = bodies.items(bodies.read(request), "services", dict)
-    racks.services(_ctx(), _rack(), states)
+    registration.services(_ctx(), _rack(), states)
     return jsonify({})
 
 

@@ -8,7 +8,7 @@ import ssl
 from typing import Any
 
 from rackyard.region.errors import Forbidden
-from rackyard.region.services.identity import fingerprint
+from rackyard.region.services.racks.identity import fingerprint
 
 # The connection as gunicorn hands it over.
 SOCKET_KEY = "gunicorn.socket"

@@ -14,10 +14,10 @@ from rackyard.daemons.supervisor import Systemd
 from rackyard.region.config import DEFAULT_PATH, load
 from rackyard.region.context import Context
 from rackyard.region.errors import RackyardError
-from rackyard.region.services import upkeep
 from rackyard.region.worker import own_daemons
 from rackyard.region.worker.leadership import Leadership
 from rackyard.region.worker.loop import Loop, Task
+from rackyard.region.worker.tasks import deadlines, power, racks, tidying
 
 
 def tasks(ctx: Context, root: Path) -> list[Task]:
@@ -25,12 +25,12 @@ def tasks(ctx: Context, root: Path) -> list[Task]:
     daemons = own_daemons.OwnDaemons(ctx, Systemd(), root)
     domain = partial(own_daemons.update_internal_domain, ctx)
     return [
-        Task("rack liveness", 2, partial(upkeep.bury_dead_racks, ctx)),
-        Task("deadlines", 2, partial(upkeep.fail_past_deadline, ctx)),
-        Task("lost jobs", 2, partial(upkeep.expire_jobs, ctx)),
-        Task("overdue steps", 5, partial(upkeep.note_overdue, ctx)),
-        Task("power polling", upkeep.POLL_PASS_S, partial(upkeep.poll_power, ctx)),
-        Task("tidying", 600, partial(upkeep.tidy, ctx)),
+        Task("rack liveness", 2, partial(racks.bury_dead_racks, ctx)),
+        Task("deadlines", 2, partial(deadlines.fail_past_deadline, ctx)),
+        Task("lost jobs", 2, partial(power.expire_jobs, ctx)),
+        Task("overdue steps", 5, partial(deadlines.note_overdue, ctx)),
+        Task("power polling", power.POLL_PASS_S, partial(power.poll_power, ctx)),
+        Task("tidying", 600, partial(tidying.tidy, ctx)),
         Task("heartbeat", 30, partial(own_daemons.beat, ctx), leader_only=False),
         Task("internal domain", 30, domain, leader_only=False, on_change=True),
         Task("own daemons", 60, daemons.apply, leader_only=False, on_change=True, breath_s=2.0),

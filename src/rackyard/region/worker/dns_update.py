@@ -19,7 +19,7 @@ import dns.update
 import dns.zone
 
 from rackyard.region.errors import RackyardError, Unavailable
-from rackyard.region.services.dns import TTL_S, Change, differences, record_type
+from rackyard.region.services.racks.names import TTL_S, Change, differences, record_type
 
 TIMEOUT_S = 5.0
 

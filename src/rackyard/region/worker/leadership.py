@@ -27,7 +27,7 @@ class Leadership:
                 self._connection.autocommit = True
             with self._connection.cursor() as cursor:
                 # Asked again while held, the lock counts up, which does no harm; and it proves the connection.
-                cursor.execute(query("upkeep.lead"))
+                cursor.execute(query("site.processes.lead"))
                 return bool(cursor.fetchone()[0])
         except psycopg2.Error:
             self.close()

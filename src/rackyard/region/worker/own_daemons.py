@@ -10,7 +10,8 @@ from pathlib import Path
 from rackyard.daemons import engine
 from rackyard.daemons.supervisor import Supervisor
 from rackyard.region.context import Context
-from rackyard.region.services import desired, internal_dns, journal
+from rackyard.region.services.racks import desired, names
+from rackyard.region.services.site import journal
 from rackyard.region.worker import dns_update
 
 ROOT = Path("/var/lib/rackyard")
@@ -53,7 +54,7 @@ def update_internal_domain(ctx: Context) -> list[str]:
     """Make this region's name server hold the live racks' addresses; the labels that changed."""
     key = dns_update.read_key(ctx.config.tsig_key)
     server = dns_update.Server(ctx.config.dns_server, 53, ctx.config.domain, key)
-    changes = dns_update.reconcile(server, internal_dns.wanted(ctx))
+    changes = dns_update.reconcile(server, names.wanted(ctx))
     for change in changes:
         _log.info("%s.%s is now %s", change.label, ctx.config.domain, ", ".join(sorted(change.addresses)) or "gone")
     return [change.label for change in changes]
@@ -64,6 +65,6 @@ def beat(ctx: Context) -> None:
     with ctx.db.transaction() as tx:
         for port in ctx.config.rpc_ports:
             tx.run(
-                "rack_identity.beat", name=ctx.config.name, pid=os.getpid(), address=ctx.config.addresses[0],
+                "site.processes.beat", name=ctx.config.name, pid=os.getpid(), address=ctx.config.addresses[0],
                 port=port, now=ctx.clock.now(),
             )  # fmt: skip

@@ -32,7 +32,7 @@ def migrate(db: Database) -> list[int]:
     migrations = available()
     done: list[int] = []
     with db.transaction() as tx:
-        tx.run("migration.lock")
+        tx.run("site.migrations.lock")
         applied = _applied(tx)
         unknown = applied - migrations.keys()
         if unknown:
@@ -41,11 +41,11 @@ def migrate(db: Database) -> list[int]:
             )
         for version in sorted(migrations.keys() - applied):
             tx.script(migrations[version])
-            tx.run("migration.record", version=version)
+            tx.run("site.migrations.record", version=version)
             done.append(version)
     return done
 
 
 def _applied(tx: Transaction) -> set[int]:
-    table = tx.one("migration.table_exists")
-    return {row["version"] for row in tx.all("migration.applied")} if table and table["present"] else set()
+    table = tx.one("site.migrations.table_exists")
+    return {row["version"] for row in tx.all("site.migrations.applied")} if table and table["present"] else set()

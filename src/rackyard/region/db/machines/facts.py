@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What commissioning learned of a machine, written to its rows."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from rackyard.region.db.pool import Transaction
+from rackyard.region.ephemeral.facts import HardwareFacts
+
+
+def store(tx: Transaction, machine_id: int, found: HardwareFacts, now: datetime) -> None:
+    """Write what commissioning learned: the machine, its NICs (by MAC) and its disks (all anew)."""
+    tx.run(
+        "machines.facts.store_machine",
+        machine_id=machine_id,
+        cpu_count=found.cpu.count,
+        cpu_model=found.cpu.model,
+        cpu_speed_mhz=found.cpu.mhz,
+        memory_mib=found.memory.total_mib,
+        storage_mb=found.storage_mb,
+        firmware_type=found.firmware.firmware_type,
+        secure_boot=found.firmware.secure_boot,
+        hardware=_hardware(found),
+        now=now,
+    )
+    tx.run("machines.facts.forget_interfaces", machine_id=machine_id, macs=[nic.mac for nic in found.nics])
+    for nic in found.nics:
+        neighbour = found.neighbour_of(nic.name)
+        tx.run(
+            "machines.facts.store_interface",
+            machine_id=machine_id,
+            name=nic.name,
+            mac=nic.mac,
+            addresses=list(nic.addresses),
+            vendor=nic.vendor,
+            product=nic.product,
+            driver=nic.driver,
+            firmware_version=nic.firmware_version,
+            link_connected=nic.link_connected,
+            link_speed_mbps=nic.link_speed_mbps,
+            lldp=None if neighbour is None else _without(asdict(neighbour), "nic"),
+        )
+    tx.run("machines.facts.forget_disks", machine_id=machine_id)
+    for disk in found.disks:
+        tx.run(
+            "machines.facts.store_disk",
+            machine_id=machine_id,
+            name=disk.name,
+            path=disk.path,
+            id_path=disk.id_path,
+            model=disk.model,
+            serial=disk.serial,
+            size_bytes=disk.size_bytes,
+            block_size_bytes=disk.block_size_bytes,
+            rotary=disk.rotary,
+            firmware_version=disk.firmware_version,
+        )
+
+
+def _hardware(found: HardwareFacts) -> dict[str, Any]:
+    """Names as in MAAS's `hardware_info`; what is empty is left out."""
+    firmware = asdict(found.firmware)
+    names = {name: f"mainboard_firmware_{name}" for name in ("vendor", "version", "date")}
+    names["system_uuid"] = "hardware_uuid"
+    texts = {names.get(name, name): text for name, text in firmware.items() if isinstance(text, str) and text}
+    cpu = _without(asdict(found.cpu), "count", "model", "mhz")
+    return {
+        **_without(texts, "firmware_type"),
+        "cpu_model": found.cpu.model,
+        "cpu": cpu,
+        "memory_modules": [asdict(module) for module in found.memory.modules],
+        "bmc": None if found.bmc is None else asdict(found.bmc),
+    }
+
+
+def _without(fields: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name not in names}

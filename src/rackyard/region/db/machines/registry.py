@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Machines with their interfaces and block devices as rows. The BMC password is never in these."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from rackyard.region.db.pool import Transaction
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One machine. Memory in MiB, storage in MB (as MAAS), CPU speed in MHz."""
+
+    id: int
+    system_id: str
+    hostname: str
+    description: str
+    architecture: str
+    owner: str | None
+    status: int
+    status_message: str
+    status_changed_at: datetime
+    previous_status: int
+    epoch: int
+    power_state: str
+    power_state_at: datetime | None
+    power_error: str
+    power_type: str
+    power_address: str | None
+    power_port: int | None
+    power_user: str
+    power_options: dict[str, Any]
+    has_power_secret: bool
+    deadline_at: datetime | None
+    boot_id: int | None
+    boot_mac: str | None
+    firmware_type: str
+    secure_boot: bool | None
+    cpu_count: int
+    cpu_model: str
+    cpu_speed_mhz: int
+    memory_mib: int
+    storage_mb: int
+    hardware: dict[str, Any]
+    commissioned_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    last_step: int | None
+
+
+@dataclass(frozen=True)
+class Interface:
+    """One NIC; `ip` is its address by the last lease, if that still holds."""
+
+    id: int
+    machine_id: int
+    name: str
+    mac: str
+    is_boot: bool
+    vlan_id: int | None
+    vendor: str
+    product: str
+    driver: str
+    firmware_version: str
+    link_connected: bool | None
+    link_speed_mbps: int | None
+    lldp: dict[str, Any] | None
+    discovered: bool
+    ip: str | None
+
+
+@dataclass(frozen=True)
+class BlockDevice:
+    """One disk, sizes in bytes."""
+
+    id: int
+    machine_id: int
+    name: str
+    path: str
+    id_path: str
+    model: str
+    serial: str
+    size_bytes: int
+    block_size_bytes: int
+    rotary: bool | None
+    firmware_version: str
+
+
+@dataclass(frozen=True)
+class MachineFilter:
+    """Which machines: None means any."""
+
+    system_ids: list[str] | None = None
+    hostnames: list[str] | None = None
+    macs: list[str] | None = None
+    statuses: list[int] | None = None
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What an operator says about a machine. `power_secret` is sealed; None leaves the stored one as it is."""
+
+    hostname: str
+    description: str
+    architecture: str
+    power_type: str
+    power_address: str | None
+    power_port: int | None
+    power_user: str
+    power_secret: bytes | None = field(repr=False)
+    power_options: dict[str, Any]
+
+
+def select(tx: Transaction, wanted: MachineFilter) -> list[Machine]:
+    """Matching machines by hostname."""
+    return [Machine(**row) for row in tx.all("machines.registry.select", **asdict(wanted))]
+
+
+def find(tx: Transaction, system_id: str) -> Machine | None:
+    """The machine with this system_id."""
+    found = select(tx, MachineFilter(system_ids=[system_id]))
+    return found[0] if found else None
+
+
+@dataclass(frozen=True)
+class LockedMachine:
+    """What is needed of a machine to change it."""
+
+    id: int
+    system_id: str
+    hostname: str
+    status: int
+
+
+def lock(tx: Transaction, system_id: str) -> LockedMachine | None:
+    """The machine, locked until the transaction ends."""
+    row = tx.one("machines.registry.lock", system_id=system_id)
+    return LockedMachine(**row) if row else None
+
+
+def add(tx: Transaction, system_id: str, registration: Registration, owner_id: int | None, now: datetime) -> int:
+    """A new machine; its id."""
+    values = asdict(registration)
+    row = tx.one("machines.registry.add", system_id=system_id, owner_id=owner_id, now=now, **values)
+    assert row is not None
+    return int(row["id"])
+
+
+def update(tx: Transaction, machine_id: int, registration: Registration, now: datetime) -> None:
+    """Write what an operator changed."""
+    tx.run("machines.registry.update", machine_id=machine_id, now=now, **asdict(registration))
+
+
+def forget_power_error(tx: Transaction, machine_id: int) -> None:
+    """The power settings are new: what the BMC said to the old ones no longer holds."""
+    tx.run("machines.registry.forget_power_error", machine_id=machine_id)
+
+
+def delete(tx: Transaction, machine_id: int) -> None:
+    """Remove the machine and everything that belongs to it; its events stay."""
+    tx.run("machines.registry.delete", machine_id=machine_id)
+
+
+def interfaces(tx: Transaction, machine_ids: Sequence[int], now: datetime) -> list[Interface]:
+    """The interfaces of these machines, boot interface first."""
+    return [Interface(**row) for row in tx.all("machines.registry.interfaces", machine_ids=list(machine_ids), now=now)]
+
+
+def block_devices(tx: Transaction, machine_ids: Sequence[int]) -> list[BlockDevice]:
+    """The disks of these machines by name."""
+    return [BlockDevice(**row) for row in tx.all("machines.registry.block_devices", machine_ids=list(machine_ids))]
+
+
+@dataclass(frozen=True)
+class MacOwner:
+    """Whose a MAC is."""
+
+    mac: str
+    system_id: str
+    hostname: str
+
+
+def mac_owners(tx: Transaction, macs: Sequence[str]) -> list[MacOwner]:
+    """Who has these MACs already."""
+    return [MacOwner(**row) for row in tx.all("machines.registry.mac_owners", macs=list(macs))]
+
+
+def set_macs(tx: Transaction, machine_id: int, macs: Sequence[str]) -> None:
+    """Make these the declared interfaces, the first one the boot interface.
+
+    Interfaces that commissioning discovered stay; declared ones that are no longer named go.
+    """
+    tx.run("machines.registry.forget_macs", machine_id=machine_id, macs=list(macs))
+    tx.run("machines.registry.add_macs", machine_id=machine_id, macs=list(macs))
+    tx.run("machines.registry.clear_boot_interface", machine_id=machine_id, mac=macs[0])
+    tx.run("machines.registry.set_boot_interface", machine_id=machine_id, mac=macs[0])
+    tx.run("machines.registry.set_boot_mac", machine_id=machine_id, mac=macs[0])
+
+
+def power_address_owner(tx: Transaction, address: str, port: int | None) -> MacOwner | None:
+    """The machine that has this BMC already (its `mac` is empty)."""
+    row = tx.one("machines.registry.power_address_owner", address=address, port=port)
+    return MacOwner(mac="", **row) if row else None

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fabrics, VLANs, subnets and IP ranges as rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rackyard.region.db.pool import Transaction
+
+
+@dataclass(frozen=True)
+class Fabric:
+    """A layer 2 world of its own: VLAN numbers mean something only within it."""
+
+    id: int
+    name: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Vlan:
+    """One VLAN; `primary_rack` is the system_id of the rack that serves DHCP."""
+
+    id: int
+    fabric_id: int
+    fabric: str
+    vid: int
+    name: str
+    description: str
+    mtu: int
+    dhcp_on: bool
+    primary_rack: str | None
+
+
+@dataclass(frozen=True)
+class Subnet:
+    """One subnet; addresses are text in their shortest form."""
+
+    id: int
+    name: str
+    description: str
+    vlan_id: int
+    cidr: str
+    gateway_ip: str | None
+    dns_servers: list[str]
+    allow_dns: bool
+    allow_proxy: bool
+    managed: bool
+
+
+@dataclass(frozen=True)
+class IpRange:
+    """Addresses of a subnet, both ends included: given out by DHCP (dynamic) or kept from it (reserved)."""
+
+    id: int
+    subnet_id: int
+    type: str
+    start_ip: str
+    end_ip: str
+    comment: str
+
+
+@dataclass(frozen=True)
+class RackAddress:
+    """An address that a rack has."""
+
+    address: str
+    hostname: str
+
+
+def fabrics(tx: Transaction) -> list[Fabric]:
+    """All fabrics by id."""
+    return [Fabric(**row) for row in tx.all("network.picture.fabrics")]
+
+
+def vlans(tx: Transaction) -> list[Vlan]:
+    """All VLANs by id."""
+    return [Vlan(**row) for row in tx.all("network.picture.vlans")]
+
+
+def subnets(tx: Transaction) -> list[Subnet]:
+    """All subnets by id."""
+    return [Subnet(**row) for row in tx.all("network.picture.subnets")]
+
+
+def ranges(tx: Transaction) -> list[IpRange]:
+    """All IP ranges by start address."""
+    return [IpRange(**row) for row in tx.all("network.picture.ranges")]
+
+
+def rack_addresses(tx: Transaction) -> list[RackAddress]:
+    """Every address of every enrolled rack."""
+    return [RackAddress(**row) for row in tx.all("network.picture.rack_addresses")]
+
+
+def rack_id(tx: Transaction, name: str) -> int | None:
+    """The id of the enrolled rack with this system_id or hostname."""
+    row = tx.one("network.picture.rack_id", name=name)
+    return int(row["id"]) if row else None
+
+
+def lock(tx: Transaction) -> None:
+    """One change of the network at a time, so that what was checked still holds at the commit."""
+    tx.run("network.picture.lock")
+
+
+def add(tx: Transaction, kind: str, **columns: Any) -> int:
+    """A new fabric, vlan, subnet or range; its id."""
+    row = tx.one(f"network.add_{kind}", **columns)
+    assert row is not None
+    return int(row["id"])
+
+
+def update(tx: Transaction, kind: str, row_id: int, **columns: Any) -> None:
+    """Write all columns of one row."""
+    tx.run(f"network.update_{kind}", id=row_id, **columns)
+
+
+def delete(tx: Transaction, kind: str, row_id: int) -> None:
+    """Remove one row."""
+    tx.run(f"network.delete_{kind}", id=row_id)

@@ -1,0 +1,84 @@
+-- SPDX-License-Identifier: GPL-3.0-or-later
+
+-- name: boots.records.add
+-- A new boot with credentials of its own.
+INSERT INTO boot (boot_id, machine_id, epoch, purpose, requested_by, requested_at, consumer_key, token_key,
+                  token_secret_sha256, token_secret, credentials_expire_at, image_id)
+VALUES (%(boot_id)s, %(machine_id)s, %(epoch)s, 'commissioning', %(username)s, %(now)s, %(consumer_key)s,
+        %(token_key)s, %(token_secret_sha256)s, %(token_secret)s, %(expires_at)s, %(image_id)s)
+RETURNING id;
+
+-- name: boots.records.end
+-- The boot is over: its credentials die with it.
+UPDATE boot SET ended_at = %(now)s, outcome = %(outcome)s WHERE id = %(id)s AND ended_at IS NULL;
+
+-- name: boots.records.outcome
+-- How a boot stands.
+SELECT outcome FROM boot WHERE id = %(id)s;
+
+-- name: boots.records.answered
+-- Which rack serves the boot, and at which address the machine is.
+UPDATE boot SET rack_id = %(rack_id)s, client_ip = %(client_ip)s WHERE id = %(id)s;
+
+-- name: boots.records.latest
+-- The machine and its latest boot, for the timeline.
+SELECT machine.system_id, machine.hostname, machine.boot_mac::text AS boot_mac,
+       host(machine.power_address) AS power_address, machine.status_message,
+       boot.id, boot.boot_id, boot.purpose, boot.outcome, boot.requested_at, boot.ended_at,
+       (SELECT rack.hostname FROM rack WHERE rack.id = coalesce(boot.rack_id,
+            (SELECT job.rack_id FROM job WHERE job.boot_id = boot.id ORDER BY job.id LIMIT 1))) AS rack
+FROM machine LEFT JOIN LATERAL (
+    SELECT * FROM boot WHERE boot.machine_id = machine.id ORDER BY boot.id DESC LIMIT 1
+) AS boot ON true
+WHERE machine.system_id = %(system_id)s;
+
+-- name: boots.records.running
+-- Every boot that still runs, with its machine, for deadlines and overdue steps.
+SELECT machine.id AS machine_id, machine.system_id, machine.hostname, machine.status, machine.deadline_at,
+       machine.boot_mac::text AS boot_mac, host(machine.power_address) AS power_address, boot.id, boot.boot_id,
+       (SELECT rack.hostname FROM rack WHERE rack.id = coalesce(boot.rack_id,
+            (SELECT job.rack_id FROM job WHERE job.boot_id = boot.id ORDER BY job.id LIMIT 1))) AS rack
+FROM boot JOIN machine ON machine.boot_id = boot.id
+WHERE boot.outcome = 'running';
+
+-- name: boots.records.of_mac
+-- The machine with that MAC and its running boot, if it has one.
+SELECT machine.id AS machine_id, machine.system_id, machine.hostname, machine.status, machine.architecture,
+       boot.id, boot.boot_id, boot.purpose, image.manifest
+FROM machine_interface
+JOIN machine ON machine.id = machine_interface.machine_id
+LEFT JOIN boot ON boot.id = machine.boot_id AND boot.outcome = 'running'
+LEFT JOIN image ON image.id = boot.image_id
+WHERE machine_interface.mac = %(mac)s::macaddr;
+
+-- name: boots.records.at
+-- The boot of the machine with that MAC that was under way at a moment; two seconds for clocks that differ.
+SELECT machine.id AS machine_id, machine.system_id, machine.hostname, boot.id, boot.boot_id
+FROM machine_interface
+JOIN machine ON machine.id = machine_interface.machine_id
+JOIN boot ON boot.machine_id = machine.id
+WHERE machine_interface.mac = %(mac)s::macaddr
+  AND boot.requested_at <= %(at)s + interval '2 seconds'
+  AND (boot.ended_at IS NULL OR boot.ended_at >= %(at)s - interval '2 seconds')
+ORDER BY boot.id DESC LIMIT 1;
+
+-- name: boots.records.by_public_id
+-- A boot by the id on its kernel line, with its machine.
+SELECT boot.id, boot.boot_id, boot.outcome, boot.ended_at, boot.consumer_key, boot.token_key, boot.token_secret,
+       boot.credentials_expire_at, machine.id AS machine_id, machine.system_id, machine.hostname, machine.boot_id AS current_id
+FROM boot JOIN machine ON machine.id = boot.machine_id
+WHERE boot.boot_id = %(boot_id)s;
+
+-- name: boots.records.by_token
+-- A boot by its OAuth token, with its machine.
+SELECT boot.id, boot.boot_id, boot.outcome, boot.ended_at, boot.consumer_key, boot.token_key,
+       boot.token_secret_sha256, boot.credentials_expire_at, boot.requested_at AS started_at,
+       machine.id AS machine_id, machine.system_id, machine.hostname, machine.status
+FROM boot JOIN machine ON machine.id = boot.machine_id
+WHERE boot.token_key = %(token_key)s;
+
+-- name: boots.records.rack_of
+-- The rack that serves a boot, or that got its first job.
+SELECT rack.hostname AS rack FROM boot JOIN rack ON rack.id = coalesce(boot.rack_id,
+    (SELECT job.rack_id FROM job WHERE job.boot_id = boot.id ORDER BY job.id LIMIT 1))
+WHERE boot.id = %(boot_id)s;

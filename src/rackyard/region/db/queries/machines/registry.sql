@@ -1,0 +1,123 @@
+-- SPDX-License-Identifier: GPL-3.0-or-later
+
+-- name: machines.registry.boot_interfaces
+-- Name and MAC of the machine's interfaces, the one it boots from first.
+SELECT mac::text AS mac, is_boot FROM machine_interface WHERE machine_id = %(id)s ORDER BY is_boot DESC, id;
+
+-- name: machines.registry.macs
+-- The MACs of a machine.
+SELECT mac::text AS mac FROM machine_interface WHERE machine_id = %(id)s;
+
+-- name: machines.registry.select
+-- Machines that match every given filter, with the name of their owner and the last step of their current boot.
+SELECT machine.id, machine.system_id, machine.hostname, machine.description, machine.architecture,
+       account.username AS owner, machine.status, machine.status_message, machine.status_changed_at,
+       machine.previous_status, machine.epoch, machine.power_state, machine.power_state_at, machine.power_error,
+       machine.power_type, host(machine.power_address) AS power_address, machine.power_port, machine.power_user,
+       machine.power_options, machine.power_secret IS NOT NULL AS has_power_secret, machine.deadline_at,
+       machine.boot_id, machine.boot_mac, machine.firmware_type, machine.secure_boot, machine.cpu_count,
+       machine.cpu_model, machine.cpu_speed_mhz, machine.memory_mib, machine.storage_mb, machine.hardware,
+       machine.commissioned_at, machine.created_at, machine.updated_at,
+       (SELECT max(boot_step.step) FROM boot_step WHERE boot_step.boot_id = machine.boot_id) AS last_step
+FROM machine
+LEFT JOIN account ON account.id = machine.owner_id
+WHERE (%(system_ids)s::text[] IS NULL OR machine.system_id = ANY (%(system_ids)s))
+  AND (%(hostnames)s::text[] IS NULL OR machine.hostname = ANY (%(hostnames)s))
+  AND (%(statuses)s::integer[] IS NULL OR machine.status = ANY (%(statuses)s))
+  AND (%(macs)s::macaddr[] IS NULL OR machine.id IN (
+        SELECT machine_id FROM machine_interface WHERE mac = ANY (%(macs)s::macaddr[])))
+ORDER BY machine.hostname;
+
+-- name: machines.registry.lock
+-- One machine, locked for a change.
+SELECT id, system_id, hostname, status FROM machine WHERE system_id = %(system_id)s FOR UPDATE;
+
+-- name: machines.registry.add
+-- A new machine.
+INSERT INTO machine (system_id, hostname, description, architecture, owner_id, power_type, power_address, power_port,
+                     power_user, power_secret, power_options, status_changed_at, created_at, updated_at)
+VALUES (%(system_id)s, %(hostname)s, %(description)s, %(architecture)s, %(owner_id)s, %(power_type)s,
+        %(power_address)s, %(power_port)s, %(power_user)s, %(power_secret)s, %(power_options)s, %(now)s, %(now)s,
+        %(now)s)
+RETURNING id;
+
+-- name: machines.registry.update
+-- What an operator changed; a missing secret leaves the stored one.
+UPDATE machine
+SET hostname = %(hostname)s, description = %(description)s, architecture = %(architecture)s,
+    power_type = %(power_type)s, power_address = %(power_address)s, power_port = %(power_port)s,
+    power_user = %(power_user)s, power_secret = coalesce(%(power_secret)s, power_secret),
+    power_options = %(power_options)s, updated_at = %(now)s
+WHERE id = %(machine_id)s;
+
+-- name: machines.registry.forget_power_error
+-- New power settings: the BMC may be asked again.
+UPDATE machine
+SET power_state = 'unknown', power_state_at = NULL, power_error = '', power_error_kind = ''
+WHERE id = %(machine_id)s AND power_error_kind <> '';
+
+-- name: machines.registry.delete
+-- Remove a machine.
+DELETE FROM machine WHERE id = %(machine_id)s;
+
+-- name: machines.registry.interfaces
+-- The interfaces of some machines, each with the address of its lease while that lasts.
+SELECT machine_interface.id, machine_interface.machine_id, machine_interface.name, machine_interface.mac,
+       machine_interface.is_boot, machine_interface.vlan_id, machine_interface.vendor, machine_interface.product,
+       machine_interface.driver, machine_interface.firmware_version, machine_interface.link_connected,
+       machine_interface.link_speed_mbps, machine_interface.lldp, machine_interface.discovered, host(held.ip) AS ip
+FROM machine_interface
+LEFT JOIN LATERAL (
+    SELECT lease.ip FROM lease
+    WHERE lease.mac = machine_interface.mac AND lease.state = 'commit'
+      AND (lease.expires_at IS NULL OR lease.expires_at > %(now)s)
+    ORDER BY lease.at DESC LIMIT 1
+) AS held ON true
+WHERE machine_interface.machine_id = ANY (%(machine_ids)s)
+ORDER BY machine_interface.machine_id, machine_interface.is_boot DESC, machine_interface.name;
+
+-- name: machines.registry.block_devices
+-- The disks of some machines.
+SELECT id, machine_id, name, path, id_path, model, serial, size_bytes, block_size_bytes, rotary, firmware_version
+FROM block_device
+WHERE machine_id = ANY (%(machine_ids)s)
+ORDER BY machine_id, name;
+
+-- name: machines.registry.mac_owners
+-- Who has these MACs.
+SELECT machine_interface.mac, machine.system_id, machine.hostname
+FROM machine_interface JOIN machine ON machine.id = machine_interface.machine_id
+WHERE machine_interface.mac = ANY (%(macs)s::macaddr[])
+ORDER BY machine_interface.mac;
+
+-- name: machines.registry.power_address_owner
+-- The machine behind a BMC address.
+SELECT system_id, hostname FROM machine
+WHERE power_type = 'ipmi' AND power_address = %(address)s::inet AND coalesce(power_port, 623) = coalesce(%(port)s, 623);
+
+-- name: machines.registry.forget_macs
+-- Drop declared interfaces that are no longer named.
+DELETE FROM machine_interface
+WHERE machine_id = %(machine_id)s AND NOT discovered AND NOT mac = ANY (%(macs)s::macaddr[]);
+
+-- name: machines.registry.add_macs
+-- Declare interfaces; names follow what is there until commissioning learns the real ones.
+INSERT INTO machine_interface (machine_id, name, mac)
+SELECT %(machine_id)s, 'eth' || (given.position - 1), given.mac
+FROM unnest(%(macs)s::macaddr[]) WITH ORDINALITY AS given (mac, position)
+WHERE NOT EXISTS (
+    SELECT 1 FROM machine_interface WHERE machine_id = %(machine_id)s AND machine_interface.mac = given.mac);
+
+-- name: machines.registry.clear_boot_interface
+-- No other interface is the boot interface.
+UPDATE machine_interface SET is_boot = false
+WHERE machine_id = %(machine_id)s AND is_boot AND mac <> %(mac)s::macaddr;
+
+-- name: machines.registry.set_boot_interface
+-- This one is.
+UPDATE machine_interface SET is_boot = true
+WHERE machine_id = %(machine_id)s AND NOT is_boot AND mac = %(mac)s::macaddr;
+
+-- name: machines.registry.set_boot_mac
+-- The machine boots from this MAC.
+UPDATE machine SET boot_mac = %(mac)s::macaddr WHERE id = %(machine_id)s;

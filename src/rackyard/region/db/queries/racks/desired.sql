@@ -1,0 +1,47 @@
+-- SPDX-License-Identifier: GPL-3.0-or-later
+
+-- name: racks.desired.rack
+-- The rack whose document is made.
+SELECT id, system_id, hostname, desired_generation, desired_sha256 FROM rack WHERE id = %(rack_id)s;
+
+-- name: racks.desired.rack_addresses
+-- The rack's own addresses.
+SELECT host(address) AS address FROM rack_interface WHERE rack_id = %(rack_id)s ORDER BY address;
+
+-- name: racks.desired.all_rack_addresses
+-- Addresses of every unrevoked rack.
+SELECT rack.id AS rack_id, rack.alive, host(rack_interface.address) AS address
+FROM rack_interface JOIN rack ON rack.id = rack_interface.rack_id
+WHERE rack.revoked_at IS NULL ORDER BY rack_interface.address;
+
+-- name: racks.desired.subnets
+-- Managed subnets with their VLAN.
+SELECT subnet.id, subnet.cidr::text AS cidr, host(subnet.gateway_ip) AS gateway_ip,
+       ARRAY(SELECT host(server) FROM unnest(subnet.dns_servers) AS server) AS dns_servers, subnet.allow_dns,
+       subnet.allow_proxy, vlan.id AS vlan_id, vlan.mtu, vlan.dhcp_on, vlan.primary_rack_id
+FROM subnet JOIN vlan ON vlan.id = subnet.vlan_id
+WHERE subnet.managed ORDER BY subnet.cidr;
+
+-- name: racks.desired.ranges
+-- Dynamic ranges, in order.
+SELECT subnet_id, host(start_ip) AS start_ip, host(end_ip) AS end_ip FROM ip_range
+WHERE type = 'dynamic' ORDER BY start_ip;
+
+-- name: racks.desired.bmc_addresses
+-- Every BMC: no proxy leads there.
+SELECT DISTINCT host(power_address) AS address FROM machine WHERE power_address IS NOT NULL ORDER BY address;
+
+-- name: racks.desired.images
+-- Manifests of the images that machines boot now.
+SELECT arch, manifest FROM image WHERE is_default ORDER BY arch;
+
+-- name: racks.desired.regions
+-- Addresses of live region processes (their HTTP and daemons are on the same hosts).
+SELECT DISTINCT host(address) AS address FROM region_process
+WHERE heartbeat_at > %(now)s - interval '90 seconds' ORDER BY address;
+
+-- name: racks.desired.advance
+-- The content changed: count one generation up.
+UPDATE rack SET desired_generation = desired_generation + 1, desired_sha256 = %(sha256)s
+WHERE id = %(rack_id)s AND desired_sha256 <> %(sha256)s
+RETURNING desired_generation;

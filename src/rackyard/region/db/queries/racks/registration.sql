@@ -1,0 +1,56 @@
+-- SPDX-License-Identifier: GPL-3.0-or-later
+
+-- name: racks.registration.seen
+-- The rack spoke; written at most every five seconds.
+UPDATE rack SET last_seen_at = %(now)s, alive = true
+WHERE id = %(rack_id)s AND revoked_at IS NULL
+  AND (NOT alive OR last_seen_at IS NULL OR last_seen_at < %(now)s - interval '5 seconds');
+
+-- name: racks.registration.registered
+-- The rack's agent started, with this version.
+UPDATE rack SET registered_at = %(now)s, last_seen_at = %(now)s, alive = true, version = %(version)s
+WHERE id = %(rack_id)s;
+
+-- name: racks.registration.put_interface
+-- One address of a rack, as it reports it.
+INSERT INTO rack_interface (rack_id, name, mac, address)
+VALUES (%(rack_id)s, %(name)s, %(mac)s, %(address)s)
+ON CONFLICT (rack_id, name, address) DO UPDATE SET mac = excluded.mac
+WHERE rack_interface.mac IS DISTINCT FROM excluded.mac;
+
+-- name: racks.registration.drop_other_interfaces
+-- Forget addresses that the rack no longer reports (`keep` holds "name address" texts).
+DELETE FROM rack_interface
+WHERE rack_id = %(rack_id)s AND NOT (name || ' ' || address::text = ANY (%(keep)s));
+
+-- name: racks.registration.by_address
+-- The unrevoked rack that owns this address, if any.
+SELECT rack.id, rack.system_id, rack.hostname
+FROM rack_interface JOIN rack ON rack.id = rack_interface.rack_id
+WHERE host(rack_interface.address) = host(%(address)s::inet) AND rack.revoked_at IS NULL
+ORDER BY rack.alive DESC, rack.id
+LIMIT 1;
+
+-- name: racks.registration.put_daemon
+-- What became of the desired state on one daemon of a rack.
+INSERT INTO rack_daemon (rack_id, name, generation, ok, message, applied_at)
+VALUES (%(rack_id)s, %(name)s, %(generation)s, %(ok)s, %(message)s, %(now)s)
+ON CONFLICT (rack_id, name) DO UPDATE
+SET generation = excluded.generation, ok = excluded.ok, message = excluded.message, applied_at = excluded.applied_at
+WHERE rack_daemon.generation <= excluded.generation;
+
+-- name: racks.registration.daemon_ok
+-- Whether the last state of that daemon was taken, to tell news from repetition.
+SELECT ok, message FROM rack_daemon WHERE rack_id = %(rack_id)s AND name = %(name)s;
+
+-- name: racks.registration.put_service
+-- What a rack sees of one of its services.
+INSERT INTO rack_service (rack_id, name, state, info, updated_at)
+VALUES (%(rack_id)s, %(name)s, %(state)s, %(info)s, %(now)s)
+ON CONFLICT (rack_id, name) DO UPDATE
+SET state = excluded.state, info = excluded.info, updated_at = excluded.updated_at;
+
+-- name: racks.registration.bury_silent
+-- Racks that were not heard of since a moment are dead; their names leave the DNS by the trigger's notice.
+UPDATE rack SET alive = false WHERE alive AND (last_seen_at IS NULL OR last_seen_at < %(since)s)
+RETURNING id, hostname, last_seen_at;

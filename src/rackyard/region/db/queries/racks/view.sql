@@ -1,0 +1,26 @@
+-- SPDX-License-Identifier: GPL-3.0-or-later
+
+-- name: racks.view.racks
+-- Enrolled racks.
+SELECT id, system_id, hostname, version, alive, last_seen_at, registered_at, cert_not_after, desired_generation
+FROM rack WHERE revoked_at IS NULL ORDER BY hostname;
+
+-- name: racks.view.interfaces
+-- Addresses of enrolled racks with the subnet they lie in.
+SELECT rack_interface.rack_id, rack_interface.name, rack_interface.mac, rack_interface.address::text AS address,
+       subnet.id AS subnet_id
+FROM rack_interface
+JOIN rack ON rack.id = rack_interface.rack_id AND rack.revoked_at IS NULL
+LEFT JOIN subnet ON subnet.cidr >>= host(rack_interface.address)::inet
+ORDER BY rack_interface.rack_id, rack_interface.name, rack_interface.address;
+
+-- name: racks.view.services
+-- Services of enrolled racks; a daemon that refused its last configuration is degraded, in its checker's words.
+SELECT rack.id AS rack_id, coalesce(rack_service.name, rack_daemon.name) AS name,
+       CASE WHEN rack_daemon.ok IS FALSE AND coalesce(rack_service.state, 'running') IN ('running', 'unknown')
+            THEN 'degraded' ELSE coalesce(rack_service.state, 'unknown') END AS state,
+       CASE WHEN rack_daemon.ok IS FALSE THEN rack_daemon.message ELSE coalesce(rack_service.info, '') END AS info
+FROM rack_service
+FULL JOIN rack_daemon ON rack_daemon.rack_id = rack_service.rack_id AND rack_daemon.name = rack_service.name
+JOIN rack ON rack.id = coalesce(rack_service.rack_id, rack_daemon.rack_id) AND rack.revoked_at IS NULL
+ORDER BY rack.id, name;

@@ -1,0 +1,21 @@
+-- SPDX-License-Identifier: GPL-3.0-or-later
+
+-- name: site.accounts.find
+-- The account of this name.
+SELECT id, username, is_admin FROM account WHERE username = %(username)s;
+
+-- name: site.accounts.add
+-- A new account.
+INSERT INTO account (username, is_admin, created_at) VALUES (%(username)s, %(is_admin)s, %(now)s)
+RETURNING id, username, is_admin;
+
+-- name: site.accounts.add_key
+-- A new API key.
+INSERT INTO api_key (account_id, name, consumer_key, token_key, token_secret_sha256, created_at)
+VALUES (%(account_id)s, %(name)s, %(consumer_key)s, %(token_key)s, %(token_secret_sha256)s, %(now)s);
+
+-- name: site.accounts.key_owner
+-- Whose API key this is.
+SELECT account.id, account.username, account.is_admin, api_key.consumer_key, api_key.token_secret_sha256
+FROM api_key JOIN account ON account.id = api_key.account_id
+WHERE api_key.token_key = %(token_key)s;

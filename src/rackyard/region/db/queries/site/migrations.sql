@@ -1,0 +1,17 @@
+-- SPDX-License-Identifier: GPL-3.0-or-later
+
+-- name: site.migrations.lock
+-- Only one migration at a time, on any host; released with the transaction.
+SELECT pg_advisory_xact_lock(hashtext('rackyard migration'));
+
+-- name: site.migrations.table_exists
+-- Whether this database was ever migrated.
+SELECT to_regclass('schema_migration') IS NOT NULL AS present;
+
+-- name: site.migrations.applied
+-- Versions that this database has.
+SELECT version FROM schema_migration;
+
+-- name: site.migrations.record
+-- Remember an applied migration.
+INSERT INTO schema_migration (version) VALUES (%(version)s);

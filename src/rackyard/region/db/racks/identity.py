@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Racks as their certificates and addresses identify them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from rackyard.region.db.pool import Transaction
+
+
+@dataclass(frozen=True)
+class Rack:
+    """A rack as its certificate identifies it."""
+
+    id: int
+    system_id: str
+    hostname: str
+    revoked_at: datetime | None = None
+
+
+def by_certificate(tx: Transaction, sha256: str) -> Rack | None:
+    """The rack whose certificate has this SHA-256 (hex)."""
+    row = tx.one("racks.enrolment.by_certificate", sha256=sha256)
+    return None if row is None else Rack(**row)
+
+
+def by_address(tx: Transaction, address: str) -> Rack | None:
+    """The unrevoked rack that reported this address as its own."""
+    row = tx.one("racks.registration.by_address", address=address)
+    return None if row is None else Rack(**row)

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Accounts and API keys as rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from rackyard.region.db.pool import Transaction
+
+
+@dataclass(frozen=True)
+class Account:
+    """Somebody who may use the API."""
+
+    id: int
+    username: str
+    is_admin: bool
+
+
+@dataclass(frozen=True)
+class KeyOwner:
+    """An API key with its account; only the hash of the secret is known."""
+
+    account: Account
+    consumer_key: str
+    token_secret_sha256: bytes = field(repr=False)
+
+
+def find(tx: Transaction, username: str) -> Account | None:
+    """The account of this name."""
+    row = tx.one("site.accounts.find", username=username)
+    return Account(**row) if row else None
+
+
+def add(tx: Transaction, username: str, is_admin: bool, now: datetime) -> Account:
+    """A new account."""
+    row = tx.one("site.accounts.add", username=username, is_admin=is_admin, now=now)
+    assert row is not None
+    return Account(**row)
+
+
+def add_key(
+    tx: Transaction,
+    account_id: int,
+    name: str,
+    *,
+    consumer_key: str,
+    token_key: str,
+    token_secret_sha256: bytes,
+    now: datetime,
+) -> None:
+    """A new API key of an account."""
+    tx.run(
+        "site.accounts.add_key",
+        account_id=account_id,
+        name=name,
+        consumer_key=consumer_key,
+        token_key=token_key,
+        token_secret_sha256=token_secret_sha256,
+        now=now,
+    )
+
+
+def key_owner(tx: Transaction, token_key: str) -> KeyOwner | None:
+    """The key with this token and whose it is."""
+    row = tx.one("site.accounts.key_owner", token_key=token_key)
+    if row is None:
+        return None
+    consumer_key, token_secret_sha256 = row.pop("consumer_key"), row.pop("token_secret_sha256")
+    return KeyOwner(Account(**row), consumer_key, token_secret_sha256)

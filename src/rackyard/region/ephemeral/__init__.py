@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a machine runs while it is commissioned, and how its answers are read.
+
+``runner.py`` is delivered as user data, ``scripts/`` are run by it in the ephemeral system, ``facts.py`` turns
+their output into dataclasses. The index (``catalogue.py``) says in which order, how long and what they need.
+"""
+
+from rackyard.region.ephemeral.catalogue import Script, build_archive, script_index
+from rackyard.region.ephemeral.userdata import RunnerConfig, build_user_data
+
+__all__ = ["RunnerConfig", "Script", "build_archive", "build_user_data", "script_index"]

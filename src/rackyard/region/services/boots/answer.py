@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a machine boots: the answer to a rack that asks on behalf of a MAC."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+
+from rackyard.region.context import Context
+from rackyard.region.db.boots import records
+from rackyard.region.db.network import subnets
+from rackyard.region.db.pool import Transaction
+from rackyard.region.db.racks.identity import Rack
+from rackyard.region.errors import BadRequest, Conflict, NotFound
+from rackyard.region.services.boots import kernel_line, steps, timeline
+from rackyard.region.services.boots.kernel_line import KernelLine
+from rackyard.region.services.racks import names
+from rackyard.region.services.site import images, journal, settings
+
+# A screen if there is one, and the first serial line, which is what a BMC shows (the last one is /dev/console).
+CONSOLES = ("console=tty0", "console=ttyS0,115200n8")
+FIRMWARES = frozenset({"ipxe", "grub", "pxelinux"})
+_MAC = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}")
+
+
+@dataclass(frozen=True)
+class BootQuery:
+    """A loader's question as the rack passes it on."""
+
+    mac: str
+    arch: str
+    firmware: str
+    client_ip: str
+    local_ip: str
+
+
+def parse_mac(text: str) -> str:
+    """A MAC in lower case with colons. Raises BadRequest."""
+    mac = text.strip().lower()
+    if not _MAC.fullmatch(mac):
+        raise BadRequest(f"{text[:40]!r} is not a MAC address")
+    return mac.replace("-", ":")
+
+
+def configuration(ctx: Context, rack: Rack, query: BootQuery) -> dict[str, Any]:
+    """Kernel, initrd, root file system and parameters for a machine that boots now, or purpose `local`.
+
+    Raises NotFound for an unknown MAC, Conflict when the machine's address is in no managed subnet."""
+    with ctx.db.transaction() as tx:
+        boot = records.of_mac(tx, query.mac)
+        if boot is None:
+            raise NotFound(f"no machine has the MAC address {query.mac}; register it with mac_addresses={query.mac}")
+        if boot.id is None or boot.boot_id is None or boot.manifest is None:
+            return {"purpose": "local", "hostname": boot.hostname}
+        subnet_name = _subnet_name(ctx, tx, boot.hostname, query)
+        files = images.paths(boot.manifest)
+        params = kernel_line.build(
+            KernelLine(
+                boot_id=boot.boot_id,
+                mac=query.mac,
+                rack_address=query.local_ip,
+                subnet_name=subnet_name,
+                squashfs_path=files.squashfs,
+                options=(*CONSOLES, *str(settings.get(tx, "kernel_options")).split()),
+            )
+        )
+        now = ctx.clock.now()
+        by_whom = f"{rack.hostname} (boot service)"
+        detail = f"{query.firmware} {query.arch} {query.mac} at {query.client_ip}"
+        if timeline.record(tx, boot.id, steps.CONFIG_ASKED, by_whom, now, detail):
+            journal.record(
+                tx, now, "NODE_PXE_REQUEST", f"{by_whom} asked for {detail}", machine_id=boot.machine_id,
+                rack_id=rack.id,
+            )  # fmt: skip
+        tx.run("boots.records.answered", id=boot.id, rack_id=rack.id, client_ip=query.client_ip)
+    return {
+        "purpose": boot.purpose,
+        "boot_id": boot.boot_id,
+        "hostname": boot.hostname,
+        "kernel": files.kernel,
+        "initrd": files.initrd,
+        "squashfs": files.squashfs,
+        "params": params,
+    }
+
+
+def parse_query(body: dict[str, Any]) -> BootQuery:
+    """The rack's question, checked. Raises BadRequest naming the field."""
+    arch, firmware = str(body.get("arch", "amd64")), str(body.get("firmware", ""))
+    if firmware not in FIRMWARES:
+        raise BadRequest(f"firmware {firmware[:20]!r} is not one of {', '.join(sorted(FIRMWARES))}")
+    if not re.fullmatch(r"[a-z0-9]{2,16}", arch):
+        raise BadRequest(f"arch {arch[:20]!r} is not an architecture name")
+    addresses = []
+    for field in ("client_ip", "local_ip"):
+        try:
+            addresses.append(str(ip_address(str(body.get(field, "")))))
+        except ValueError:
+            raise BadRequest(f"{field} {str(body.get(field))[:50]!r} is not an IP address") from None
+    return BootQuery(parse_mac(str(body.get("mac", ""))), arch, firmware, addresses[0], addresses[1])
+
+
+def _subnet_name(ctx: Context, tx: Transaction, hostname: str, query: BootQuery) -> str:
+    for address in (query.client_ip, query.local_ip):
+        subnet = subnets.containing(tx, address)
+        if subnet is not None:
+            return names.subnet_name(subnet.cidr, ctx.config.domain)
+    raise Conflict(
+        f"{hostname} boots at {query.client_ip}, which is in no managed subnet; declare that subnet with the playbook "
+        "rackyard.metal.network"
+    )

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The boot timeline of a machine: recording its twelve steps and telling its story."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from rackyard.region.context import Context
+from rackyard.region.db.pool import Transaction
+from rackyard.region.errors import NotFound
+from rackyard.region.services.boots import steps
+from rackyard.region.services.boots.steps import Names, Recorded
+
+_MAX_DETAIL = 500
+
+
+def record(
+    tx: Transaction, boot_id: int, step: int, by_whom: str, at: datetime, detail: str = "", outcome: str = "done"
+) -> bool:
+    """Record evidence for a step of a boot (row id); the first one counts. True when it was news."""
+    return bool(
+        tx.run(
+            "boots.timeline.record",
+            boot_id=boot_id,
+            step=step,
+            by_whom=by_whom,
+            at=at,
+            outcome=outcome,
+            detail=detail[:_MAX_DETAIL],
+        )
+    )
+
+
+def recorded(tx: Transaction, boot_id: int) -> list[Recorded]:
+    """The recorded steps of a boot (row id), in order."""
+    return [Recorded(**row) for row in tx.all("boots.timeline.steps", boot_id=boot_id)]
+
+
+def read(ctx: Context, system_id: str) -> dict[str, object]:
+    """The timeline of the machine's latest boot, as the API shows it. Raises NotFound for an unknown machine."""
+    with ctx.db.transaction() as tx:
+        row = tx.one("boots.records.latest", system_id=system_id)
+        if row is None:
+            raise NotFound(f"no machine has the system id {system_id}")
+        rows = recorded(tx, row["id"]) if row["id"] is not None else []
+    now = ctx.clock.now()
+    # A commissioned machine still has to be switched off; that is the boot's last step.
+    unfinished = row["outcome"] in ("running", "done")
+    waiting = steps.pending(rows) if unfinished else None
+    diagnosis = ""
+    if row["id"] is None:
+        diagnosis = f"{row['hostname']} was never commissioned; start it with `op=commission`."
+    elif waiting is not None and now > waiting.due:
+        diagnosis = steps.diagnose(waiting, now, names(row))
+    elif row["outcome"] == "failed":
+        diagnosis = row["status_message"]
+    return {
+        "system_id": row["system_id"],
+        "hostname": row["hostname"],
+        "boot_id": (row["boot_id"] or "")[:8],
+        "purpose": row["purpose"] or "",
+        "outcome": row["outcome"] or "",
+        "started": _iso(row["requested_at"]),
+        "ended": _iso(row["ended_at"]),
+        "steps": steps.arrange(rows, unfinished, now),
+        "diagnosis": diagnosis,
+    }
+
+
+def names(row: dict[str, object]) -> Names:
+    """The names that a diagnosis mentions, from a row with machine, rack and BMC."""
+    return Names(
+        machine=str(row["hostname"]),
+        rack=str(row["rack"] or "the rack"),
+        bmc=str(row["power_address"] or "the machine's BMC"),
+        mac=str(row["boot_mac"] or "its boot interface"),
+    )
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="milliseconds") if moment else None

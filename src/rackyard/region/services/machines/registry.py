@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Registering, changing, finding and deleting machines."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from rackyard.region.context import Context
+from rackyard.region.db.machines import registry as rows
+from rackyard.region.db.machines.registry import (
+    BlockDevice,
+    Interface,
+    LockedMachine,
+    Machine,
+    MachineFilter,
+    Registration,
+)
+from rackyard.region.db.network import picture as network_rows
+from rackyard.region.db.network.picture import Vlan
+from rackyard.region.db.pool import Transaction
+from rackyard.region.db.site.accounts import Account
+from rackyard.region.errors import Conflict, Invalid, NotFound
+from rackyard.region.services.power.parameters import PowerSettings
+from rackyard.region.services.site import journal, validation
+from rackyard.region.status import Status
+
+MAX_INTERFACES = 64
+
+
+@dataclass(frozen=True)
+class MachineDetails:
+    """A machine with what belongs to it."""
+
+    machine: Machine
+    interfaces: Sequence[Interface]
+    disks: Sequence[BlockDevice]
+    vlans: dict[int, Vlan]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What an operator wants a machine to be; None leaves things as they are (or takes the default)."""
+
+    hostname: str | None = None
+    description: str | None = None
+    architecture: str | None = None
+    macs: Sequence[str] | None = None
+    power: PowerSettings | None = None
+
+
+def find_all(ctx: Context, wanted: MachineFilter) -> list[MachineDetails]:
+    """Matching machines by hostname: four statements, however many machines there are."""
+    with ctx.db.transaction() as tx:
+        return _with_details(tx, rows.select(tx, wanted), ctx.clock.now())
+
+
+def read(ctx: Context, system_id: str) -> MachineDetails:
+    """One machine. Raises NotFound."""
+    with ctx.db.transaction() as tx:
+        return _read(tx, system_id, ctx.clock.now())
+
+
+def create(ctx: Context, wish: Wish, account: Account) -> MachineDetails:
+    """A new machine in status New. Raises Invalid naming the field, what is wrong and the remedy."""
+    if not wish.macs:
+        raise Invalid.field("mac_addresses", "One or more MAC addresses is required; give the MAC it boots from first.")
+    now = ctx.clock.now()
+    with ctx.db.transaction() as tx:
+        macs = _checked_macs(tx, wish.macs, system_id=None)
+        system_id = ctx.random.system_id()
+        registration = Registration(
+            hostname=_hostname(ctx, tx, wish.hostname or f"machine-{system_id}", system_id=None),
+            description=validation.text("description", wish.description or ""),
+            architecture=validation.architecture("architecture", wish.architecture or "amd64"),
+            **_power_columns(ctx, tx, wish.power or PowerSettings(""), system_id=None),
+        )
+        machine_id = rows.add(tx, system_id, registration, account.id, now)
+        rows.set_macs(tx, machine_id, macs)
+        journal.record(
+            tx,
+            now,
+            "NODE_CREATED",
+            f"Machine {registration.hostname} was registered",
+            machine_id=machine_id,
+            username=account.username,
+        )
+        return _read(tx, system_id, now)
+
+
+def update(ctx: Context, system_id: str, wish: Wish, account: Account) -> MachineDetails:
+    """Change what is given, leave the rest. Raises NotFound, Invalid, Conflict while it is commissioning."""
+    now = ctx.clock.now()
+    with ctx.db.transaction() as tx:
+        locked = _locked(tx, system_id)
+        if wish.macs is not None or wish.power is not None:
+            _refuse_while_commissioning(locked, "change its MACs or power settings")
+        machine = _read(tx, system_id, now).machine
+        power = wish.power or current_power(machine)
+        registration = Registration(
+            hostname=_hostname(ctx, tx, machine.hostname if wish.hostname is None else wish.hostname, system_id),
+            description=validation.text(
+                "description", machine.description if wish.description is None else wish.description
+            ),
+            architecture=validation.architecture("architecture", wish.architecture or machine.architecture),
+            **_power_columns(ctx, tx, power, system_id),
+        )
+        rows.update(tx, machine.id, registration, now)
+        if wish.power is not None:
+            rows.forget_power_error(tx, machine.id)
+        if wish.macs is not None:
+            if not wish.macs:
+                raise Invalid.field("mac_addresses", f"Machine {machine.hostname} needs at least one MAC; give one.")
+            rows.set_macs(tx, machine.id, _checked_macs(tx, wish.macs, system_id))
+        journal.record(
+            tx,
+            now,
+            "NODE_CHANGED",
+            f"Machine {registration.hostname} was changed",
+            machine_id=machine.id,
+            username=account.username,
+        )
+        return _read(tx, system_id, now)
+
+
+def delete(ctx: Context, system_id: str, account: Account) -> None:
+    """Forget a machine. Raises NotFound, Conflict while it is commissioning."""
+    with ctx.db.transaction() as tx:
+        locked = _locked(tx, system_id)
+        _refuse_while_commissioning(locked, "delete it")
+        rows.delete(tx, locked.id)
+        text = f"Machine {locked.hostname} ({system_id}) was deleted"
+        journal.record(tx, ctx.clock.now(), "NODE_DELETED", text, username=account.username)
+
+
+def current_power(machine: Machine) -> PowerSettings:
+    """The power settings that a machine has, without the password."""
+    return PowerSettings(
+        type=machine.power_type,
+        address=machine.power_address,
+        port=machine.power_port,
+        user=machine.power_user,
+        options=machine.power_options,
+    )
+
+
+def parse_statuses(names: Iterable[str]) -> list[int]:
+    """Status numbers from names such as `ready` or `Failed commissioning`. Raises Invalid."""
+    known = {status.name.lower(): int(status) for status in Status}
+    known |= {str(int(status)): int(status) for status in Status}
+    numbers = []
+    for name in names:
+        key = name.strip().lower().replace(" ", "_")
+        if key not in known:
+            choices = ", ".join(status.name.lower() for status in Status)
+            raise Invalid.field("status", f"{validation.shown(name)} is no status; use one of {choices}.")
+        numbers.append(known[key])
+    return numbers
+
+
+def _read(tx: Transaction, system_id: str, now: datetime) -> MachineDetails:
+    machine = rows.find(tx, system_id)
+    if machine is None:
+        raise NotFound(_missing(system_id))
+    return _with_details(tx, [machine], now)[0]
+
+
+def _with_details(tx: Transaction, machines: Sequence[Machine], now: datetime) -> list[MachineDetails]:
+    ids = [machine.id for machine in machines]
+    nics: dict[int, list[Interface]] = defaultdict(list)
+    disks: dict[int, list[BlockDevice]] = defaultdict(list)
+    for interface in rows.interfaces(tx, ids, now):
+        nics[interface.machine_id].append(interface)
+    for disk in rows.block_devices(tx, ids):
+        disks[disk.machine_id].append(disk)
+    vlans = {vlan.id: vlan for vlan in network_rows.vlans(tx)}
+    return [MachineDetails(machine, nics[machine.id], disks[machine.id], vlans) for machine in machines]
+
+
+def _locked(tx: Transaction, system_id: str) -> LockedMachine:
+    locked = rows.lock(tx, system_id)
+    if locked is None:
+        raise NotFound(_missing(system_id))
+    return locked
+
+
+def _missing(system_id: str) -> str:
+    return f"No machine has the system_id {validation.shown(system_id)}; list them with GET machines/."
+
+
+def _refuse_while_commissioning(locked: LockedMachine, what: str) -> None:
+    if locked.status == Status.COMMISSIONING:
+        raise Conflict(f"Machine {locked.hostname} is Commissioning; abort that first (op=abort), then {what}.")
+
+
+def _hostname(ctx: Context, tx: Transaction, text: str, system_id: str | None) -> str:
+    hostname = validation.hostname("hostname", text, ctx.config.domain)
+    for other in rows.select(tx, MachineFilter(hostnames=[hostname])):
+        if other.system_id != system_id:
+            raise Invalid.field(
+                "hostname",
+                f"Machine {hostname} ({other.system_id}) exists already; "
+                "choose another hostname or delete that machine.",
+            )
+    return hostname
+
+
+def _checked_macs(tx: Transaction, given: Sequence[str], system_id: str | None) -> list[str]:
+    macs = [validation.mac("mac_addresses", text) for text in given]
+    if len(macs) > MAX_INTERFACES:
+        raise Invalid.field("mac_addresses", f"A machine has at most {MAX_INTERFACES} interfaces; give fewer MACs.")
+    for mac in macs:
+        if macs.count(mac) > 1:
+            raise Invalid.field("mac_addresses", f"MAC {mac} is given twice; give each MAC once.")
+    for owner in rows.mac_owners(tx, macs):
+        if owner.system_id != system_id:
+            raise Invalid.field(
+                "mac_addresses",
+                f"MAC {owner.mac} already belongs to machine {owner.hostname} ({owner.system_id}); "
+                "give another MAC or delete that machine.",
+            )
+    return macs
+
+
+def _power_columns(ctx: Context, tx: Transaction, power: PowerSettings, system_id: str | None) -> dict[str, Any]:
+    if power.address is not None:
+        owner = rows.power_address_owner(tx, power.address, power.port)
+        if owner is not None and owner.system_id != system_id:
+            raise Invalid.field(
+                "power_parameters",
+                f"BMC {power.address} already belongs to machine {owner.hostname} ({owner.system_id}); "
+                "give another address or change that machine.",
+            )
+    return {
+        "power_type": power.type,
+        "power_address": power.address,
+        "power_port": power.port,
+        "power_user": power.user,
+        "power_secret": None if power.password is None else ctx.box.encrypt(power.password),
+        "power_options": dict(power.options),
+    }

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the scripts of a machine's boots did, boot by boot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from rackyard.region.context import Context
+from rackyard.region.db.machines import registry as machine_rows
+from rackyard.region.db.machines import results as rows
+from rackyard.region.db.machines.results import ScriptResult
+from rackyard.region.errors import NotFound
+from rackyard.region.services.site import validation
+
+# MAAS SCRIPT_STATUS
+PENDING, RUNNING, PASSED, FAILED, TIMED_OUT, ABORTED = range(6)
+STATUS_NAMES = {
+    PENDING: "Pending",
+    RUNNING: "Running",
+    PASSED: "Passed",
+    FAILED: "Failed",
+    TIMED_OUT: "Timed out",
+    ABORTED: "Aborted",
+    6: "Degraded",
+    7: "Installing dependencies",
+    8: "Failed installing dependencies",
+    9: "Skipped",
+    10: "Applying custom network configuration",
+    11: "Failed to apply custom network configuration",
+}
+# The first of these that any script has is what the whole set has.
+_GRAVITY = (RUNNING, FAILED, TIMED_OUT, ABORTED, PENDING)
+
+
+@dataclass(frozen=True)
+class ResultSet:
+    """The results of one boot. `runtime_s` is from the first start to the last end."""
+
+    boot_id: int
+    status: int
+    started_at: datetime | None
+    ended_at: datetime | None
+    results: Sequence[ScriptResult]
+
+    @property
+    def runtime_s(self) -> float | None:
+        """Seconds from the first start to the last end, None while it runs."""
+        return (self.ended_at - self.started_at).total_seconds() if self.started_at and self.ended_at else None
+
+
+def of_machine(ctx: Context, system_id: str, *, with_output: bool = False) -> list[ResultSet]:
+    """Result sets, newest boot first. Raises NotFound."""
+    with ctx.db.transaction() as tx:
+        if machine_rows.find(tx, system_id) is None:
+            raise NotFound(f"No machine has the system_id {validation.shown(system_id)}; list them with GET machines/.")
+        known = rows.of_machine(tx, system_id, with_output=with_output)
+    return [_set(boot_id, list(members)) for boot_id, members in groupby(known, key=lambda result: result.boot_id)]
+
+
+def _set(boot_id: int, members: Sequence[ScriptResult]) -> ResultSet:
+    statuses = {member.status for member in members}
+    status = next((candidate for candidate in _GRAVITY if candidate in statuses), PASSED)
+    starts = [member.started_at for member in members if member.started_at]
+    ends = [member.ended_at for member in members if member.ended_at]
+    running = bool({PENDING, RUNNING} & statuses)
+    return ResultSet(
+        boot_id=boot_id,
+        status=status,
+        started_at=min(starts, default=None),
+        ended_at=None if running else max(ends, default=None),
+        results=members,
+    )

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fabrics and their VLANs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rackyard.region.context import Context
+from rackyard.region.db.network import picture as rows
+from rackyard.region.db.network.picture import Fabric, Vlan
+from rackyard.region.db.pool import Transaction
+from rackyard.region.errors import Conflict, Invalid
+from rackyard.region.services.network import picture
+from rackyard.region.services.network.picture import Network
+from rackyard.region.services.site import validation
+
+DEFAULT_VID = 0
+DEFAULT_MTU = 1500
+
+
+@dataclass(frozen=True)
+class VlanWish:
+    """What an operator wants a VLAN to be; None leaves things as they are. An empty `primary_rack` means none."""
+
+    vid: str | None = None
+    name: str | None = None
+    description: str | None = None
+    mtu: str | None = None
+    dhcp_on: bool | None = None
+    primary_rack: str | None = None
+
+
+def create_fabric(ctx: Context, name: str | None, description: str | None, username: str) -> Fabric:
+    """A new fabric with its untagged VLAN (VID 0), as MAAS makes it. Raises Invalid."""
+    with picture.changing(ctx) as (tx, before):
+        label = _free_name(before, name or f"fabric-{1 + max((fabric.id for fabric in before.fabrics), default=-1)}")
+        text = validation.text("description", description or "")
+        fabric_id = rows.add(tx, "fabric", name=label, description=text)
+        columns = _vlan_columns(tx, VlanWish(vid=str(DEFAULT_VID), name="untagged"), fabric_id, None)
+        rows.add(tx, "vlan", **columns)
+        picture.record(ctx, tx, f"Fabric {label} was created", username)
+        return picture.load(tx).fabric(str(fabric_id))
+
+
+def update_fabric(ctx: Context, specifier: str, name: str | None, description: str | None, username: str) -> Fabric:
+    """Change what is given. Raises NotFound, Invalid."""
+    with picture.changing(ctx) as (tx, before):
+        fabric = before.fabric(specifier)
+        label = fabric.name if name is None or name == fabric.name else _free_name(before, name)
+        text = fabric.description if description is None else validation.text("description", description)
+        rows.update(tx, "fabric", fabric.id, name=label, description=text)
+        picture.record(ctx, tx, f"Fabric {label} was changed", username)
+        return picture.load(tx).fabric(str(fabric.id))
+
+
+def delete_fabric(ctx: Context, specifier: str, username: str) -> None:
+    """Remove a fabric with its VLANs. Raises NotFound, Conflict while one of its VLANs has a subnet."""
+    with picture.changing(ctx) as (tx, before):
+        fabric = before.fabric(specifier)
+        vlans = [vlan for vlan in before.vlans if vlan.fabric_id == fabric.id]
+        for vlan in vlans:
+            _refuse_with_subnets(before, vlan, f"Fabric {fabric.name}")
+        for vlan in vlans:
+            rows.delete(tx, "vlan", vlan.id)
+        rows.delete(tx, "fabric", fabric.id)
+        picture.record(ctx, tx, f"Fabric {fabric.name} was deleted", username)
+
+
+def create_vlan(ctx: Context, fabric_specifier: str, wish: VlanWish, username: str) -> Vlan:
+    """A new VLAN in a fabric. Raises NotFound, Invalid."""
+    with picture.changing(ctx) as (tx, before):
+        fabric = before.fabric(fabric_specifier)
+        columns = _vlan_columns(tx, wish, fabric.id, None)
+        _refuse_used_vid(before, fabric, str(columns["vid"]))
+        _check_dhcp(before, None, columns)
+        vlan_id = rows.add(tx, "vlan", **columns)
+        picture.record(ctx, tx, f"VLAN {columns['vid']} of fabric {fabric.name} was created", username)
+        return picture.load(tx).vlan(str(vlan_id))
+
+
+def update_vlan(ctx: Context, vlan_id: int, wish: VlanWish, username: str) -> Vlan:
+    """Change what is given. Raises NotFound, Invalid (DHCP without rack or dynamic range)."""
+    with picture.changing(ctx) as (tx, before):
+        vlan = before.vlan(str(vlan_id))
+        columns = _vlan_columns(tx, wish, vlan.fabric_id, vlan)
+        if columns["vid"] != vlan.vid:
+            _refuse_used_vid(before, before.fabric(str(vlan.fabric_id)), str(columns["vid"]))
+        _check_dhcp(before, vlan, columns)
+        rows.update(tx, "vlan", vlan.id, **columns)
+        picture.record(ctx, tx, f"VLAN {columns['vid']} of fabric {vlan.fabric} was changed", username)
+        return picture.load(tx).vlan(str(vlan.id))
+
+
+def delete_vlan(ctx: Context, vlan_id: int, username: str) -> None:
+    """Remove a VLAN. Raises NotFound, Invalid for the fabric's own one, Conflict while it has a subnet."""
+    with picture.changing(ctx) as (tx, before):
+        vlan = before.vlan(str(vlan_id))
+        if vlan.vid == DEFAULT_VID:
+            raise Invalid.field(
+                "vid",
+                f"This VLAN is the default VLAN in fabric {vlan.fabric}, it cannot be deleted; "
+                "delete the fabric instead.",
+            )
+        _refuse_with_subnets(before, vlan, f"VLAN {vlan.vid} of fabric {vlan.fabric}")
+        rows.delete(tx, "vlan", vlan.id)
+        picture.record(ctx, tx, f"VLAN {vlan.vid} of fabric {vlan.fabric} was deleted", username)
+
+
+def _free_name(before: Network, name: str) -> str:
+    label = validation.name("name", name)
+    if label.isdecimal():
+        raise Invalid.field("name", f"{validation.shown(label)} would be taken for an id; use a name with a letter.")
+    if any(fabric.name == label for fabric in before.fabrics):
+        raise Invalid.field("name", f"Fabric {label} exists already; choose another name or change that fabric.")
+    return label
+
+
+def _refuse_used_vid(before: Network, fabric: Fabric, vid: str) -> None:
+    if any(vlan.fabric_id == fabric.id and str(vlan.vid) == vid for vlan in before.vlans):
+        raise Invalid.field(
+            "vid", f"Fabric {fabric.name} has VLAN {vid} already; change that VLAN or give another VID."
+        )
+
+
+def _refuse_with_subnets(before: Network, vlan: Vlan, what: str) -> None:
+    names = ", ".join(f"{subnet.name} ({subnet.cidr})" for subnet in before.subnets_of(vlan))
+    if names:
+        raise Conflict(f"{what} still has the subnet {names}; delete or move that first.")
+
+
+def _vlan_columns(tx: Transaction, wish: VlanWish, fabric_id: int, before: Vlan | None) -> dict[str, object]:
+    if wish.vid is None and before is None:
+        raise Invalid.field("vid", "A VLAN needs its number; give vid, from 0 to 4094.")
+    vid = validation.number("vid", wish.vid, 0, 4094) if wish.vid is not None else before and before.vid
+    default_name = before.name if before else f"vlan-{vid}"
+    rack = before.primary_rack if before and wish.primary_rack is None else wish.primary_rack
+    return {
+        "fabric_id": fabric_id,
+        "vid": vid,
+        "name": validation.name("name", wish.name or default_name),
+        "description": validation.text(
+            "description", wish.description if wish.description is not None else before.description if before else ""
+        ),
+        "mtu": validation.number("mtu", wish.mtu, 552, 65535) if wish.mtu else before.mtu if before else DEFAULT_MTU,
+        "dhcp_on": wish.dhcp_on if wish.dhcp_on is not None else bool(before and before.dhcp_on),
+        "primary_rack_id": _rack_id(tx, rack) if rack else None,
+    }
+
+
+def _rack_id(tx: Transaction, name: str) -> int:
+    found = rows.rack_id(tx, name)
+    if found is None:
+        raise Invalid.field(
+            "primary_rack", f"No enrolled rack is called {validation.shown(name)}; list them with GET rackcontrollers/."
+        )
+    return found
+
+
+def _check_dhcp(before: Network, vlan: Vlan | None, columns: dict[str, object]) -> None:
+    if not columns["dhcp_on"]:
+        return
+    if columns["primary_rack_id"] is None:
+        raise Invalid.field(
+            "dhcp_on", f"DHCP on VLAN {columns['vid']} needs a rack that serves it; give primary_rack as well."
+        )
+    subnets = before.subnets_of(vlan) if vlan else []
+    if not any(known.type == "dynamic" for subnet in subnets for known in before.ranges_of(subnet)):
+        raise Invalid.field(
+            "dhcp_on",
+            f"dhcp can only be turned on when a dynamic IP range is defined; "
+            f"add one to a subnet of VLAN {columns['vid']} with POST ipranges/.",
+        )

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Handing jobs out to the racks that poll for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rackyard.region.context import Context
+from rackyard.region.db.pool import Row
+from rackyard.region.db.racks.identity import Rack
+from rackyard.region.errors import RackyardError
+from rackyard.region.services.power import outcomes
+from rackyard.region.services.racks import enrolment
+
+MAX_WAIT_S = 30.0
+
+
+def take(ctx: Context, rack: Rack, wait_s: float, hung_up: Callable[[], bool]) -> list[dict[str, object]]:
+    """The waiting jobs of a rack, after at most `wait_s` seconds; an empty list when there is nothing to do.
+
+    An agent that was restarted leaves its poll behind: whoever `hung_up` gets nothing, because it would be lost."""
+    give_up_at = ctx.clock.monotonic() + min(max(wait_s, 0.0), MAX_WAIT_S)
+    with ctx.notifier.subscribe("rackyard_jobs", rack.system_id) as subscription:
+        while not hung_up():
+            with ctx.db.transaction() as tx:
+                rows = tx.all("power.queue.take", rack_id=rack.id, now=ctx.clock.now())
+            made = [_document(ctx, rack, row) for row in sorted(rows, key=lambda row: int(row["id"]))]
+            documents = [document for document in made if document is not None]
+            if documents:
+                return documents
+            woken = subscription.wait(give_up_at - ctx.clock.monotonic())
+            if not enrolment.still_valid(ctx, rack) or not woken:
+                break
+    return []
+
+
+def _document(ctx: Context, rack: Rack, row: Row) -> dict[str, object] | None:
+    """What the agent gets; None when the password cannot be read: that job fails, the others must not wait for it."""
+    secret = row["power_secret"]
+    params = row["params"]
+    try:
+        password = ctx.box.decrypt(secret) if secret is not None else ""
+    except RackyardError as error:
+        outcomes.give_up(ctx, row["id"], rack.id, f"BMC {row['power_address']} cannot be asked: {error.message}")
+        return None
+    return {
+        "id": row["id"],
+        "kind": row["kind"],
+        "epoch": row["epoch"],
+        "machine": row["system_id"],
+        "hostname": row["hostname"],
+        "expires_at": row["expires_at"].isoformat(),
+        "power": {
+            "type": row["power_type"],
+            "address": row["power_address"],
+            "port": row["power_port"] or 623,
+            "user": row["power_user"],
+            "password": password,
+            "options": row["power_options"],
+        },
+        "boot_device": params.get("boot_device"),
+        "expect_off": params.get("expect_off", False),
+    }

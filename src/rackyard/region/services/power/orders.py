@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Power of a machine: who may be asked to change it, and asking."""
+
+from __future__ import annotations
+
+from rackyard.region.context import Context
+from rackyard.region.db.machines import state
+from rackyard.region.db.machines.state import MachineState
+from rackyard.region.db.pool import Row, Transaction
+from rackyard.region.db.power import rack_choice as rack_rows
+from rackyard.region.errors import BadRequest, Conflict, NotFound, Unavailable
+from rackyard.region.services.power import queue, rack_choice
+from rackyard.region.services.power.rack_choice import Choice
+from rackyard.region.services.site import journal
+from rackyard.region.status import Status
+
+MAX_QUERY_S = 30.0
+
+
+def locked(tx: Transaction, system_id: str) -> MachineState:
+    """The machine, locked. Raises NotFound."""
+    machine = state.lock(tx, system_id)
+    if machine is None:
+        raise NotFound(f"no machine has the system id {system_id}")
+    return machine
+
+
+def require_bmc(machine: MachineState) -> str:
+    """The address of the machine's BMC. Raises BadRequest when Rackyard has none to talk to."""
+    if machine.power_type != "ipmi":
+        shown = machine.power_type or "not set"
+        raise BadRequest(
+            f"machine {machine.hostname} has no BMC that Rackyard can talk to (power_type is {shown}); "
+            "set power_type=ipmi with power_address, power_user and power_pass"
+        )
+    if machine.power_address is None:
+        raise BadRequest(f"machine {machine.hostname} has power_type ipmi but no power_address; set it")
+    return machine.power_address
+
+
+def choose_rack(tx: Transaction, machine: MachineState) -> Choice:
+    """The rack that talks to the machine's BMC. Raises Conflict, in words, when none can."""
+    bmc = require_bmc(machine)
+    racks = rack_rows.candidates(tx, bmc)
+    choice = rack_choice.choose(bmc, racks)
+    if choice is None:
+        raise Conflict(rack_choice.refusal(bmc, racks))
+    return choice
+
+
+def request(ctx: Context, system_id: str, wanted: str, username: str) -> None:
+    """Ask a rack to power the machine on or off; the machine's power state follows.
+
+    Raises NotFound, BadRequest (no BMC), Conflict (commissioning is under way, or no rack reaches the BMC)."""
+    if wanted not in ("on", "off"):
+        raise BadRequest(f"power can be switched on or off, not {wanted!r}")
+    now = ctx.clock.now()
+    with ctx.db.transaction() as tx:
+        machine = locked(tx, system_id)
+        if machine.status == Status.COMMISSIONING:
+            raise Conflict(f"machine {machine.hostname} is being commissioned; abort that first (op=abort)")
+        choice = choose_rack(tx, machine)
+        tx.run(
+            "power.queue.cancel_open", machine_id=machine.id, now=now, reason=f"power {wanted} was asked for after it"
+        )
+        row = tx.one(
+            "machines.state.set_status", id=machine.id, status=machine.status, message=machine.status_message, now=now,
+            epochs=1, deadline_at=machine.deadline_at,
+        )  # fmt: skip
+        epoch = machine.epoch + 1 if row is None else int(row["epoch"])
+        queue.enqueue(ctx, tx, machine, choice.rack_id, f"power_{wanted}", epoch=epoch)
+        journal.record(
+            tx, now, f"REQUEST_POWER_{wanted.upper()}", f"power {wanted} asked for; {choice.reason}",
+            machine_id=machine.id, rack_id=choice.rack_id, username=username,
+        )  # fmt: skip
+
+
+def query(ctx: Context, system_id: str, timeout_s: float = MAX_QUERY_S) -> str:
+    """Ask the BMC now: `on` or `off`, within at most 30 seconds.
+
+    Raises NotFound, BadRequest (no BMC), Conflict (no rack reaches it, or the BMC's own error, named), Unavailable
+    (the rack did not report in time)."""
+    give_up_at = ctx.clock.monotonic() + min(timeout_s, MAX_QUERY_S)
+    with ctx.notifier.subscribe("rackyard_machines", system_id) as subscription:
+        with ctx.db.transaction() as tx:
+            machine = locked(tx, system_id)
+            choice = choose_rack(tx, machine)
+            job_id = queue.enqueue(ctx, tx, machine, choice.rack_id, "power_query", epoch=machine.epoch)
+        while True:
+            with ctx.db.transaction() as tx:
+                row = tx.one("power.queue.read", id=job_id)
+            if row is not None and row["state"] not in ("queued", "taken"):
+                return _answer(machine, row)
+            if not subscription.wait(give_up_at - ctx.clock.monotonic()):
+                raise Unavailable(
+                    f"{choice.hostname} did not report on BMC {machine.power_address} of {machine.hostname} in time; "
+                    f"look at `journalctl -u rackyard-rack` on {choice.hostname}"
+                )
+
+
+def _answer(machine: MachineState, row: Row) -> str:
+    if row["state"] == "done":
+        return str(row["result"]["power_state"])
+    raise Conflict(
+        row["error"] or f"asking BMC {machine.power_address} of {machine.hostname} was called off; ask again"
+    )

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What racks report about power jobs. The epoch fences: what belongs to an earlier life is noted and ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rackyard.region.context import Context
+from rackyard.region.db.machines import state as machine_rows
+from rackyard.region.db.machines.state import MachineState
+from rackyard.region.db.pool import Row, Transaction
+from rackyard.region.db.racks.identity import Rack
+from rackyard.region.errors import BadRequest, NotFound
+from rackyard.region.services.boots import steps, timeline
+from rackyard.region.services.operations import commissioning
+from rackyard.region.services.site import journal
+
+ERROR_KINDS = frozenset({"auth", "unreachable", "refused", "protocol", "timeout"})
+
+
+@dataclass(frozen=True)
+class PowerReport:
+    """A rack's report on one job."""
+
+    epoch: int
+    ok: bool
+    power_state: str
+    warnings: tuple[str, ...]
+    error: str
+    error_kind: str
+    took_s: float
+
+    def as_dict(self) -> dict[str, object]:
+        """What is kept of it."""
+        return {
+            "ok": self.ok,
+            "power_state": self.power_state,
+            "warnings": list(self.warnings),
+            "error_kind": self.error_kind,
+            "took_seconds": self.took_s,
+        }
+
+
+def parse_report(body: Mapping[str, object]) -> PowerReport:
+    """The body of a result call. Raises BadRequest naming the field."""
+    epoch, ok, state = body.get("epoch"), body.get("ok"), body.get("power_state", "unknown")
+    warnings, took = body.get("warnings", []), body.get("took_seconds", 0.0)
+    if not isinstance(epoch, int) or not isinstance(ok, bool):
+        raise BadRequest("epoch (integer) and ok (boolean) are needed in a job's result")
+    if state not in ("on", "off", "unknown"):
+        raise BadRequest("power_state must be on, off or unknown")
+    if not isinstance(warnings, list) or not isinstance(took, (int, float)):
+        raise BadRequest("warnings must be a list and took_seconds a number")
+    kind = str(body.get("error_kind") or "")
+    return PowerReport(
+        epoch=epoch,
+        ok=ok,
+        power_state=state,
+        warnings=tuple(str(item)[:300] for item in warnings[:10]),
+        error=str(body.get("error") or "")[:1000],
+        error_kind=kind if kind in ERROR_KINDS else ("" if ok else "protocol"),
+        took_s=float(took),
+    )
+
+
+def finish(ctx: Context, rack: Rack, job_id: int, report: PowerReport) -> bool:
+    """Take the result of a job; False when it came too late to matter. Raises NotFound unless it is this rack's job."""
+    with ctx.db.transaction() as tx:
+        job = tx.one("power.queue.lock", id=job_id, rack_id=rack.id)
+        if job is None:
+            raise NotFound(f"rack {rack.hostname} has no job {job_id}")
+        machine = machine_rows.lock_by_id(tx, job["machine_id"])
+        if machine is None or job["state"] not in ("queued", "taken"):
+            return False
+        now = ctx.clock.now()
+        if report.epoch != machine.epoch or job["epoch"] != machine.epoch:
+            _end(ctx, tx, job, "stale", report, f"epoch {job['epoch']}, the machine is at {machine.epoch}")
+            journal.record(
+                tx, now, "JOB_RESULT_STALE",
+                f"{rack.hostname} reported on {job['kind']} of an earlier life of {machine.hostname}; ignored",
+                machine_id=machine.id, rack_id=rack.id, level=journal.DEBUG,
+            )  # fmt: skip
+            return False
+        if report.ok:
+            _end(ctx, tx, job, "done", report, "")
+            _succeeded(ctx, tx, rack, machine, job, report)
+        else:
+            words = _words(rack.hostname, machine, job["kind"], report)
+            _end(ctx, tx, job, "failed", report, words)
+            _failed(ctx, tx, rack.id, machine, job, words, report.error_kind)
+        return True
+
+
+def expire(ctx: Context, job_id: int, rack_id: int) -> None:
+    """A job that nobody reported on in time has failed."""
+    with ctx.db.transaction() as tx:
+        job = tx.one("power.queue.lock", id=job_id, rack_id=rack_id)
+        if job is None or job["state"] not in ("queued", "taken"):
+            return
+        machine = machine_rows.lock_by_id(tx, job["machine_id"])
+        rack = tx.one("power.queue.read", id=job_id)
+        if machine is None or rack is None:
+            return
+        never = "never took" if job["state"] == "queued" else "took but never reported on"
+        words = (
+            f"{rack['rack']} {never} the {job['kind'].replace('_', '-')} of {machine.hostname} (BMC "
+            f"{machine.power_address}); look at `systemctl status rackyard-rack` on {rack['rack']}"
+        )
+        _give_up(ctx, tx, job, machine, rack_id, words)
+
+
+def give_up(ctx: Context, job_id: int, rack_id: int, words: str) -> None:
+    """A job that cannot be done at all, and why; no BMC was asked."""
+    with ctx.db.transaction() as tx:
+        job = tx.one("power.queue.lock", id=job_id, rack_id=rack_id)
+        machine = None if job is None else machine_rows.lock_by_id(tx, job["machine_id"])
+        if job is not None and machine is not None and job["state"] in ("queued", "taken"):
+            _give_up(ctx, tx, job, machine, rack_id, words)
+
+
+def _give_up(ctx: Context, tx: Transaction, job: Row, machine: MachineState, rack_id: int, words: str) -> None:
+    tx.run("power.queue.finish", id=job["id"], state="failed", now=ctx.clock.now(), result=None, error=words)
+    if job["epoch"] == machine.epoch:
+        _failed(ctx, tx, rack_id, machine, job, words, "")
+
+
+def _end(ctx: Context, tx: Transaction, job: Row, state: str, report: PowerReport, error: str) -> None:
+    tx.run("power.queue.finish", id=job["id"], state=state, now=ctx.clock.now(), result=report.as_dict(), error=error)
+
+
+def _succeeded(ctx: Context, tx: Transaction, rack: Rack, machine: MachineState, job: Row, report: PowerReport) -> None:
+    now = ctx.clock.now()
+    tx.run("machines.state.set_power", id=machine.id, state=report.power_state, now=now, error="", kind="")
+    by_whom = f"{rack.hostname} (agent)"
+    detail = f"BMC {machine.power_address} reads {report.power_state} after {report.took_s:.1f} s"
+    if report.warnings:
+        detail += f"; {'; '.join(report.warnings)}"
+    if job["kind"] == "power_on" and job["boot_id"] is not None:
+        # The BMC is read back while the machine starts: its first steps may be known before the rack's report.
+        later = [row.at for row in timeline.recorded(tx, job["boot_id"]) if row.step > steps.POWERED_ON]
+        timeline.record(tx, job["boot_id"], steps.POWERED_ON, by_whom, min([now, *later]), detail)
+    if report.power_state == "off" and machine.boot_id is not None:
+        _powered_off(tx, machine.boot_id, by_whom, ctx, detail)
+    if job["kind"] != "power_query":
+        kind = "NODE_POWERED_ON" if job["kind"] == "power_on" else "NODE_POWERED_OFF"
+        journal.record(tx, now, kind, f"{by_whom}: {detail}", machine_id=machine.id, rack_id=rack.id)
+
+
+def _powered_off(tx: Transaction, boot_id: int, by_whom: str, ctx: Context, detail: str) -> None:
+    """The last step of a boot that was done; whoever reads the BMC first records it."""
+    row = tx.one("boots.records.outcome", id=boot_id)
+    if row is not None and row["outcome"] == "done":
+        timeline.record(tx, boot_id, steps.STORED, by_whom, ctx.clock.now(), f"facts stored; {detail}")
+
+
+def _still_on(ctx: Context, tx: Transaction, boot_id: int, words: str) -> None:
+    """The last step of a boot that was done failed: whoever follows the boot need not wait for it any longer."""
+    row = tx.one("boots.records.outcome", id=boot_id)
+    if row is not None and row["outcome"] == "done":
+        detail = f"facts stored; {words}"
+        timeline.record(tx, boot_id, steps.STORED, ctx.config.name, ctx.clock.now(), detail, outcome="failed")
+
+
+def _failed(
+    ctx: Context, tx: Transaction, rack_id: int, machine: MachineState, job: Row, words: str, kind: str
+) -> None:
+    now = ctx.clock.now()
+    tx.run("machines.state.set_power", id=machine.id, state="error", now=now, error=words, kind=kind)
+    if job["kind"] == "power_on" and job["boot_id"] is not None and job["boot_id"] == machine.boot_id:
+        # A BMC that refuses us or does not answer is left alone: a second try could lock the account.
+        off = None if kind in ("auth", "unreachable", "") else commissioning.FORCE_OFF
+        commissioning.fail(ctx, tx, machine, words, by_whom=ctx.config.name, step=steps.POWERED_ON, off=off)
+        return
+    if job["kind"] == "power_off" and machine.boot_id is not None and job["boot_id"] == machine.boot_id:
+        _still_on(ctx, tx, machine.boot_id, words)
+    level = journal.WARNING if job["kind"] == "power_query" else journal.ERROR
+    journal.record(
+        tx, now, f"NODE_{job['kind'].upper()}_FAILED", words, machine_id=machine.id, rack_id=rack_id, level=level
+    )
+
+
+def _words(rack: str, machine: MachineState, kind: str, report: PowerReport) -> str:
+    verb = {"power_on": "power on", "power_off": "power off", "power_query": "ask"}[kind]
+    # The rack's words name the BMC and the remedy; what the region does about it is the region's to say.
+    reason = report.error or f"no reason given; look at `journalctl -u rackyard-rack` on {rack}"
+    after = "; it was tried once and is not tried again until they change" if report.error_kind == "auth" else ""
+    return f"{rack} could not {verb} {machine.hostname}: {reason}{after}"

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The power settings of a machine, as MAAS names them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rackyard.region.errors import Invalid
+from rackyard.region.services.site import validation
+
+TYPES = ("", "manual", "ipmi")
+FIELD = "power_parameters"
+IPMI_PORT = 623
+# Limits of IPMI 2.0 (table 22-30): 16 characters of user name, 20 of password.
+MAX_USER, MAX_PASSWORD = 16, 20
+
+_OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "power_driver": ("LAN", "LAN_2_0"),
+    "power_boot_type": ("auto", "legacy", "efi"),
+    "cipher_suite_id": ("", "3", "8", "12", "17"),
+    "privilege_level": ("USER", "OPERATOR", "ADMIN"),
+    "power_off_mode": ("hard", "soft"),
+}
+
+
+@dataclass(frozen=True)
+class PowerSettings:
+    """How to reach a machine's BMC. `password` is None when none was given: the stored one stays."""
+
+    type: str
+    address: str | None = None
+    port: int | None = None
+    user: str = ""
+    password: str | None = field(default=None, repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def parse(kind: str, given: Mapping[str, str], before: PowerSettings | None = None) -> PowerSettings:
+    """Settings from MAAS's parameters; what is not given is taken from `before`, if that is of the same type.
+
+    Raises Invalid naming the parameter.
+    """
+    if kind not in TYPES:
+        raise Invalid.field("power_type", f"{validation.shown(kind)} is no known power type; use ipmi or manual.")
+    if kind != "ipmi":
+        if given:
+            raise Invalid.field(FIELD, f"Power type {kind or 'none'} takes no parameters; give power_type=ipmi.")
+        return PowerSettings(kind)
+    base = before if before and before.type == kind else PowerSettings(kind)
+    known = {"power_address", "power_port", "power_user", "power_pass", *_OPTIONS}
+    for name in given:
+        if name not in known:
+            raise Invalid.field(
+                FIELD, f"Unknown parameter {validation.shown(name)}; known are {', '.join(sorted(known))}."
+            )
+    settings = PowerSettings(
+        type=kind,
+        address=_address(given, base),
+        port=validation.number(FIELD, given["power_port"], 1, 65535) if given.get("power_port") else base.port,
+        user=_short(given.get("power_user", base.user), MAX_USER, "power_user"),
+        password=_short(given["power_pass"], MAX_PASSWORD, "power_pass") if "power_pass" in given else None,
+        options={**base.options, **{name: _option(name, given[name]) for name in _OPTIONS if name in given}},
+    )
+    if settings.address is None:
+        raise Invalid.field(FIELD, "Power type ipmi needs the BMC's address; give power_parameters_power_address.")
+    return settings
+
+
+def _address(given: Mapping[str, str], base: PowerSettings) -> str | None:
+    return str(validation.address(FIELD, given["power_address"])) if given.get("power_address") else base.address
+
+
+def _short(text: str, limit: int, name: str) -> str:
+    """Never quotes the text: it may be a password."""
+    if len(text.encode()) > limit or not text.isprintable():
+        raise Invalid.field(FIELD, f"{name} must be at most {limit} printable characters (a limit of IPMI).")
+    return text
+
+
+def _option(name: str, value: str) -> str:
+    if value not in _OPTIONS[name]:
+        choices = ", ".join(choice or "(empty)" for choice in _OPTIONS[name])
+        raise Invalid.field(FIELD, f"{name} {validation.shown(value)} is unknown; use one of {choices}.")
+    return value

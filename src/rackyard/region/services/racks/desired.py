@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The desired state of the daemons on a host: one document per rack, and one for the region's own host.
+
+A document follows from the database alone; its generation counts changes of its content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from rackyard.region.context import Context
+from rackyard.region.db.pool import Row, Transaction
+from rackyard.region.db.racks.identity import Rack
+from rackyard.region.services.racks import enrolment
+from rackyard.region.services.site import images
+
+REGION_HTTP_PORT, SYSLOG_PORT, PROXY_PORT = 5240, 5247, 8000
+MAX_WAIT_S = 30.0
+
+
+@dataclass(frozen=True)
+class Document:
+    """A desired state and the ETag of its content."""
+
+    body: dict[str, Any]
+    etag: str
+
+
+@dataclass(frozen=True)
+class _Site:
+    """What every document is made of, read in one transaction."""
+
+    regions: tuple[str, ...]
+    racks: tuple[Row, ...]
+    subnets: tuple[Row, ...]
+    pools: dict[int, list[dict[str, str]]]
+    forbidden: tuple[str, ...]
+    images: tuple[Row, ...]
+
+    def rack_addresses(self) -> list[str]:
+        """Addresses of all racks that count."""
+        return [row["address"] for row in self.racks]
+
+
+def for_rack(ctx: Context, rack: Rack) -> Document:
+    """The document of one rack."""
+    with ctx.db.transaction() as tx:
+        row = tx.one("racks.desired.rack", rack_id=rack.id)
+        own = [each["address"] for each in tx.all("racks.desired.rack_addresses", rack_id=rack.id)]
+        content = _rack_content(ctx, _site(ctx, tx), rack, own)
+        digest = _digest(content)
+        generation = row["desired_generation"] if row else 0
+        if row is None or row["desired_sha256"] != digest:
+            advanced = tx.one("racks.desired.advance", rack_id=rack.id, sha256=digest)
+            generation = advanced["desired_generation"] if advanced else generation
+    return Document({"generation": generation, **content}, digest)
+
+
+def wait_for_rack(ctx: Context, rack: Rack, known_etag: str, wait_s: float) -> Document | None:
+    """The rack's document once it differs from the one it knows, or None after `wait_s` seconds."""
+    give_up_at = ctx.clock.monotonic() + min(max(wait_s, 0.0), MAX_WAIT_S)
+    with ctx.notifier.subscribe("rackyard_desired") as subscription:
+        while True:
+            document = for_rack(ctx, rack)
+            if document.etag != known_etag:
+                return document
+            woken = subscription.wait(give_up_at - ctx.clock.monotonic())
+            if not enrolment.still_valid(ctx, rack) or not woken:
+                return None
+
+
+def for_region(ctx: Context) -> Document:
+    """The document of the region's own host: racks and managed subnets may use its daemons."""
+    with ctx.db.transaction() as tx:
+        site = _site(ctx, tx)
+    rack_hosts = [_host_network(address) for address in site.rack_addresses()]
+    content = {
+        "domain": ctx.config.domain,
+        "dns": {"trusted": sorted({*rack_hosts, *_cidrs(site.subnets, "allow_dns")})},
+        "proxy": {
+            "parents": [],
+            "clients": sorted({*rack_hosts, *_cidrs(site.subnets, "allow_proxy")}),
+            "forbidden": list(site.forbidden),
+        },
+        "syslog": {"targets": [], "clients": sorted(set(rack_hosts))},
+        "ntp": {"servers": [], "clients": sorted(set(rack_hosts))},
+    }
+    return Document({"generation": 0, **content}, _digest(content))
+
+
+def _rack_content(ctx: Context, site: _Site, rack: Rack, own: list[str]) -> dict[str, Any]:
+    served = [row for row in site.subnets if _inside(own, row["cidr"])]
+    regions = [*site.regions]
+    return {
+        "rack": {"system_id": rack.system_id, "hostname": rack.hostname},
+        "domain": ctx.config.domain,
+        "dhcp": {"networks": _dhcp_networks(ctx, site, rack, own)},
+        "dns": {"forwarders": regions, "trusted": _cidrs(served, "allow_dns")},
+        "http": {"regions": [{"address": each, "port": REGION_HTTP_PORT} for each in regions]},
+        "proxy": {
+            "parents": [{"address": each, "port": PROXY_PORT} for each in regions],
+            "clients": _cidrs(served, "allow_proxy"),
+            "forbidden": list(site.forbidden),
+        },
+        "syslog": {
+            "targets": [{"address": each, "port": SYSLOG_PORT} for each in regions],
+            "clients": [row["cidr"] for row in served],
+        },
+        "ntp": {"servers": regions, "clients": [row["cidr"] for row in served]},
+        "tftp": {"loaders": _loaders(site.images)},
+    }
+
+
+def _dhcp_networks(ctx: Context, site: _Site, rack: Rack, own: list[str]) -> list[dict[str, Any]]:
+    by_vlan: dict[int, list[Row]] = defaultdict(list)
+    for row in site.subnets:
+        mine = row["dhcp_on"] and row["primary_rack_id"] == rack.id
+        if mine and ip_network(row["cidr"]).version == 4 and _inside(own, row["cidr"]):
+            by_vlan[row["vlan_id"]].append(row)
+    return [
+        {
+            "name": f"vlan-{vlan_id}",
+            "mtu": rows[0]["mtu"],
+            "subnets": [_dhcp_subnet(ctx, site, row, _inside(own, row["cidr"])[0]) for row in rows],
+        }
+        for vlan_id, rows in sorted(by_vlan.items())
+    ]
+
+
+def _dhcp_subnet(ctx: Context, site: _Site, row: Row, rack_address: str) -> dict[str, Any]:
+    return {
+        "cidr": row["cidr"],
+        "next_server": rack_address,
+        "routers": [row["gateway_ip"]] if row["gateway_ip"] else [],
+        # The rack first: only it resolves the internal domain, by which a booting machine finds its metadata.
+        "dns_servers": [rack_address, *(server for server in row["dns_servers"] if server != rack_address)],
+        "ntp_servers": [rack_address],
+        "domain_name": ctx.config.domain,
+        "pools": site.pools.get(row["id"], []),
+    }
+
+
+def _loaders(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        for entry in images.loaders(row["manifest"]):
+            path = f"/MAAS{images.URL_PREFIX}/{entry.place}"
+            found.setdefault(
+                entry.name,
+                {"name": entry.name, "path": path, "sha256": entry.sha256, "size_bytes": entry.size_bytes},
+            )
+    return [found[name] for name in sorted(found)]
+
+
+def _site(ctx: Context, tx: Transaction) -> _Site:
+    regions = {*ctx.config.addresses, *(row["address"] for row in tx.all("racks.desired.regions", now=ctx.clock.now()))}
+    rack_rows = tx.all("racks.desired.all_rack_addresses")
+    bmcs = [row["address"] for row in tx.all("racks.desired.bmc_addresses")]
+    pools: dict[int, list[dict[str, str]]] = defaultdict(list)
+    for row in tx.all("racks.desired.ranges"):
+        pools[row["subnet_id"]].append({"start": row["start_ip"], "end": row["end_ip"]})
+    controllers = {*regions, *(row["address"] for row in rack_rows)}
+    return _Site(
+        regions=tuple(sorted(regions, key=_by_address)),
+        racks=tuple(rack_rows),
+        subnets=tuple(tx.all("racks.desired.subnets")),
+        pools=pools,
+        forbidden=tuple(_host_network(each) for each in sorted({*bmcs, *controllers}, key=_by_address)),
+        images=tuple(tx.all("racks.desired.images")),
+    )
+
+
+def _cidrs(rows: Iterable[Row], flag: str) -> list[str]:
+    return [row["cidr"] for row in rows if row[flag]]
+
+
+def _inside(addresses: Iterable[str], cidr: str) -> list[str]:
+    network = ip_network(cidr)
+    return [each for each in addresses if ip_address(each) in network]
+
+
+def _host_network(address: str) -> str:
+    return str(ip_network(address))
+
+
+def _by_address(address: str) -> tuple[int, int]:
+    parsed = ip_address(address)
+    return parsed.version, int(parsed)
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looking at racks: who is enrolled, alive, and how their services are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rackyard.region.context import Context
+from rackyard.region.db.network.picture import Subnet
+from rackyard.region.db.racks import view as rows
+from rackyard.region.db.racks.view import RackController, RackInterface, RackService
+from rackyard.region.errors import NotFound
+from rackyard.region.services.network import picture
+from rackyard.region.services.network.picture import Network
+from rackyard.region.services.racks import enrolment
+from rackyard.region.services.site import validation
+
+
+@dataclass(frozen=True)
+class RackDetails:
+    """A rack with its addresses and services."""
+
+    rack: RackController
+    interfaces: Sequence[RackInterface]
+    services: Sequence[RackService]
+    network: Network
+
+    def subnet(self, interface: RackInterface) -> Subnet | None:
+        """The subnet that an address lies in, if it is known."""
+        return next((known for known in self.network.subnets if known.id == interface.subnet_id), None)
+
+
+def list_all(ctx: Context) -> list[RackDetails]:
+    """Every enrolled rack."""
+    with ctx.db.transaction() as tx:
+        known = picture.load(tx)
+        interfaces, services = rows.interfaces(tx), rows.services(tx)
+        return [
+            RackDetails(
+                rack,
+                [interface for interface in interfaces if interface.rack_id == rack.id],
+                [service for service in services if service.rack_id == rack.id],
+                known,
+            )
+            for rack in rows.all_racks(tx)
+        ]
+
+
+def read(ctx: Context, system_id: str) -> RackDetails:
+    """One rack. Raises NotFound."""
+    for details in list_all(ctx):
+        if details.rack.system_id == system_id:
+            return details
+    raise NotFound(
+        f"No enrolled rack has the system_id {validation.shown(system_id)}; list them with GET rackcontrollers/."
+    )
+
+
+def revoke(ctx: Context, system_id: str, username: str) -> None:
+    """Accept this rack no more. Raises NotFound."""
+    enrolment.revoke(ctx, read(ctx, system_id).rack.hostname, username)

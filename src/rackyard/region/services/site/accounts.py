@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who may use the API, and with which key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rackyard.region.context import Context
+from rackyard.region.crypto import secret_hash, secret_matches
+from rackyard.region.db.pool import Transaction
+from rackyard.region.db.site import accounts as account_rows
+from rackyard.region.db.site.accounts import Account
+from rackyard.region.errors import Conflict, Unauthorized
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """The three parts of a key. Its text form is what people paste into clients."""
+
+    consumer_key: str
+    token_key: str
+    token_secret: str = field(repr=False)
+
+    @property
+    def text(self) -> str:
+        """`consumer:token:secret`, as MAAS prints it."""
+        return f"{self.consumer_key}:{self.token_key}:{self.token_secret}"
+
+
+def authenticate(ctx: Context, consumer_key: str, token_key: str, token_secret: str) -> Account:
+    """The account that this key belongs to. Reads only. Raises Unauthorized."""
+    with ctx.db.transaction() as tx:
+        owner = account_rows.key_owner(tx, token_key)
+    if (
+        owner is None
+        or owner.consumer_key != consumer_key
+        or not secret_matches(token_secret, owner.token_secret_sha256)
+    ):
+        raise Unauthorized("Authorization Error: the API key is unknown; make one with `rackyard-region create-admin`.")
+    return owner.account
+
+
+def create_admin(ctx: Context, username: str, key_name: str = "") -> str:
+    """A new key for the administrator of this name, who is made if missing. Returns the key's text form.
+
+    Raises Invalid for a name that cannot be used, Conflict for an account that is no administrator.
+    """
+    with ctx.db.transaction() as tx:
+        account = account_rows.find(tx, username) or account_rows.add(tx, username, True, ctx.clock.now())
+        if not account.is_admin:
+            raise Conflict(f"The account {username} is no administrator; choose another name.")
+        return _mint_key(ctx, tx, account, key_name).text
+
+
+def add_account(ctx: Context, username: str) -> str:
+    """A new account that may read but not change anything, with its first key. Raises Invalid."""
+    with ctx.db.transaction() as tx:
+        return _mint_key(ctx, tx, account_rows.add(tx, username, False, ctx.clock.now()), "").text
+
+
+def key_is_valid(ctx: Context, username: str, text: str) -> bool:
+    """Whether this text is a working key of an administrator of that name."""
+    parts = text.strip().split(":")
+    if len(parts) != 3:
+        return False
+    try:
+        account = authenticate(ctx, *parts)
+    except Unauthorized:
+        return False
+    return account.username == username and account.is_admin
+
+
+def _mint_key(ctx: Context, tx: Transaction, account: Account, name: str) -> ApiKey:
+    key = ApiKey(ctx.random.token(18), ctx.random.token(18), ctx.random.token(32))
+    account_rows.add_key(
+        tx,
+        account.id,
+        name,
+        consumer_key=key.consumer_key,
+        token_key=key.token_key,
+        token_secret_sha256=secret_hash(key.token_secret),
+        now=ctx.clock.now(),
+    )
+    return key

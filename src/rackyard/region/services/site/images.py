@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Images of the ephemeral system: what a manifest says, and registering one.
+
+A manifest is JSON:
+
+    {"name": "debian-bookworm-amd64", "arch": "amd64", "suite": "bookworm",
+     "files": [{"role": "kernel", "name": "vmlinuz", "sha256": "<64 hex>", "size_bytes": 8000000}, ...]}
+
+Roles are kernel, initrd, squashfs (one each) and loader (any number). A file lies at `<sha256>/<name>` below the
+image directory, so that a URL never changes its content and every cache may keep it for ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rackyard.region.context import Context
+from rackyard.region.db.site import images as rows
+from rackyard.region.db.site.images import Image
+from rackyard.region.errors import BadRequest, NotFound
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+SINGLE_ROLES = ("kernel", "initrd", "squashfs")
+URL_PREFIX = "/images"
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """One file of an image."""
+
+    role: str
+    name: str
+    sha256: str
+    size_bytes: int
+
+    @property
+    def place(self) -> str:
+        """Below the image directory, and below /images of every server."""
+        return f"{self.sha256}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Paths:
+    """URL paths of what a machine boots, as racks serve them."""
+
+    kernel: str
+    initrd: str
+    squashfs: str
+
+
+def files(manifest: Mapping[str, Any]) -> list[ImageFile]:
+    """The files of a manifest, checked. Raises BadRequest naming the entry that is wrong."""
+    entries = manifest.get("files")
+    if not isinstance(entries, list):
+        raise BadRequest("The manifest has no list of files; build the image again with the image playbook.")
+    return [_file(entry) for entry in entries]
+
+
+def paths(manifest: Mapping[str, Any]) -> Paths:
+    """Where racks serve kernel, initrd and squashfs."""
+    found = {entry.role: f"{URL_PREFIX}/{entry.place}" for entry in files(manifest)}
+    return Paths(found["kernel"], found["initrd"], found["squashfs"])
+
+
+def loaders(manifest: Mapping[str, Any]) -> list[ImageFile]:
+    """The boot loaders that racks offer by TFTP."""
+    return [entry for entry in files(manifest) if entry.role == "loader"]
+
+
+def list_all(ctx: Context) -> list[Image]:
+    """Every registered image, newest first."""
+    with ctx.db.transaction() as tx:
+        return rows.all_images(tx)
+
+
+def read(ctx: Context, image_id: int) -> Image:
+    """One image. Raises NotFound."""
+    for image in list_all(ctx):
+        if image.id == image_id:
+            return image
+    raise NotFound(f"There is no image {image_id}; list them with GET boot-resources/.")
+
+
+def register(ctx: Context, manifest_file: Path) -> tuple[Image, bool]:
+    """Make this image the one that machines of its architecture boot. Returns it and whether anything changed.
+
+    Raises BadRequest when the manifest is malformed or a file is missing or differs from it.
+    """
+    manifest = _load(manifest_file)
+    for entry in files(manifest):
+        _verify(ctx.config.images / entry.place, entry)
+    digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+    with ctx.db.transaction() as tx:
+        rows.lock(tx)
+        known = next((image for image in rows.all_images(tx) if image.manifest_sha256 == digest), None)
+        if known is not None and known.is_default:
+            return known, False
+        image_id = known.id if known else rows.add(tx, manifest, digest, ctx.clock.now())
+        rows.make_default(tx, image_id, manifest["arch"])
+        return next(image for image in rows.all_images(tx) if image.id == image_id), True
+
+
+def _load(manifest_file: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(manifest_file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadRequest(
+            f"Cannot read {manifest_file}: {error.strerror}; build the image with the image playbook."
+        ) from error
+    except ValueError as error:
+        raise BadRequest(f"{manifest_file} is not valid JSON: {error}; build the image again.") from error
+    if not isinstance(manifest, dict):
+        raise BadRequest(f"{manifest_file} is not a JSON object; build the image again.")
+    for key in ("name", "arch", "suite"):
+        if not _NAME.fullmatch(str(manifest.get(key, ""))):
+            raise BadRequest(f"{manifest_file} has no usable {key!r}; build the image again.")
+    roles = [entry.role for entry in files(manifest)]
+    for role in SINGLE_ROLES:
+        if roles.count(role) != 1:
+            raise BadRequest(f"{manifest_file} names {roles.count(role)} files of the role {role}; it must name one.")
+    return manifest
+
+
+def _file(entry: object) -> ImageFile:
+    if not isinstance(entry, dict):
+        raise BadRequest("An entry of the manifest's files is not an object; build the image again.")
+    role, name, sha256 = str(entry.get("role")), str(entry.get("name")), str(entry.get("sha256"))
+    size_bytes = entry.get("size_bytes")
+    if role not in (*SINGLE_ROLES, "loader"):
+        raise BadRequest(f"File {name} of the manifest has the unknown role {role}; build the image again.")
+    if not _NAME.fullmatch(name) or not _SHA256.fullmatch(sha256):
+        raise BadRequest(f"File {name} of the manifest has no usable name or SHA-256; build the image again.")
+    if not isinstance(size_bytes, int) or size_bytes <= 0:
+        raise BadRequest(f"File {name} of the manifest has no size; build the image again.")
+    return ImageFile(role, name, sha256, size_bytes)
+
+
+def _verify(path: Path, entry: ImageFile) -> None:
+    try:
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise BadRequest(f"Cannot read {path}: {error.strerror}; copy the image to this region first.") from error
+    if digest != entry.sha256 or path.stat().st_size != entry.size_bytes:
+        raise BadRequest(f"{path} is not the file that the manifest names; copy the image to this region again.")

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The state of a site on one page, for `rackyard-region status`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import rackyard
+from rackyard.region.context import Context
+from rackyard.region.db import migrations
+from rackyard.region.db.machines.registry import MachineFilter
+from rackyard.region.services.machines import registry
+from rackyard.region.services.network import picture
+from rackyard.region.services.racks import view
+from rackyard.region.services.site import images
+from rackyard.region.status import Status
+
+
+def read(ctx: Context) -> dict[str, Any]:
+    """Version, schema, racks, machines by status, network and images."""
+    known = picture.read(ctx)
+    counted = Counter(Status(found.machine.status).label for found in registry.find_all(ctx, MachineFilter()))
+    return {
+        "region": ctx.config.name,
+        "version": rackyard.__version__,
+        "schema": migrations.current(ctx.db),
+        "racks": [_rack(details) for details in view.list_all(ctx)],
+        "machines": dict(counted),
+        "subnets": [f"{subnet.name} ({subnet.cidr})" for subnet in known.subnets],
+        "images": [f"{image.name} ({image.arch})" for image in images.list_all(ctx) if image.is_default],
+    }
+
+
+def _rack(details: view.RackDetails) -> dict[str, Any]:
+    rack = details.rack
+    return {
+        "hostname": rack.hostname,
+        "system_id": rack.system_id,
+        "alive": rack.alive,
+        "last_seen_at": rack.last_seen_at.isoformat() if rack.last_seen_at else None,
+        "certificate_not_after": rack.cert_not_after.isoformat() if rack.cert_not_after else None,
+        "trouble": {one.name: one.info for one in details.services if one.state in ("dead", "degraded")},
+    }

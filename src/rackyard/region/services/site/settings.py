@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Settings of the site: known names, checked values, defaults."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rackyard.region.context import Context
+from rackyard.region.db.pool import Transaction
+from rackyard.region.errors import BadRequest, Invalid
+from rackyard.region.services.site import validation
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting: what it means, its default, and how its text becomes a value."""
+
+    meaning: str
+    default: Any
+    parse: Callable[[str, str], Any]
+
+
+def _seconds(low: int, high: int) -> Callable[[str, str], int]:
+    return lambda name, text: validation.number(name, text, low, high)
+
+
+def _words(name: str, text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._:/=,+@ -]{0,1000}", text):
+        raise Invalid.field(name, f"{validation.shown(text)} has a character that is not safe on a kernel line.")
+    return text
+
+
+KNOWN: Mapping[str, Setting] = {
+    "commissioning_timeout_s": Setting("a commissioning that takes longer fails", 1200, _seconds(60, 86_400)),
+    "power_poll_s": Setting("time between two questions to the same BMC", 300, _seconds(30, 86_400)),
+    "kernel_options": Setting("more words for the kernel line of the ephemeral system", "", _words),
+}
+
+
+def get(tx: Transaction, name: str) -> Any:
+    """The value of a setting, or its default. Raises BadRequest for an unknown name."""
+    known = _known(name)
+    row = tx.one("site.settings.get", name=name)
+    return known.default if row is None else row["value"]
+
+
+def get_all(ctx: Context) -> dict[str, Any]:
+    """Every setting with its value or default."""
+    with ctx.db.transaction() as tx:
+        stored = {row["name"]: row["value"] for row in tx.all("site.settings.all")}
+    return {name: stored.get(name, setting.default) for name, setting in KNOWN.items()}
+
+
+def pick(values: Mapping[str, Any], name: str) -> Any:
+    """One of all settings. Raises BadRequest for an unknown name."""
+    _known(name)
+    return values[name]
+
+
+def put(ctx: Context, name: str, text: str) -> bool:
+    """Set a value from its text; whether it changed. Raises BadRequest or Invalid."""
+    value = _known(name).parse(name, text)
+    with ctx.db.transaction() as tx:
+        return tx.run("site.settings.set", name=name, value={"value": value}) > 0
+
+
+def _known(name: str) -> Setting:
+    if name not in KNOWN:
+        raise BadRequest(f"There is no setting {validation.shown(name)}; known are {', '.join(sorted(KNOWN))}.")
+    return KNOWN[name]
