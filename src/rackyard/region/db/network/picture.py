@@ -107,16 +107,16 @@ def lock(tx: Transaction) -> None:
 
 def add(tx: Transaction, kind: str, **columns: Any) -> int:
     """A new fabric, vlan, subnet or range; its id."""
-    row = tx.one(f"network.add_{kind}", **columns)
+    row = tx.one(f"network.picture.add_{kind}", **columns)
     assert row is not None
     return int(row["id"])
 
 
 def update(tx: Transaction, kind: str, row_id: int, **columns: Any) -> None:
     """Write all columns of one row."""
-    tx.run(f"network.update_{kind}", id=row_id, **columns)
+    tx.run(f"network.picture.update_{kind}", id=row_id, **columns)
 
 
 def delete(tx: Transaction, kind: str, row_id: int) -> None:
     """Remove one row."""
-    tx.run(f"network.delete_{kind}", id=row_id)
+    tx.run(f"network.picture.delete_{kind}", id=row_id)
