@@ -139,13 +139,25 @@ def test_image_paths_are_below_their_checksum(ctx, manifest) -> None:
     assert images.paths(image.manifest).kernel == f"/images/{sha256}/vmlinuz"
 
 
+def add_boot(execute, boot_id: str, at) -> tuple[int, int]:
+    """A commissioning of the only machine and its boot; their row ids."""
+    ((operation_id,),) = execute(
+        "INSERT INTO operation (machine_id, kind, epoch, requested_at, patience_s, progress_at, deadline_at, ends_at) "
+        "SELECT id, 'commission', 1, %s, 60, %s, %s, %s FROM machine RETURNING id",
+        (at, at, at, at),
+    )
+    ((row_id,),) = execute(
+        "INSERT INTO boot (boot_id, machine_id, operation_id, epoch, purpose, requested_at, consumer_key, token_key, "
+        "token_secret_sha256, token_secret) SELECT %s, id, %s, 1, 'commissioning', %s, 'c', 't', %s, 'x' FROM machine "
+        "RETURNING id",
+        (boot_id, operation_id, at, b"0" * 32),
+    )
+    return operation_id, row_id
+
+
 def test_script_results_are_grouped_by_boot(api, m1, execute, ctx) -> None:
     started = ctx.clock.now()
-    ((boot_id,),) = execute(
-        "INSERT INTO boot (boot_id, machine_id, epoch, requested_at, consumer_key, token_key, token_secret_sha256, "
-        "token_secret, credentials_expire_at) SELECT %s, id, 1, %s, 'c', 't', %s, 'x', %s FROM machine RETURNING id",
-        ("0" * 32, started, b"0" * 32, started),
-    )
+    _operation_id, boot_id = add_boot(execute, "0" * 32, started)
     for name, status, seconds in (("10-cpu", 2, 1), ("20-lldp", 3, 61)):
         execute(
             "INSERT INTO script_result (boot_id, machine_id, name, status, exit_status, started_at, ended_at, "
@@ -222,14 +234,10 @@ def test_machine_has_every_field_of_the_strict_clients(api, m1) -> None:
 
 def test_commissioning_machine_shows_its_step_and_deadline(api, m1, change_machine, execute, ctx) -> None:
     now = ctx.clock.now()
-    ((boot_id,),) = execute(
-        "INSERT INTO boot (boot_id, machine_id, epoch, requested_at, consumer_key, token_key, token_secret_sha256, "
-        "token_secret, credentials_expire_at) SELECT %s, id, 1, %s, 'c', 't', %s, 'x', %s FROM machine RETURNING id",
-        ("1" * 32, now, b"0" * 32, now),
-    )
+    operation_id, boot_id = add_boot(execute, "1" * 32, now)
     for step in (1, 2, 3):
         execute("INSERT INTO boot_step (boot_id, step, by_whom, at) VALUES (%s, %s, 'x', %s)", (boot_id, step, now))
-    change_machine(m1["system_id"], status=1, boot_id=boot_id, deadline_at=now)
+    change_machine(m1["system_id"], status=1, boot_id=boot_id, operation_id=operation_id)
     shown = api.get("machines/").json[0]
     assert shown["current_step"] == {"step": 3, "title": "rack chosen"}
     assert shown["deadline"] == now.isoformat()

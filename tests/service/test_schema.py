@@ -81,3 +81,33 @@ def _with_nulls(sql: str) -> str:
     # The driver writes times with their type; everything else goes by what it is compared with.
     text = re.sub(r"%\((now|\w*_?at|since|until|before_at)\)s", "now()", text)
     return re.sub(r"%\(\w+\)s", "NULL", text).replace("%%", "%")
+
+
+def test_commissionings_of_the_first_schema_become_operations(cluster, empty_database) -> None:
+    with psycopg2.connect(cluster.dsn(empty_database)) as connection, connection.cursor() as cursor:
+        cursor.execute(migrations.available()[1])
+        cursor.execute("INSERT INTO schema_migration (version) VALUES (1)")
+        cursor.execute("INSERT INTO machine (system_id, hostname, status, epoch) VALUES ('abcdef', 'm1', 1, 7)")
+        for number, epoch, outcome in ((1, 3, "failed"), (2, 7, "running")):
+            cursor.execute(
+                "INSERT INTO boot (boot_id, machine_id, epoch, requested_at, outcome, consumer_key, token_key,"
+                " token_secret_sha256, token_secret, credentials_expire_at) VALUES (repeat(%s, 32), 1, %s, now(), %s,"
+                " '', %s, sha256(''), '', now() + interval '5 minutes')",
+                (str(number), epoch, outcome, str(number)),
+            )
+        cursor.execute("UPDATE machine SET boot_id = 2, deadline_at = now() + interval '5 minutes'")
+    connection.close()
+    database = Database(cluster.dsn(empty_database))
+    migrate(database)
+    database.close()
+    with psycopg2.connect(cluster.dsn(empty_database)) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT operation.kind, operation.epoch, operation.outcome, machine.id IS NOT NULL,"
+            " operation.deadline_at > now() FROM operation LEFT JOIN machine ON machine.operation_id = operation.id"
+            " ORDER BY operation.id"
+        )
+        assert cursor.fetchall() == [
+            ("commission", 3, "failed", False, True),
+            ("commission", 7, "running", True, True),
+        ]
+    connection.close()

@@ -18,7 +18,7 @@ from rackyard.region.services.boots import kernel_line
 from rackyard.region.services.boots.kernel_line import KernelLine
 from rackyard.region.services.power import rack_choice
 from rackyard.region.services.racks import identity, names
-from rackyard.region.status import TRANSITIONS, Status, check
+from rackyard.region.status import FAILURES, TRANSITIONS, Status, check, label
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -27,7 +27,7 @@ def rack(number: int, address: str = "10.30.0.2/24", **changes) -> Candidate:
     ports = (RackInterface("mgmt0", ip_interface("10.10.0.21/24")), RackInterface("bmc0", ip_interface(address)))
     fields = {
         "rack_id": number, "hostname": f"rack{number}", "alive": True, "open_jobs": 0, "last_success_at": None,
-        "interfaces": ports,
+        "holds": False, "interfaces": ports,
     }  # fmt: skip
     return Candidate(**(fields | changes))
 
@@ -45,6 +45,12 @@ def test_least_busy_then_most_recently_successful_then_first_name_wins():
     older = rack(2, last_success_at=NOW - timedelta(days=1))
     assert rack_choice.choose("10.30.0.11", [busy, older, recent]).hostname == "rack3"
     assert rack_choice.choose("10.30.0.11", [rack(5), rack(4)]).hostname == "rack4"
+
+
+def test_rack_that_works_on_the_machine_is_chosen_however_busy_it_is():
+    at_it = rack(1, open_jobs=50, holds=True)
+    assert rack_choice.choose("10.30.0.11", [at_it, rack(2)]).hostname == "rack1"
+    assert rack_choice.choose("10.30.0.11", [rack(1, holds=True, alive=False), rack(2)]).hostname == "rack2"
 
 
 def test_dead_racks_are_not_chosen_and_the_refusal_names_racks_and_remedy():
@@ -119,9 +125,17 @@ def test_token_text_goes_there_and_back_and_forgeries_are_named():
 
 def test_status_names_are_those_of_maas_and_forbidden_changes_are_named():
     assert [status.label for status in Status] == [
-        "New", "Commissioning", "Failed commissioning", "Missing", "Ready", "Broken",
+        "New", "Commissioning", "Failed commissioning", "Missing", "Ready", "Reserved", "Deployed", "Retired", "Broken",
+        "Deploying", "Allocated", "Failed deployment", "Releasing", "Releasing failed", "Disk erasing",
+        "Failed disk erasing", "Rescue mode", "Entering rescue mode", "Failed to enter rescue mode",
+        "Exiting rescue mode", "Failed to exit rescue mode", "Testing", "Failed testing",
     ]  # fmt: skip
+    assert list(Status) == list(range(23))
     assert set(TRANSITIONS) == set(Status)
+    assert label(4) == "Ready"
+    assert label(99) == "Status 99"
+    for running, failed in FAILURES.items():
+        assert failed in TRANSITIONS[running]
     with pytest.raises(
         Conflict, match=r"machine m1 is Commissioning and cannot become Commissioning; possible now: New"
     ):

@@ -21,8 +21,9 @@ from ansible_collections.rackyard.metal.plugins.modules import machine_commissio
 from rackyard.region.app import create_app
 from rackyard.region.clock import Clock
 from rackyard.region.context import Context
+from rackyard.region.db.machines import state
 from rackyard.region.services.boots import steps, timeline
-from rackyard.region.status import Status
+from rackyard.region.services.operations import lifecycle
 
 ROOT = Path(__file__).resolve().parents[3]
 RANGE = {"type": "dynamic", "start_ip": "10.20.0.100", "end_ip": "10.20.0.199"}
@@ -48,7 +49,7 @@ def play_machine(ctx: Context, system_id: str, last_step: int = steps.LAST, paus
     """Record the evidence of the boot from power-on to ``last_step``, as rack and machine would cause it."""
     with ctx.db.transaction() as tx:
         row = tx.one("boots.records.latest", system_id=system_id)
-        machine = tx.one("machines.state.lock", system_id=system_id)
+        machine = state.lock(tx, system_id)
     assert row is not None
     assert machine is not None
     for step in range(steps.POWERED_ON, last_step + 1):
@@ -56,9 +57,7 @@ def play_machine(ctx: Context, system_id: str, last_step: int = steps.LAST, paus
         with ctx.db.transaction() as tx:
             now = ctx.clock.now()
             if step == steps.STORED:
-                status = {"status": Status.READY, "message": "", "epochs": 0, "deadline_at": None}
-                tx.one("machines.state.set_status", id=machine["id"], now=now, **status)
-                tx.run("boots.records.end", id=row["id"], now=now, outcome="done")
+                lifecycle.complete(ctx, tx, machine, off=None)
             timeline.record(tx, row["id"], step, "rack1", now)
 
 

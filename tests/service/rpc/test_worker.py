@@ -203,7 +203,7 @@ def test_silent_rack_is_buried_and_a_word_from_it_revives_it(api: Any, rack: Rac
     assert [event["type"] for event in events] == ["RACK_SILENT"]
     rack.get("jobs")
     with world.db.transaction() as tx:
-        row = tx.one("power.rack_choice.candidates", bmc="10.30.0.11")
+        row = tx.one("power.rack_choice.candidates", machine_id=0, bmc="10.30.0.11")
     assert row is not None
     assert row["alive"]
 

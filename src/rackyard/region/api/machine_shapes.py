@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rackyard.region.api import shapes
@@ -10,7 +11,7 @@ from rackyard.region.api.shapes import ROOT, moment
 from rackyard.region.db.machines.registry import BlockDevice, Interface, Machine
 from rackyard.region.services.boots import steps
 from rackyard.region.services.machines.registry import MachineDetails
-from rackyard.region.status import Status
+from rackyard.region.status import FAILURES, Status, label
 
 # What MAAS has and Rackyard does not (yet): present, empty, and of the right type.
 _ABSENT: dict[str, Any] = {
@@ -54,11 +55,12 @@ _ABSENT: dict[str, Any] = {
 }
 
 # Script set status of the last commissioning, by the machine's status (MAAS SCRIPT_STATUS).
-_COMMISSIONING_STATUS = {
+_COMMISSIONING_STATUS: Mapping[int, tuple[int, str]] = {
     Status.COMMISSIONING: (1, "Running"),
     Status.READY: (2, "Passed"),
     Status.FAILED_COMMISSIONING: (3, "Failed"),
 }
+_TROUBLED = frozenset({Status.BROKEN, *FAILURES.values()})
 _HARDWARE_KEYS = (
     "system_vendor",
     "system_product",
@@ -84,8 +86,7 @@ _HARDWARE_KEYS = (
 def machine(details: MachineDetails, domain: str) -> dict[str, Any]:
     """One machine. Memory in MiB, storage in MB, block devices in bytes, as MAAS has them."""
     known = details.machine
-    status = Status(known.status)
-    commissioning = _COMMISSIONING_STATUS.get(status, (-1, ""))
+    commissioning = _COMMISSIONING_STATUS.get(known.status, (-1, ""))
     interfaces = [interface(known.system_id, nic, details) for nic in details.interfaces]
     disks = [block_device(known.system_id, disk) for disk in details.disks]
     return {
@@ -100,10 +101,10 @@ def machine(details: MachineDetails, domain: str) -> dict[str, Any]:
         "zone": shapes.ZONE,
         "pool": shapes.POOL,
         "status": known.status,
-        "status_name": status.label,
+        "status_name": label(known.status),
         "status_message": known.status_message,
         "status_action": "",
-        "error_description": known.status_message if status in (Status.FAILED_COMMISSIONING, Status.BROKEN) else "",
+        "error_description": known.status_message if known.status in _TROUBLED else "",
         "node_type": 0,
         "node_type_name": "Machine",
         "netboot": True,
@@ -140,7 +141,7 @@ def _ours(known: Machine) -> dict[str, Any]:
         "power_error": known.power_error,
         "status_changed_at": moment(known.status_changed_at),
         "commissioned_at": moment(known.commissioned_at),
-        "deadline": moment(known.deadline_at) if commissioning else None,
+        "deadline": moment(known.deadline_at),
         "current_step": {"step": step, "title": steps.RULES[step].title} if step else None,
         "created_at": moment(known.created_at),
         "updated_at": moment(known.updated_at),

@@ -208,7 +208,6 @@ CREATE TABLE machine (
     power_user        text NOT NULL DEFAULT '',
     power_secret      bytea,                        -- Fernet; the key is outside the database
     power_options     jsonb NOT NULL DEFAULT '{}',
-    deadline_at       timestamptz,
     boot_id           bigint,                       -- the current row of boot, if any
     boot_mac          macaddr,
     firmware_type     text NOT NULL DEFAULT '' CHECK (firmware_type IN ('', 'bios', 'uefi')),
@@ -221,12 +220,12 @@ CREATE TABLE machine (
     hardware          jsonb NOT NULL DEFAULT '{}',
     commissioned_at   timestamptz,
     created_at        timestamptz NOT NULL DEFAULT now(),
-    updated_at        timestamptz NOT NULL DEFAULT now()
+    updated_at        timestamptz NOT NULL DEFAULT now(),
+    operation_id      bigint                        -- the current or latest row of operation, if any
 );
 -- Two machines behind one BMC would power each other off.
 CREATE UNIQUE INDEX machine_power_address_key ON machine (power_address, coalesce(power_port, 623))
     WHERE power_type = 'ipmi';
-CREATE INDEX machine_deadline ON machine (deadline_at) WHERE deadline_at IS NOT NULL;
 
 CREATE TABLE machine_interface (
     id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -262,6 +261,39 @@ CREATE TABLE block_device (
     CONSTRAINT block_device_machine_name_key UNIQUE (machine_id, name)
 );
 
+-- What machines go through ------------------------------------------------------------------------
+
+-- Kinds are the registry's (services/operations): commission now; enlist, test, deploy, release, erase, rescue later.
+CREATE TABLE operation (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    machine_id   bigint NOT NULL REFERENCES machine ON DELETE CASCADE,
+    kind         text NOT NULL,
+    epoch        integer NOT NULL,
+    requested_by text NOT NULL DEFAULT '',
+    requested_at timestamptz NOT NULL,
+    patience_s   integer NOT NULL,              -- how long nothing may happen
+    progress_at  timestamptz NOT NULL,          -- when something last did
+    deadline_at  timestamptz NOT NULL,          -- progress moves it, silence brings it closer
+    ends_at      timestamptz NOT NULL,          -- whatever the machine says, it has ended by then
+    -- Step → seconds after which it is overdue, from the site's own earlier boots; the constants count for the rest.
+    limits       jsonb NOT NULL DEFAULT '{}',
+    ended_at     timestamptz,
+    outcome      text NOT NULL DEFAULT 'running' CHECK (outcome IN ('running', 'done', 'failed', 'aborted'))
+);
+CREATE INDEX operation_machine ON operation (machine_id, id DESC);
+CREATE INDEX operation_deadline ON operation (deadline_at) WHERE outcome = 'running';
+CREATE UNIQUE INDEX operation_one_per_machine ON operation (machine_id) WHERE outcome = 'running';
+
+ALTER TABLE machine ADD CONSTRAINT machine_operation_fkey
+    FOREIGN KEY (operation_id) REFERENCES operation ON DELETE SET NULL;
+
+-- When a worker last led the site, and since when one has: the time in which none did does not count.
+CREATE TABLE leadership (
+    only_one   boolean PRIMARY KEY DEFAULT true CHECK (only_one),
+    since      timestamptz NOT NULL,
+    beat_at    timestamptz NOT NULL
+);
+
 -- Boots and what became of them ------------------------------------------------------------------
 
 CREATE TABLE boot (
@@ -269,7 +301,7 @@ CREATE TABLE boot (
     boot_id               text NOT NULL CONSTRAINT boot_boot_id_key UNIQUE CHECK (boot_id ~ '^[0-9a-f]{32}$'),
     machine_id            bigint NOT NULL REFERENCES machine ON DELETE CASCADE,
     epoch                 integer NOT NULL,
-    purpose               text NOT NULL DEFAULT 'commissioning',
+    purpose               text NOT NULL,
     requested_by          text NOT NULL DEFAULT '',
     requested_at          timestamptz NOT NULL,
     ended_at              timestamptz,
@@ -278,12 +310,14 @@ CREATE TABLE boot (
     token_key             text NOT NULL CONSTRAINT boot_token_key_key UNIQUE,
     token_secret_sha256   bytea NOT NULL CHECK (length(token_secret_sha256) = 32),
     token_secret          bytea NOT NULL,           -- Fernet; cloud-init fetches the preseed twice
-    credentials_expire_at timestamptz NOT NULL,
     rack_id               bigint REFERENCES rack ON DELETE SET NULL,
     client_ip             inet,
-    image_id              bigint REFERENCES image ON DELETE SET NULL
+    image_id              bigint REFERENCES image ON DELETE SET NULL,
+    operation_id          bigint NOT NULL REFERENCES operation ON DELETE CASCADE
 );
 CREATE INDEX boot_machine ON boot (machine_id, id DESC);
+CREATE INDEX boot_operation ON boot (operation_id);
+CREATE INDEX boot_image ON boot (image_id, id DESC) WHERE outcome = 'done';
 
 ALTER TABLE machine ADD CONSTRAINT machine_boot_fkey FOREIGN KEY (boot_id) REFERENCES boot ON DELETE SET NULL;
 
@@ -306,16 +340,20 @@ CREATE TABLE job (
     kind        text NOT NULL CHECK (kind IN ('power_on', 'power_off', 'power_query')),
     params      jsonb NOT NULL DEFAULT '{}',
     state       text NOT NULL DEFAULT 'queued'
-                CHECK (state IN ('queued', 'taken', 'done', 'failed', 'cancelled', 'stale')),
+                CONSTRAINT job_state_check
+                CHECK (state IN ('queued', 'taken', 'lost', 'done', 'failed', 'cancelled', 'stale')),
     created_at  timestamptz NOT NULL,
     taken_at    timestamptz,
+    -- Until taken: when nobody took it in time. From then on: when the rack should have reported.
     expires_at  timestamptz NOT NULL,
     finished_at timestamptz,
     result      jsonb,
-    error       text NOT NULL DEFAULT ''
+    error       text NOT NULL DEFAULT '',
+    attempts    integer NOT NULL DEFAULT 0      -- how often it was handed out
 );
 CREATE INDEX job_open ON job (rack_id, id) WHERE state IN ('queued', 'taken');
 CREATE INDEX job_machine ON job (machine_id, id DESC);
+CREATE INDEX job_open_machine ON job (machine_id) WHERE state IN ('queued', 'taken');
 
 -- Levels are Python's logging numbers, as in MAAS: 10 debug, 20 info, 30 warning, 40 error, 0 audit.
 CREATE TABLE event (
@@ -393,17 +431,21 @@ END $$;
 CREATE TRIGGER machine_changed AFTER INSERT OR UPDATE OR DELETE ON machine
     FOR EACH ROW EXECUTE FUNCTION notify_machine();
 
--- A job wakes its rack when it appears, and whoever waits for the machine when it changes.
+-- A job wakes its rack when it appears or is moved there, and whoever waits for the machine when it changes. One that
+-- ends wakes the racks whose jobs for the same machine had to wait for it.
 CREATE FUNCTION notify_job() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.state = 'queued' THEN
         PERFORM pg_notify('rackyard_jobs', (SELECT system_id FROM rack WHERE id = NEW.rack_id));
+    ELSIF NEW.state <> 'taken' THEN
+        PERFORM pg_notify('rackyard_jobs', rack.system_id) FROM rack
+        WHERE rack.id IN (SELECT rack_id FROM job WHERE machine_id = NEW.machine_id AND state = 'queued');
     END IF;
     PERFORM pg_notify('rackyard_machines', (SELECT system_id FROM machine WHERE id = NEW.machine_id));
     RETURN NULL;
 END $$;
 
-CREATE TRIGGER job_changed AFTER INSERT OR UPDATE OF state ON job
+CREATE TRIGGER job_changed AFTER INSERT OR UPDATE OF state, rack_id ON job
     FOR EACH ROW EXECUTE FUNCTION notify_job();
 
 CREATE FUNCTION notify_boot_step() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -54,7 +54,7 @@ class Config:
     consumer_key: str
     token_key: str
     token_secret: str
-    heartbeat_s: float = 60.0
+    heartbeat_s: float = 30.0
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from flask import Request
 from rackyard.region.errors import BadRequest, TooLarge
 from rackyard.region.services.boots.answer import parse_mac
 from rackyard.region.services.boots.evidence import DAEMONS, STEPS, Lease, Sighting
+from rackyard.region.services.power.handout import DEFAULT_SLOTS, MAX_SLOTS, Poll
 
 LIMIT_BYTES = 8 * 1024 * 1024
 LIMIT_DEPTH = 16
@@ -67,6 +68,22 @@ def items(body: Mapping[str, Any], name: str, shape: Callable[[Mapping[str, Any]
         except BadRequest as error:
             raise BadRequest(f"{name}[{index}]: {error.message}") from None
     return shaped
+
+
+def poll(value: Mapping[str, Any]) -> Poll:
+    """How an agent asks for work."""
+    wait_s, slots, held = value.get("wait", 0), value.get("slots", DEFAULT_SLOTS), value.get("held", [])
+    if not isinstance(wait_s, (int, float)) or isinstance(wait_s, bool) or not 0 <= wait_s <= 3600:
+        raise BadRequest("wait must be a number of seconds")
+    if not isinstance(slots, int) or isinstance(slots, bool) or not 0 <= slots <= MAX_SLOTS:
+        raise BadRequest(f"slots must be a number from 0 to {MAX_SLOTS}")
+    if not isinstance(held, list) or len(held) > LIMIT_ITEMS or not all(_is_id(each) for each in held):
+        raise BadRequest(f"held must be a list of at most {LIMIT_ITEMS} job ids")
+    return Poll(float(wait_s), slots, held)
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**63
 
 
 def lease(value: Mapping[str, Any]) -> Lease:

@@ -89,10 +89,18 @@ def register() -> Response:
     return jsonify({"system_id": _rack().system_id, "settings": settings, "regions": urls})
 
 
+@blueprint.post("/jobs")
+def poll_jobs() -> Response:
+    """Long poll for work, by an agent that says how much it can do and what it holds."""
+    poll = bodies.poll(bodies.read(request))
+    return jsonify({"jobs": handout.take(_ctx(), _rack(), poll, partial(peer.hung_up, request.environ))})
+
+
 @blueprint.get("/jobs")
 def take_jobs() -> Response:
-    """Long poll for work."""
-    return jsonify({"jobs": handout.take(_ctx(), _rack(), _wait_s(), partial(peer.hung_up, request.environ))})
+    """Long poll for work, by an agent of the release before."""
+    poll = handout.Poll(wait_s=_wait_s())
+    return jsonify({"jobs": handout.take(_ctx(), _rack(), poll, partial(peer.hung_up, request.environ))})
 
 
 @blueprint.post("/jobs/<int:job_id>/result")

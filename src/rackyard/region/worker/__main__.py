@@ -25,6 +25,7 @@ def tasks(ctx: Context, root: Path) -> list[Task]:
     daemons = own_daemons.OwnDaemons(ctx, Systemd(), root)
     domain = partial(own_daemons.update_internal_domain, ctx)
     return [
+        Task("leader's beat", 2, partial(deadlines.keep_time, ctx)),
         Task("rack liveness", 2, partial(racks.bury_dead_racks, ctx)),
         Task("deadlines", 2, partial(deadlines.fail_past_deadline, ctx)),
         Task("lost jobs", 2, partial(power.expire_jobs, ctx)),

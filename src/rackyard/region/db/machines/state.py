@@ -25,9 +25,9 @@ class MachineState:
     power_error_kind: str
     power_type: str
     power_address: str | None
+    operation_id: int | None
     boot_id: int | None
     boot_mac: str | None
-    deadline_at: datetime | None
     commissioned_at: datetime | None
 
 

@@ -6,7 +6,7 @@ Pure functions over recorded steps; `timeline` reads and writes them."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 ASKED, ACCEPTED, RACK_CHOSEN, POWERED_ON, LEASED, LOADER, CONFIG_ASKED, CONFIG_GIVEN = range(1, 9)
@@ -15,6 +15,7 @@ LAST = STORED
 
 # Clocks of region and racks are kept by chrony; what is left below this is not worth a reader's attention.
 CLOCK_TOLERANCE = timedelta(seconds=2)
+SILENCE = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
@@ -107,10 +108,21 @@ class Pending:
     due: datetime
 
 
-def pending(recorded: Sequence[Recorded]) -> Pending | None:
+@dataclass(frozen=True)
+class Clues:
+    """What is known of a boot beyond its steps: the site's own limits (step → seconds), and when something last
+    happened, if only a heartbeat."""
+
+    limits: Mapping[int, int] = field(default_factory=dict)
+    progress_at: datetime | None = None
+
+
+def pending(recorded: Sequence[Recorded], clues: Clues | None = None) -> Pending | None:
     """The first step after the furthest one that was done, or None when there is nothing left to wait for.
 
-    A gap before the furthest step is lost or late evidence, not what the boot waits for."""
+    A gap before the furthest step is lost or late evidence, not what the boot waits for. A machine that runs its
+    scripts says so every half minute: two minutes of silence are enough there, however long its scripts may take."""
+    clues = clues or Clues()
     done = [row for row in recorded if row.outcome == "done"]
     if not done or any(row.outcome == "failed" for row in recorded):
         return None
@@ -118,7 +130,10 @@ def pending(recorded: Sequence[Recorded]) -> Pending | None:
     if furthest.step == LAST:
         return None
     step = furthest.step + 1
-    return Pending(step, furthest.at, furthest.at + timedelta(seconds=RULES[step].overdue_s))
+    due = furthest.at + timedelta(seconds=clues.limits.get(step, RULES[step].overdue_s))
+    if step == REPORTED and clues.progress_at is not None and clues.progress_at > furthest.at:
+        due = min(due, clues.progress_at + SILENCE)
+    return Pending(step, furthest.at, due)
 
 
 def diagnose(waiting: Pending, now: datetime, names: Names) -> str:
@@ -133,13 +148,15 @@ def diagnose(waiting: Pending, now: datetime, names: Names) -> str:
     )
 
 
-def arrange(recorded: Sequence[Recorded], running: bool, now: datetime) -> list[dict[str, object]]:
+def arrange(
+    recorded: Sequence[Recorded], running: bool, now: datetime, clues: Clues | None = None
+) -> list[dict[str, object]]:
     """The twelve rows as the API shows them; see the contract of `op=boot_timeline`.
 
     Evidence may arrive in any order; times come from different clocks. A time that is less than two seconds before
     its predecessor is shown as the predecessor's."""
     by_step = {row.step: row for row in recorded}
-    waiting = pending(recorded) if running else None
+    waiting = pending(recorded, clues) if running else None
     rows: list[dict[str, object]] = []
     previous: datetime | None = None
     for step, rule in RULES.items():

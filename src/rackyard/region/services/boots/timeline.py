@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from rackyard.region.context import Context
 from rackyard.region.db.pool import Transaction
 from rackyard.region.errors import NotFound
 from rackyard.region.services.boots import steps
-from rackyard.region.services.boots.steps import Names, Recorded
+from rackyard.region.services.boots.steps import Clues, Names, Recorded
 
 _MAX_DETAIL = 500
 
@@ -17,18 +19,36 @@ _MAX_DETAIL = 500
 def record(
     tx: Transaction, boot_id: int, step: int, by_whom: str, at: datetime, detail: str = "", outcome: str = "done"
 ) -> bool:
-    """Record evidence for a step of a boot (row id); the first one counts. True when it was news."""
-    return bool(
-        tx.run(
-            "boots.timeline.record",
-            boot_id=boot_id,
-            step=step,
-            by_whom=by_whom,
-            at=at,
-            outcome=outcome,
-            detail=detail[:_MAX_DETAIL],
-        )
+    """Record evidence for a step of a boot (row id); the first one counts. True when it was news, which gives the
+    boot's operation new time."""
+    news = tx.run(
+        "boots.timeline.record",
+        boot_id=boot_id,
+        step=step,
+        by_whom=by_whom,
+        at=at,
+        outcome=outcome,
+        detail=detail[:_MAX_DETAIL],
     )
+    if news and outcome == "done":
+        tx.run("operations.records.progress", boot_id=boot_id, now=at, patience_s=None)
+    return bool(news)
+
+
+def switched_off(tx: Transaction, boot_id: int, by_whom: str, at: datetime, detail: str) -> None:
+    """The last step of a boot that was done; whoever reads the BMC first records it."""
+    _last(tx, boot_id, by_whom, at, detail, "done")
+
+
+def still_on(tx: Transaction, boot_id: int, by_whom: str, at: datetime, detail: str) -> None:
+    """The last step of a boot that was done failed: whoever follows the boot need not wait for it any longer."""
+    _last(tx, boot_id, by_whom, at, detail, "failed")
+
+
+def _last(tx: Transaction, boot_id: int, by_whom: str, at: datetime, detail: str, outcome: str) -> None:
+    row = tx.one("boots.records.outcome", id=boot_id)
+    if row is not None and row["outcome"] == "done":
+        record(tx, boot_id, steps.STORED, by_whom, at, f"facts stored; {detail}", outcome)
 
 
 def recorded(tx: Transaction, boot_id: int) -> list[Recorded]:
@@ -46,7 +66,8 @@ def read(ctx: Context, system_id: str) -> dict[str, object]:
     now = ctx.clock.now()
     # A commissioned machine still has to be switched off; that is the boot's last step.
     unfinished = row["outcome"] in ("running", "done")
-    waiting = steps.pending(rows) if unfinished else None
+    clues = clues_of(row)
+    waiting = steps.pending(rows, clues) if unfinished else None
     diagnosis = ""
     if row["id"] is None:
         diagnosis = f"{row['hostname']} was never commissioned; start it with `op=commission`."
@@ -62,9 +83,15 @@ def read(ctx: Context, system_id: str) -> dict[str, object]:
         "outcome": row["outcome"] or "",
         "started": _iso(row["requested_at"]),
         "ended": _iso(row["ended_at"]),
-        "steps": steps.arrange(rows, unfinished, now),
+        "steps": steps.arrange(rows, unfinished, now, clues),
         "diagnosis": diagnosis,
     }
+
+
+def clues_of(row: Mapping[str, Any]) -> Clues:
+    """What an operation's row says about when its boot is overdue."""
+    limits = {int(step): int(seconds) for step, seconds in (row["limits"] or {}).items()}
+    return Clues(limits, row["progress_at"])
 
 
 def names(row: dict[str, object]) -> Names:

@@ -23,7 +23,8 @@ from rackyard.region.db.network import picture as network_rows
 from rackyard.region.db.network.picture import Vlan
 from rackyard.region.db.pool import Transaction
 from rackyard.region.db.site.accounts import Account
-from rackyard.region.errors import Conflict, Invalid, NotFound
+from rackyard.region.errors import Invalid, NotFound
+from rackyard.region.services.operations.kinds import require_idle
 from rackyard.region.services.power.parameters import PowerSettings
 from rackyard.region.services.site import journal, validation
 from rackyard.region.status import Status
@@ -92,12 +93,12 @@ def create(ctx: Context, wish: Wish, account: Account) -> MachineDetails:
 
 
 def update(ctx: Context, system_id: str, wish: Wish, account: Account) -> MachineDetails:
-    """Change what is given, leave the rest. Raises NotFound, Invalid, Conflict while it is commissioning."""
+    """Change what is given, leave the rest. Raises NotFound, Invalid, Conflict while something is under way."""
     now = ctx.clock.now()
     with ctx.db.transaction() as tx:
         locked = _locked(tx, system_id)
         if wish.macs is not None or wish.power is not None:
-            _refuse_while_commissioning(locked, "change its MACs or power settings")
+            require_idle(locked.hostname, locked.status, "change its MACs or power settings")
         machine = _read(tx, system_id, now).machine
         power = wish.power or current_power(machine)
         registration = Registration(
@@ -127,10 +128,10 @@ def update(ctx: Context, system_id: str, wish: Wish, account: Account) -> Machin
 
 
 def delete(ctx: Context, system_id: str, account: Account) -> None:
-    """Forget a machine. Raises NotFound, Conflict while it is commissioning."""
+    """Forget a machine. Raises NotFound, Conflict while something is under way."""
     with ctx.db.transaction() as tx:
         locked = _locked(tx, system_id)
-        _refuse_while_commissioning(locked, "delete it")
+        require_idle(locked.hostname, locked.status, "delete it")
         rows.delete(tx, locked.id)
         text = f"Machine {locked.hostname} ({system_id}) was deleted"
         journal.record(tx, ctx.clock.now(), "NODE_DELETED", text, username=account.username)
@@ -189,11 +190,6 @@ def _locked(tx: Transaction, system_id: str) -> LockedMachine:
 
 def _missing(system_id: str) -> str:
     return f"No machine has the system_id {validation.shown(system_id)}; list them with GET machines/."
-
-
-def _refuse_while_commissioning(locked: LockedMachine, what: str) -> None:
-    if locked.status == Status.COMMISSIONING:
-        raise Conflict(f"Machine {locked.hostname} is Commissioning; abort that first (op=abort), then {what}.")
 
 
 def _hostname(ctx: Context, tx: Transaction, text: str, system_id: str | None) -> str:

@@ -1,28 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commissioning: how it starts, and the three ways in which it ends."""
+"""Commissioning: the machine boots into memory, tells what it is made of, and is switched off again."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import timedelta
-from types import MappingProxyType
-
-from rackyard.region import ephemeral as ephemeral
+from rackyard.region import ephemeral
 from rackyard.region.context import Context
 from rackyard.region.crypto import secret_hash
 from rackyard.region.db.machines import facts as fact_rows
 from rackyard.region.db.machines.state import MachineState
 from rackyard.region.db.pool import Row, Transaction
-from rackyard.region.db.power import rack_choice as rack_rows
 from rackyard.region.ephemeral.facts import HardwareFacts
 from rackyard.region.errors import BadRequest, Conflict
-from rackyard.region.services.boots import steps, timeline
-from rackyard.region.services.power import orders, queue, rack_choice
-from rackyard.region.services.site import journal, settings
-from rackyard.region.status import Status, check
-
-FORCE_OFF: Mapping[str, object] = MappingProxyType({})
-EXPECT_OFF: Mapping[str, object] = MappingProxyType({"expect_off": True})
+from rackyard.region.services.boots import pace, steps, timeline
+from rackyard.region.services.operations import lifecycle
+from rackyard.region.services.operations.kinds import COMMISSION
+from rackyard.region.services.operations.lifecycle import Begun
+from rackyard.region.services.power import orders, queue
+from rackyard.region.services.site import journal
+from rackyard.region.status import check
 
 
 def start(ctx: Context, system_id: str, username: str) -> None:
@@ -30,83 +25,52 @@ def start(ctx: Context, system_id: str, username: str) -> None:
 
     Raises NotFound; BadRequest when BMC, MAC or image is missing; Conflict when the state does not allow it, no rack
     reaches the BMC, or nobody would answer the machine's DHCP request. Nothing is changed then."""
-    asked_at = ctx.clock.now()
     with ctx.db.transaction() as tx:
-        machine = orders.locked(tx, system_id)
-        check(machine.hostname, machine.status, Status.COMMISSIONING)
-        orders.require_bmc(machine)
-        image = _image(tx, machine)
-        choice = orders.choose_rack(tx, machine)
-        _check_network(tx, machine)
-        timeout_s = int(settings.get(tx, "commissioning_timeout_s"))
-        now = ctx.clock.now()
-        deadline = now + timedelta(seconds=timeout_s)
-        tx.run("power.queue.cancel_open", machine_id=machine.id, now=now, reason="commissioning began after it")
-        epoch = _set_status(ctx, tx, machine, Status.COMMISSIONING, "", epochs=1, deadline_s=timeout_s)
-        if machine.boot_id is not None:
-            tx.run("boots.records.end", id=machine.boot_id, now=now, outcome="aborted")
-        boot_id = _add_boot(ctx, tx, machine, epoch, username, image, timeout_s)
-        timeline.record(tx, boot_id, steps.ASKED, username, asked_at, f"commission {machine.hostname}")
-        timeline.record(tx, boot_id, steps.ACCEPTED, ctx.config.name, now, f"deadline {deadline:%H:%M:%S} UTC")
-        timeline.record(tx, boot_id, steps.RACK_CHOSEN, ctx.config.name, ctx.clock.now(), choice.reason)
-        queue.enqueue(
-            ctx, tx, machine, choice.rack_id, "power_on",
-            epoch=epoch, boot_id=boot_id, params={"boot_device": "pxe"},
-        )  # fmt: skip
-        journal.record(
-            tx, now, "REQUEST_NODE_START_COMMISSIONING", f"commissioning asked for; {choice.reason}",
-            machine_id=machine.id, rack_id=choice.rack_id, username=username,
-        )  # fmt: skip
+        begin(ctx, tx, orders.locked(tx, system_id), username)
+
+
+def begin(ctx: Context, tx: Transaction, machine: MachineState, username: str) -> None:
+    """The same in the caller's transaction, for a machine that it has locked."""
+    asked_at = ctx.clock.now()
+    check(machine.hostname, machine.status, COMMISSION.running)
+    orders.require_bmc(machine)
+    image = _image(tx, machine)
+    choice = orders.choose_rack(tx, machine)
+    _check_network(tx, machine)
+    begun = lifecycle.begin(ctx, tx, machine, COMMISSION, username, pace.limits(tx, image["id"]))
+    boot_id = _add_boot(ctx, tx, machine, begun, username, image, choice.rack_id)
+    now = ctx.clock.now()
+    asked = f"{COMMISSION.name} {machine.hostname}"
+    timeline.record(tx, boot_id, steps.ASKED, username, asked_at, asked)
+    accepted = f"deadline {begun.deadline_at:%H:%M:%S} UTC"
+    timeline.record(tx, boot_id, steps.ACCEPTED, ctx.config.name, now, accepted)
+    timeline.record(tx, boot_id, steps.RACK_CHOSEN, ctx.config.name, ctx.clock.now(), choice.reason)
+    queue.enqueue(
+        ctx, tx, machine, choice.rack_id, "power_on",
+        epoch=begun.epoch, boot_id=boot_id, params={"boot_device": "pxe"},
+    )  # fmt: skip
+    journal.record(
+        tx, now, "REQUEST_NODE_START_COMMISSIONING", f"commissioning asked for; {choice.reason}",
+        machine_id=machine.id, rack_id=choice.rack_id, username=username,
+    )  # fmt: skip
 
 
 def abort(ctx: Context, system_id: str, username: str) -> None:
-    """Stop commissioning: the machine goes back to what it was and is powered off. Raises NotFound, Conflict."""
+    """Stop what the machine is going through. Raises NotFound, Conflict when nothing is under way."""
     with ctx.db.transaction() as tx:
         machine = orders.locked(tx, system_id)
-        if machine.status != Status.COMMISSIONING:
-            raise Conflict(
-                f"machine {machine.hostname} is {Status(machine.status).label}, not Commissioning: nothing to abort"
-            )
-        back = Status.READY if machine.previous_status == Status.READY else Status.NEW
-        _end(ctx, tx, machine, back, f"commissioning aborted by {username}", "aborted")
+        lifecycle.abort(ctx, tx, machine, username)
         journal.record(
             tx, ctx.clock.now(), "REQUEST_NODE_ABORT_COMMISSIONING", "commissioning aborted",
             machine_id=machine.id, username=username,
         )  # fmt: skip
 
 
-def fail(
-    ctx: Context,
-    tx: Transaction,
-    machine: MachineState,
-    reason: str,
-    *,
-    by_whom: str,
-    step: int | None = None,
-    off: Mapping[str, object] | None = FORCE_OFF,
-) -> None:
-    """Commissioning failed: the reason becomes the machine's message and the failed step's detail.
-
-    `step` is the step that failed; by default the one the boot waited for. `off` are the parameters of the power-off
-    job, None when the BMC must be left alone. Does nothing when the machine is not commissioning."""
-    if machine.status != Status.COMMISSIONING:
-        return
-    if machine.boot_id is not None:
-        waiting = steps.pending(timeline.recorded(tx, machine.boot_id))
-        failed = step or (waiting.step if waiting else steps.LAST)
-        timeline.record(tx, machine.boot_id, failed, by_whom, ctx.clock.now(), reason, outcome="failed")
-    _end(ctx, tx, machine, Status.FAILED_COMMISSIONING, reason, "failed", off=off)
-    journal.record(tx, ctx.clock.now(), "NODE_COMMISSIONING_FAILED", reason, machine_id=machine.id, level=journal.ERROR)
-
-
 def complete(ctx: Context, tx: Transaction, machine: MachineState, facts: HardwareFacts) -> None:
     """Commissioning succeeded: facts, status Ready and the power-off job in the caller's transaction."""
     now = ctx.clock.now()
     fact_rows.store(tx, machine.id, facts, now)
-    _set_status(ctx, tx, machine, Status.READY, "", epochs=0, deadline_s=None)
-    if machine.boot_id is not None:
-        tx.run("boots.records.end", id=machine.boot_id, now=now, outcome="done")
-    _power_off(ctx, tx, machine, machine.epoch, EXPECT_OFF)
+    lifecycle.complete(ctx, tx, machine, lifecycle.EXPECT_OFF)
     journal.record(
         tx, now, "NODE_COMMISSIONED",
         f"{facts.cpu.count} CPUs, {facts.memory.total_mib} MiB memory, {len(facts.disks)} disks, "
@@ -115,83 +79,29 @@ def complete(ctx: Context, tx: Transaction, machine: MachineState, facts: Hardwa
     )  # fmt: skip
 
 
-def _end(
-    ctx: Context,
-    tx: Transaction,
-    machine: MachineState,
-    status: Status,
-    message: str,
-    outcome: str,
-    *,
-    off: Mapping[str, object] | None = FORCE_OFF,
-) -> None:
-    now = ctx.clock.now()
-    tx.run("power.queue.cancel_open", machine_id=machine.id, now=now, reason=message)
-    epoch = _set_status(ctx, tx, machine, status, message, epochs=1, deadline_s=None)
-    if machine.boot_id is not None:
-        tx.run("boots.records.end", id=machine.boot_id, now=now, outcome=outcome)
-        tx.run("operations.signals.abort_open", boot_id=machine.boot_id, now=now)
-    if off is not None:
-        _power_off(ctx, tx, machine, epoch, off)
-
-
-def _power_off(ctx: Context, tx: Transaction, machine: MachineState, epoch: int, params: Mapping[str, object]) -> None:
-    if machine.power_type != "ipmi" or machine.power_address is None:
-        return
-    choice = rack_choice.choose(machine.power_address, rack_rows.candidates(tx, machine.power_address))
-    if choice is None:
-        journal.record(
-            tx, ctx.clock.now(), "NODE_POWER_OFF_FAILED",
-            f"no live rack reaches BMC {machine.power_address} to switch {machine.hostname} off; it may still run",
-            machine_id=machine.id, level=journal.WARNING,
-        )  # fmt: skip
-        return
-    queue.enqueue(
-        ctx, tx, machine, choice.rack_id, "power_off", epoch=epoch, boot_id=machine.boot_id, params=dict(params)
-    )  # fmt: skip
-
-
-def _set_status(
-    ctx: Context,
-    tx: Transaction,
-    machine: MachineState,
-    status: Status,
-    message: str,
-    *,
-    epochs: int,
-    deadline_s: int | None,
-) -> int:
-    check(machine.hostname, machine.status, status)
-    now = ctx.clock.now()
-    row = tx.one(
-        "machines.state.set_status", id=machine.id, status=int(status), message=message[:2000], now=now, epochs=epochs,
-        deadline_at=None if deadline_s is None else now + timedelta(seconds=deadline_s),
-    )  # fmt: skip
-    return machine.epoch + epochs if row is None else int(row["epoch"])
-
-
 def _add_boot(
-    ctx: Context, tx: Transaction, machine: MachineState, epoch: int, username: str, image: Row, timeout_s: int
+    ctx: Context, tx: Transaction, machine: MachineState, begun: Begun, username: str, image: Row, rack_id: int
 ) -> int:
-    now = ctx.clock.now()
     secret = ctx.random.token(32)
     row = tx.one(
         "boots.records.add",
         boot_id=ctx.random.boot_id(),
         machine_id=machine.id,
-        epoch=epoch,
+        operation_id=begun.id,
+        epoch=begun.epoch,
+        purpose=COMMISSION.purpose,
         username=username,
-        now=now,
+        now=ctx.clock.now(),
         consumer_key=ctx.random.token(18),
         token_key=ctx.random.token(24),
         token_secret_sha256=secret_hash(secret),
         token_secret=ctx.box.encrypt(secret),
-        expires_at=now + timedelta(seconds=timeout_s),
         image_id=image["id"],
+        rack_id=rack_id,
     )
     assert row is not None
     boot_id = int(row["id"])
-    tx.run("machines.state.set_boot", id=machine.id, boot_id=boot_id)
+    tx.run("machines.state.set_boot", id=machine.id, operation_id=begun.id, boot_id=boot_id)
     for script in ephemeral.script_index():
         tx.run("operations.signals.add_script", boot_id=boot_id, machine_id=machine.id, name=script.name)
     return boot_id

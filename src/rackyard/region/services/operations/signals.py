@@ -1,27 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a machine reports while it is commissioned. Everything here was sent by an untrusted machine."""
+"""What a machine reports during an operation. Everything here was sent by an untrusted machine."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rackyard.region import ephemeral as ephemeral
+from rackyard.region import ephemeral
 from rackyard.region.context import Context
 from rackyard.region.db.boots.records import BootOfToken
 from rackyard.region.db.machines import state
-from rackyard.region.db.machines.state import MachineState
-from rackyard.region.db.operations import signals
 from rackyard.region.db.pool import Transaction
-from rackyard.region.ephemeral import facts
 from rackyard.region.errors import BadRequest, Unauthorized
-from rackyard.region.services.boots import steps, timeline
-from rackyard.region.services.operations import commissioning
+from rackyard.region.services.boots import steps
+from rackyard.region.services.operations import lifecycle, registry
+from rackyard.region.services.operations.words import machine_via
 from rackyard.region.services.site import journal
-from rackyard.region.status import Status
 
 STREAM_LIMIT_BYTES = 1024 * 1024
-MAX_ERROR = 1000
+# A machine that talks says so every half minute; after so long without a word it is gone.
+SILENCE_S = 300
 EXIT_TIMED_OUT = 124
 FINAL = frozenset({"OK", "FAILED", "TIMEDOUT"})
 PASSED, FAILED, TIMED_OUT = 2, 3, 4
@@ -47,37 +45,32 @@ def handle(ctx: Context, boot: BootOfToken, signal: Signal, via: str) -> None:
     A final status that is repeated (its answer was lost) changes nothing and is no error."""
     with ctx.db.transaction() as tx:
         machine = state.lock_by_id(tx, boot.machine_id)
-        current = machine is not None and machine.boot_id == boot.id and machine.status == Status.COMMISSIONING
-        if machine is None or not current:
+        kind = None if machine is None else lifecycle.of_machine(machine)
+        if machine is None or kind is None or machine.boot_id != boot.id:
             # Read again: while this call waited for the machine's lock, the first one may have ended the boot.
             ended = tx.one("boots.records.outcome", id=boot.id)
             if signal.status in FINAL and ended is not None and ended["outcome"] in ("done", "failed"):
                 return
             raise Unauthorized(f"the boot {boot.boot_id[:8]} of {boot.hostname} is over; its credentials died with it")
+        entry = registry.ENTRIES[kind.name]
+        lifecycle.progress(tx, boot.id, ctx.clock.now(), SILENCE_S)
         if signal.status == "WORKING":
             _working(ctx, tx, boot, signal)
         elif signal.status == "OK":
-            _finished(ctx, tx, boot, machine, via)
+            entry.on_ok(ctx, tx, boot, machine, via)
         elif signal.status in FINAL:
             words = "timed out" if signal.status == "TIMEDOUT" else "failed"
-            reason = (
-                f"the commissioning scripts of {boot.hostname} {words}: {_clean(signal.error) or 'no reason given'}"
-            )
-            timeline.record(tx, boot.id, steps.REPORTED, _machine_via(boot, via), ctx.clock.now(), words)
-            commissioning.fail(
-                ctx, tx, machine, reason, by_whom=_machine_via(boot, via), step=steps.STORED,
-                off=commissioning.EXPECT_OFF,
-            )  # fmt: skip
+            entry.on_failed(ctx, tx, boot, machine, via, words, signal.error)
         else:
             raise BadRequest(f"status {signal.status[:20]!r} is not one of WORKING, OK, FAILED, TIMEDOUT")
 
 
 def reject(ctx: Context, boot: BootOfToken, reason: str, via: str) -> None:
-    """What the machine sent cannot be used at all (too large): its commissioning fails with that reason."""
+    """What the machine sent cannot be used at all (too large): its operation fails with that reason."""
     with ctx.db.transaction() as tx:
         machine = state.lock_by_id(tx, boot.machine_id)
         if machine is not None and machine.boot_id == boot.id:
-            commissioning.fail(ctx, tx, machine, reason, by_whom=_machine_via(boot, via), step=steps.REPORTED)
+            lifecycle.fail(ctx, tx, machine, reason, by_whom=machine_via(boot, via), step=steps.REPORTED)
 
 
 def archive(ctx: Context, boot: BootOfToken) -> bytes:
@@ -113,45 +106,3 @@ def _working(ctx: Context, tx: Transaction, boot: BootOfToken, signal: Signal) -
         "operations.signals.finished", id=signal.script_result_id, boot_id=boot.id, status=status,
         exit_status=signal.exit_status, runtime_s=signal.runtime_s, now=now, **streams,
     )  # fmt: skip
-
-
-def _finished(ctx: Context, tx: Transaction, boot: BootOfToken, machine: MachineState, via: str) -> None:
-    by_whom = _machine_via(boot, via)
-    results = signals.results(tx, boot.id)
-    timeline.record(tx, boot.id, steps.REPORTED, by_whom, ctx.clock.now(), f"{len(results)} scripts")
-    missing = [result.name for result in results if result.status != PASSED]
-    if missing:
-        reason = f"{boot.hostname} reported OK, but these scripts did not pass: {', '.join(missing)}"
-        commissioning.fail(ctx, tx, machine, reason, by_whom=by_whom, step=steps.STORED, off=commissioning.EXPECT_OFF)
-        return
-    try:
-        found = facts.parse_results({result.name: result.stdout for result in results})
-    except facts.FactsError as error:
-        commissioning.fail(
-            ctx, tx, machine, f"the hardware report of {boot.hostname} cannot be used: {_clean(str(error))}",
-            by_whom=ctx.config.name, step=steps.STORED, off=commissioning.EXPECT_OFF,
-        )  # fmt: skip
-        return
-    taken = [
-        f"{row['mac']} of {row['hostname']}"
-        for row in tx.all("machines.registry.mac_owners", macs=[nic.mac for nic in found.nics])
-        if row["system_id"] != boot.system_id
-    ]
-    if taken:
-        reason = (
-            f"{boot.hostname} reports MAC addresses of other machines: {', '.join(taken)}; correct mac_addresses there"
-        )
-        commissioning.fail(
-            ctx, tx, machine, reason, by_whom=ctx.config.name, step=steps.STORED, off=commissioning.EXPECT_OFF
-        )
-        return
-    commissioning.complete(ctx, tx, machine, found)
-
-
-def _machine_via(boot: BootOfToken, via: str) -> str:
-    return f"{boot.hostname} via {via}"
-
-
-def _clean(text: str) -> str:
-    """Text from a machine: no control characters (PostgreSQL takes no NUL), not endless."""
-    return "".join(char if char.isprintable() else " " for char in text[:MAX_ERROR]).strip()

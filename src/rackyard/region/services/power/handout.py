@@ -3,27 +3,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
 from rackyard.region.context import Context
 from rackyard.region.db.pool import Row
 from rackyard.region.db.racks.identity import Rack
 from rackyard.region.errors import RackyardError
-from rackyard.region.services.power import outcomes
+from rackyard.region.services.power import outcomes, queue
 from rackyard.region.services.racks import enrolment
 
 MAX_WAIT_S = 30.0
 
 
-def take(ctx: Context, rack: Rack, wait_s: float, hung_up: Callable[[], bool]) -> list[dict[str, object]]:
+MAX_SLOTS = 500
+DEFAULT_SLOTS = 50
+
+
+@dataclass(frozen=True)
+class Poll:
+    """What a rack says when it asks for work: how long it waits (s), how many jobs it can work on now, and the ids of
+    all that it holds; None from an agent that does not tell, whose jobs then are never handed out twice."""
+
+    wait_s: float = 0.0
+    slots: int = DEFAULT_SLOTS
+    held: Collection[int] | None = None
+
+
+def take(ctx: Context, rack: Rack, poll: Poll, hung_up: Callable[[], bool]) -> list[dict[str, object]]:
     """The waiting jobs of a rack, after at most `wait_s` seconds; an empty list when there is nothing to do.
 
-    An agent that was restarted leaves its poll behind: whoever `hung_up` gets nothing, because it would be lost."""
-    give_up_at = ctx.clock.monotonic() + min(max(wait_s, 0.0), MAX_WAIT_S)
+    An agent that was restarted leaves its poll behind: whoever `hung_up` gets nothing. What is lost all the same waits
+    again when the rack's next poll does not name it."""
+    give_up_at = ctx.clock.monotonic() + min(max(poll.wait_s, 0.0), MAX_WAIT_S)
     with ctx.notifier.subscribe("rackyard_jobs", rack.system_id) as subscription:
         while not hung_up():
             with ctx.db.transaction() as tx:
-                rows = tx.all("power.queue.take", rack_id=rack.id, now=ctx.clock.now())
+                if poll.held is not None:
+                    queue.give_back(ctx, tx, rack.id, poll.held)
+                rows = queue.take(ctx, tx, rack.id, min(poll.slots, MAX_SLOTS)) if poll.slots > 0 else []
             made = [_document(ctx, rack, row) for row in sorted(rows, key=lambda row: int(row["id"]))]
             documents = [document for document in made if document is not None]
             if documents:
@@ -50,6 +68,7 @@ def _document(ctx: Context, rack: Rack, row: Row) -> dict[str, object] | None:
         "machine": row["system_id"],
         "hostname": row["hostname"],
         "expires_at": row["expires_at"].isoformat(),
+        "limit_s": row["limit_s"],
         "power": {
             "type": row["power_type"],
             "address": row["power_address"],

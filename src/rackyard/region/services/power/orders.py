@@ -3,18 +3,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rackyard.region.context import Context
 from rackyard.region.db.machines import state
 from rackyard.region.db.machines.state import MachineState
 from rackyard.region.db.pool import Row, Transaction
 from rackyard.region.db.power import rack_choice as rack_rows
 from rackyard.region.errors import BadRequest, Conflict, NotFound, Unavailable
+from rackyard.region.services.boots import timeline
+from rackyard.region.services.operations.kinds import require_idle
 from rackyard.region.services.power import queue, rack_choice
 from rackyard.region.services.power.rack_choice import Choice
 from rackyard.region.services.site import journal
-from rackyard.region.status import Status
 
 MAX_QUERY_S = 30.0
+OPEN = ("queued", "taken")
 
 
 def locked(tx: Transaction, system_id: str) -> MachineState:
@@ -41,7 +45,7 @@ def require_bmc(machine: MachineState) -> str:
 def choose_rack(tx: Transaction, machine: MachineState) -> Choice:
     """The rack that talks to the machine's BMC. Raises Conflict, in words, when none can."""
     bmc = require_bmc(machine)
-    racks = rack_rows.candidates(tx, bmc)
+    racks = rack_rows.candidates(tx, machine.id, bmc)
     choice = rack_choice.choose(bmc, racks)
     if choice is None:
         raise Conflict(rack_choice.refusal(bmc, racks))
@@ -57,15 +61,12 @@ def request(ctx: Context, system_id: str, wanted: str, username: str) -> None:
     now = ctx.clock.now()
     with ctx.db.transaction() as tx:
         machine = locked(tx, system_id)
-        if machine.status == Status.COMMISSIONING:
-            raise Conflict(f"machine {machine.hostname} is being commissioned; abort that first (op=abort)")
+        require_idle(machine.hostname, machine.status, f"switch it {wanted}")
         choice = choose_rack(tx, machine)
-        tx.run(
-            "power.queue.cancel_open", machine_id=machine.id, now=now, reason=f"power {wanted} was asked for after it"
-        )
+        queue.cancel_waiting(ctx, tx, machine, f"power {wanted} was asked for after it")
         row = tx.one(
             "machines.state.set_status", id=machine.id, status=machine.status, message=machine.status_message, now=now,
-            epochs=1, deadline_at=machine.deadline_at,
+            epochs=1,
         )  # fmt: skip
         epoch = machine.epoch + 1 if row is None else int(row["epoch"])
         queue.enqueue(ctx, tx, machine, choice.rack_id, f"power_{wanted}", epoch=epoch)
@@ -73,6 +74,25 @@ def request(ctx: Context, system_id: str, wanted: str, username: str) -> None:
             tx, now, f"REQUEST_POWER_{wanted.upper()}", f"power {wanted} asked for; {choice.reason}",
             machine_id=machine.id, rack_id=choice.rack_id, username=username,
         )  # fmt: skip
+
+
+def power_off(ctx: Context, tx: Transaction, machine: MachineState, epoch: int, params: Mapping[str, object]) -> None:
+    """Have a machine switched off whose operation ends, in the transaction that ends it.
+
+    When no rack can, an event and the last step of its boot say so, for nobody would hear of it otherwise."""
+    if machine.power_type != "ipmi" or machine.power_address is None:
+        return
+    choice = rack_choice.choose(machine.power_address, rack_rows.candidates(tx, machine.id, machine.power_address))
+    if choice is None:
+        now = ctx.clock.now()
+        words = f"no live rack reaches BMC {machine.power_address} to switch {machine.hostname} off; it may still run"
+        journal.record(tx, now, "NODE_POWER_OFF_FAILED", words, machine_id=machine.id, level=journal.WARNING)
+        if machine.boot_id is not None:
+            timeline.still_on(tx, machine.boot_id, ctx.config.name, now, words)
+        return
+    queue.enqueue(
+        ctx, tx, machine, choice.rack_id, "power_off", epoch=epoch, boot_id=machine.boot_id, params=dict(params)
+    )  # fmt: skip
 
 
 def query(ctx: Context, system_id: str, timeout_s: float = MAX_QUERY_S) -> str:
@@ -89,7 +109,7 @@ def query(ctx: Context, system_id: str, timeout_s: float = MAX_QUERY_S) -> str:
         while True:
             with ctx.db.transaction() as tx:
                 row = tx.one("power.queue.read", id=job_id)
-            if row is not None and row["state"] not in ("queued", "taken"):
+            if row is not None and row["state"] not in OPEN:
                 return _answer(machine, row)
             if not subscription.wait(give_up_at - ctx.clock.monotonic()):
                 raise Unavailable(

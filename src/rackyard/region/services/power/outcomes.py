@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from rackyard.region.context import Context
 from rackyard.region.db.machines import state as machine_rows
@@ -13,10 +14,16 @@ from rackyard.region.db.pool import Row, Transaction
 from rackyard.region.db.racks.identity import Rack
 from rackyard.region.errors import BadRequest, NotFound
 from rackyard.region.services.boots import steps, timeline
-from rackyard.region.services.operations import commissioning
+from rackyard.region.services.operations import lifecycle
+from rackyard.region.services.power import queue
 from rackyard.region.services.site import journal
 
-ERROR_KINDS = frozenset({"auth", "unreachable", "refused", "protocol", "timeout"})
+# `retry`: the rack's agent was restarted while it worked on the job, and nothing is known of it.
+ERROR_KINDS = frozenset({"auth", "unreachable", "refused", "protocol", "timeout", "retry"})
+# What a rack may still report on; a job that was given up as lost is not lost when its rack reports after all.
+OPEN = ("queued", "taken", "lost")
+# How long a machine whose power-on was lost may show by itself that it was switched on.
+LATE = timedelta(seconds=120)
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,7 @@ def finish(ctx: Context, rack: Rack, job_id: int, report: PowerReport) -> bool:
         if job is None:
             raise NotFound(f"rack {rack.hostname} has no job {job_id}")
         machine = machine_rows.lock_by_id(tx, job["machine_id"])
-        if machine is None or job["state"] not in ("queued", "taken"):
+        if machine is None or job["state"] not in OPEN:
             return False
         now = ctx.clock.now()
         if report.epoch != machine.epoch or job["epoch"] != machine.epoch:
@@ -82,6 +89,8 @@ def finish(ctx: Context, rack: Rack, job_id: int, report: PowerReport) -> bool:
                 machine_id=machine.id, rack_id=rack.id, level=journal.DEBUG,
             )  # fmt: skip
             return False
+        if report.error_kind == "retry" and queue.again(ctx, tx, job, rack.id):
+            return True
         if report.ok:
             _end(ctx, tx, job, "done", report, "")
             _succeeded(ctx, tx, rack, machine, job, report)
@@ -93,7 +102,10 @@ def finish(ctx: Context, rack: Rack, job_id: int, report: PowerReport) -> bool:
 
 
 def expire(ctx: Context, job_id: int, rack_id: int) -> None:
-    """A job that nobody reported on in time has failed."""
+    """Nobody took a job in time, or the rack that took it did not report.
+
+    A dead rack's job goes to another one. Else it is lost: the machine may have been switched on all the same, so its
+    operation gets a last moment in which its boot, or the rack's late report, may show that."""
     with ctx.db.transaction() as tx:
         job = tx.one("power.queue.lock", id=job_id, rack_id=rack_id)
         if job is None or job["state"] not in ("queued", "taken"):
@@ -102,12 +114,28 @@ def expire(ctx: Context, job_id: int, rack_id: int) -> None:
         rack = tx.one("power.queue.read", id=job_id)
         if machine is None or rack is None:
             return
-        never = "never took" if job["state"] == "queued" else "took but never reported on"
+        current = job["epoch"] == machine.epoch
+        if current and not rack["rack_lives"]:
+            choice = queue.other_rack(tx, machine)
+            if choice is not None and choice.rack_id != rack_id and queue.again(ctx, tx, job, choice.rack_id):
+                return
+        taken = job["state"] == "taken"
         words = (
-            f"{rack['rack']} {never} the {job['kind'].replace('_', '-')} of {machine.hostname} (BMC "
-            f"{machine.power_address}); look at `systemctl status rackyard-rack` on {rack['rack']}"
+            f"{rack['rack']} {'took but never reported on' if taken else 'never took'} the "
+            f"{job['kind'].replace('_', '-')} of {machine.hostname} (BMC {machine.power_address}); look at "
+            f"`systemctl status rackyard-rack` on {rack['rack']}"
         )
-        _give_up(ctx, tx, job, machine, rack_id, words)
+        now = ctx.clock.now()
+        tx.run("power.queue.finish", id=job_id, state="lost" if taken else "failed", now=now, result=None, error=words)
+        if not current or (job["kind"] == "power_query" and not taken):
+            return  # a question that nobody asked says nothing about the BMC
+        if taken and job["kind"] == "power_on" and machine.operation_id is not None and _of_current_boot(job, machine):
+            tx.run("operations.records.hurry", id=machine.operation_id, deadline_at=now + LATE)
+            journal.record(
+                tx, now, "NODE_POWER_ON_FAILED", words, machine_id=machine.id, rack_id=rack_id, level=journal.WARNING
+            )
+            return
+        _failed(ctx, tx, rack_id, machine, job, words, "")
 
 
 def give_up(ctx: Context, job_id: int, rack_id: int, words: str) -> None:
@@ -141,25 +169,14 @@ def _succeeded(ctx: Context, tx: Transaction, rack: Rack, machine: MachineState,
         later = [row.at for row in timeline.recorded(tx, job["boot_id"]) if row.step > steps.POWERED_ON]
         timeline.record(tx, job["boot_id"], steps.POWERED_ON, by_whom, min([now, *later]), detail)
     if report.power_state == "off" and machine.boot_id is not None:
-        _powered_off(tx, machine.boot_id, by_whom, ctx, detail)
+        timeline.switched_off(tx, machine.boot_id, by_whom, now, detail)
     if job["kind"] != "power_query":
         kind = "NODE_POWERED_ON" if job["kind"] == "power_on" else "NODE_POWERED_OFF"
         journal.record(tx, now, kind, f"{by_whom}: {detail}", machine_id=machine.id, rack_id=rack.id)
 
 
-def _powered_off(tx: Transaction, boot_id: int, by_whom: str, ctx: Context, detail: str) -> None:
-    """The last step of a boot that was done; whoever reads the BMC first records it."""
-    row = tx.one("boots.records.outcome", id=boot_id)
-    if row is not None and row["outcome"] == "done":
-        timeline.record(tx, boot_id, steps.STORED, by_whom, ctx.clock.now(), f"facts stored; {detail}")
-
-
-def _still_on(ctx: Context, tx: Transaction, boot_id: int, words: str) -> None:
-    """The last step of a boot that was done failed: whoever follows the boot need not wait for it any longer."""
-    row = tx.one("boots.records.outcome", id=boot_id)
-    if row is not None and row["outcome"] == "done":
-        detail = f"facts stored; {words}"
-        timeline.record(tx, boot_id, steps.STORED, ctx.config.name, ctx.clock.now(), detail, outcome="failed")
+def _of_current_boot(job: Row, machine: MachineState) -> bool:
+    return job["boot_id"] is not None and job["boot_id"] == machine.boot_id
 
 
 def _failed(
@@ -167,13 +184,13 @@ def _failed(
 ) -> None:
     now = ctx.clock.now()
     tx.run("machines.state.set_power", id=machine.id, state="error", now=now, error=words, kind=kind)
-    if job["kind"] == "power_on" and job["boot_id"] is not None and job["boot_id"] == machine.boot_id:
+    if job["kind"] == "power_on" and _of_current_boot(job, machine):
         # A BMC that refuses us or does not answer is left alone: a second try could lock the account.
-        off = None if kind in ("auth", "unreachable", "") else commissioning.FORCE_OFF
-        commissioning.fail(ctx, tx, machine, words, by_whom=ctx.config.name, step=steps.POWERED_ON, off=off)
+        off = None if kind in ("auth", "unreachable", "") else lifecycle.FORCE_OFF
+        lifecycle.fail(ctx, tx, machine, words, by_whom=ctx.config.name, step=steps.POWERED_ON, off=off)
         return
-    if job["kind"] == "power_off" and machine.boot_id is not None and job["boot_id"] == machine.boot_id:
-        _still_on(ctx, tx, machine.boot_id, words)
+    if job["kind"] == "power_off" and machine.boot_id is not None and _of_current_boot(job, machine):
+        timeline.still_on(tx, machine.boot_id, ctx.config.name, now, words)
     level = journal.WARNING if job["kind"] == "power_query" else journal.ERROR
     journal.record(
         tx, now, f"NODE_{job['kind'].upper()}_FAILED", words, machine_id=machine.id, rack_id=rack_id, level=level

@@ -20,7 +20,8 @@ class Choice:
 
 
 def choose(bmc_address: str, racks: Sequence[Candidate]) -> Choice | None:
-    """The live rack with an address in the BMC's subnet: fewest open jobs, then most recent success, then name."""
+    """The live rack with an address in the BMC's subnet: the one that works on this machine already, since two at one
+    BMC would undo each other's work; then fewest open jobs, then most recent success, then name."""
     bmc = ip_address(bmc_address)
     reachable = []
     for rack in racks:
@@ -30,10 +31,10 @@ def choose(bmc_address: str, racks: Sequence[Candidate]) -> Choice | None:
     if not reachable:
         return None
 
-    def weight(pair: tuple[Candidate, RackInterface]) -> tuple[int, float, str]:
+    def weight(pair: tuple[Candidate, RackInterface]) -> tuple[bool, int, float, str]:
         rack = pair[0]
         recent = rack.last_success_at.timestamp() if rack.last_success_at else 0.0
-        return rack.open_jobs, -recent, rack.hostname
+        return not rack.holds, rack.open_jobs, -recent, rack.hostname
 
     rack, interface = min(reachable, key=weight)
     reason = (

@@ -12,6 +12,7 @@ from rackyard.region.db.pool import Transaction
 from rackyard.region.db.racks import identity as rows
 from rackyard.region.db.racks.identity import Rack
 from rackyard.region.errors import BadRequest, Conflict, Forbidden, NotFound
+from rackyard.region.services.power import queue
 from rackyard.region.services.racks import identity, registration
 from rackyard.region.services.racks.identity import Certificate
 from rackyard.region.services.site import journal
@@ -121,6 +122,7 @@ def revoke(ctx: Context, name: str, username: str = "") -> None:
             tx, now, "RACK_REVOKED", f"rack {name} was revoked", rack_id=row["id"], level=journal.WARNING,
             username=username,
         )  # fmt: skip
+    queue.leave(ctx, row["id"])
 
 
 def authenticate(ctx: Context, sha256: str) -> Rack:

@@ -14,13 +14,13 @@ from rackyard.region.services.machines import registry
 from rackyard.region.services.network import picture
 from rackyard.region.services.racks import view
 from rackyard.region.services.site import images
-from rackyard.region.status import Status
+from rackyard.region.status import label
 
 
 def read(ctx: Context) -> dict[str, Any]:
     """Version, schema, racks, machines by status, network and images."""
     known = picture.read(ctx)
-    counted = Counter(Status(found.machine.status).label for found in registry.find_all(ctx, MachineFilter()))
+    counted = Counter(label(found.machine.status) for found in registry.find_all(ctx, MachineFilter()))
     return {
         "region": ctx.config.name,
         "version": rackyard.__version__,

@@ -34,7 +34,9 @@ def _words(name: str, text: str) -> str:
 
 
 KNOWN: Mapping[str, Setting] = {
-    "commissioning_timeout_s": Setting("a commissioning that takes longer fails", 1200, _seconds(60, 86_400)),
+    "commissioning_timeout_s": Setting(
+        "a commissioning in which nothing happens for so long fails", 1200, _seconds(60, 86_400)
+    ),
     "power_poll_s": Setting("time between two questions to the same BMC", 300, _seconds(30, 86_400)),
     "kernel_options": Setting("more words for the kernel line of the ephemeral system", "", _words),
 }

@@ -41,7 +41,7 @@ def poll_power(ctx: Context) -> int:
 
 
 def _ask(ctx: Context, tx: Transaction, machine: MachineState, bmc: str) -> None:
-    racks = rack_rows.candidates(tx, bmc)
+    racks = rack_rows.candidates(tx, machine.id, bmc)
     choice = rack_choice.choose(bmc, racks)
     if choice is None:
         words = rack_choice.refusal(bmc, racks)

@@ -6,16 +6,23 @@ from __future__ import annotations
 from datetime import timedelta
 
 from rackyard.region.context import Context
+from rackyard.region.services.power import queue
 from rackyard.region.services.site import journal
+from rackyard.region.worker.tasks import deadlines
 
 RACK_SILENCE_S = 35
 
 
 def bury_dead_racks(ctx: Context) -> int:
-    """Racks that were silent for 35 seconds are not alive; their addresses leave the internal domain."""
+    """Racks that were silent for 35 seconds are not alive: their addresses leave the internal domain, and what they
+    have not begun goes to others."""
     now = ctx.clock.now()
+    silent_since = now - timedelta(seconds=RACK_SILENCE_S)
     with ctx.db.transaction() as tx:
-        dead = tx.all("racks.registration.bury_silent", since=now - timedelta(seconds=RACK_SILENCE_S))
+        watched_since = deadlines.watched_since(tx)
+        if watched_since is not None and watched_since > silent_since:
+            return 0  # while nobody listened, nobody was silent
+        dead = tx.all("racks.registration.bury_silent", since=silent_since)
         for row in dead:
             journal.record(
                 tx, now, "RACK_SILENT",
@@ -23,4 +30,6 @@ def bury_dead_racks(ctx: Context) -> int:
                 "`systemctl status rackyard-rack` there",
                 rack_id=row["id"], level=journal.WARNING,
             )  # fmt: skip
+    for row in dead:
+        queue.leave(ctx, row["id"])
     return len(dead)

@@ -2,10 +2,10 @@
 
 -- name: boots.records.add
 -- A new boot with credentials of its own.
-INSERT INTO boot (boot_id, machine_id, epoch, purpose, requested_by, requested_at, consumer_key, token_key,
-                  token_secret_sha256, token_secret, credentials_expire_at, image_id)
-VALUES (%(boot_id)s, %(machine_id)s, %(epoch)s, 'commissioning', %(username)s, %(now)s, %(consumer_key)s,
-        %(token_key)s, %(token_secret_sha256)s, %(token_secret)s, %(expires_at)s, %(image_id)s)
+INSERT INTO boot (boot_id, machine_id, operation_id, epoch, purpose, requested_by, requested_at, consumer_key,
+                  token_key, token_secret_sha256, token_secret, image_id, rack_id)
+VALUES (%(boot_id)s, %(machine_id)s, %(operation_id)s, %(epoch)s, %(purpose)s, %(username)s, %(now)s,
+        %(consumer_key)s, %(token_key)s, %(token_secret_sha256)s, %(token_secret)s, %(image_id)s, %(rack_id)s)
 RETURNING id;
 
 -- name: boots.records.end
@@ -25,20 +25,18 @@ UPDATE boot SET rack_id = %(rack_id)s, client_ip = %(client_ip)s WHERE id = %(id
 SELECT machine.system_id, machine.hostname, machine.boot_mac::text AS boot_mac,
        host(machine.power_address) AS power_address, machine.status_message,
        boot.id, boot.boot_id, boot.purpose, boot.outcome, boot.requested_at, boot.ended_at,
-       (SELECT rack.hostname FROM rack WHERE rack.id = coalesce(boot.rack_id,
-            (SELECT job.rack_id FROM job WHERE job.boot_id = boot.id ORDER BY job.id LIMIT 1))) AS rack
+       operation.limits, operation.progress_at, (SELECT rack.hostname FROM rack WHERE rack.id = boot.rack_id) AS rack
 FROM machine LEFT JOIN LATERAL (
     SELECT * FROM boot WHERE boot.machine_id = machine.id ORDER BY boot.id DESC LIMIT 1
-) AS boot ON true
+) AS boot ON true LEFT JOIN operation ON operation.id = boot.operation_id
 WHERE machine.system_id = %(system_id)s;
 
 -- name: boots.records.running
 -- Every boot that still runs, with its machine, for deadlines and overdue steps.
-SELECT machine.id AS machine_id, machine.system_id, machine.hostname, machine.status, machine.deadline_at,
+SELECT machine.id AS machine_id, machine.system_id, machine.hostname, machine.status,
        machine.boot_mac::text AS boot_mac, host(machine.power_address) AS power_address, boot.id, boot.boot_id,
-       (SELECT rack.hostname FROM rack WHERE rack.id = coalesce(boot.rack_id,
-            (SELECT job.rack_id FROM job WHERE job.boot_id = boot.id ORDER BY job.id LIMIT 1))) AS rack
-FROM boot JOIN machine ON machine.boot_id = boot.id
+       operation.limits, operation.progress_at, (SELECT rack.hostname FROM rack WHERE rack.id = boot.rack_id) AS rack
+FROM boot JOIN machine ON machine.boot_id = boot.id JOIN operation ON operation.id = boot.operation_id
 WHERE boot.outcome = 'running';
 
 -- name: boots.records.of_mac
@@ -65,20 +63,19 @@ ORDER BY boot.id DESC LIMIT 1;
 -- name: boots.records.by_public_id
 -- A boot by the id on its kernel line, with its machine.
 SELECT boot.id, boot.boot_id, boot.outcome, boot.ended_at, boot.consumer_key, boot.token_key, boot.token_secret,
-       boot.credentials_expire_at, machine.id AS machine_id, machine.system_id, machine.hostname, machine.boot_id AS current_id
-FROM boot JOIN machine ON machine.id = boot.machine_id
+       operation.ends_at AS credentials_expire_at, machine.id AS machine_id, machine.system_id, machine.hostname, machine.boot_id AS current_id
+FROM boot JOIN machine ON machine.id = boot.machine_id JOIN operation ON operation.id = boot.operation_id
 WHERE boot.boot_id = %(boot_id)s;
 
 -- name: boots.records.by_token
 -- A boot by its OAuth token, with its machine.
 SELECT boot.id, boot.boot_id, boot.outcome, boot.ended_at, boot.consumer_key, boot.token_key,
-       boot.token_secret_sha256, boot.credentials_expire_at, boot.requested_at AS started_at,
+       boot.token_secret_sha256, operation.ends_at AS credentials_expire_at, boot.requested_at AS started_at,
        machine.id AS machine_id, machine.system_id, machine.hostname, machine.status
-FROM boot JOIN machine ON machine.id = boot.machine_id
+FROM boot JOIN machine ON machine.id = boot.machine_id JOIN operation ON operation.id = boot.operation_id
 WHERE boot.token_key = %(token_key)s;
 
 -- name: boots.records.rack_of
--- The rack that serves a boot, or that got its first job.
-SELECT rack.hostname AS rack FROM boot JOIN rack ON rack.id = coalesce(boot.rack_id,
-    (SELECT job.rack_id FROM job WHERE job.boot_id = boot.id ORDER BY job.id LIMIT 1))
+-- The rack that serves a boot, or that was chosen to switch it on.
+SELECT rack.hostname AS rack FROM boot JOIN rack ON rack.id = boot.rack_id
 WHERE boot.id = %(boot_id)s;

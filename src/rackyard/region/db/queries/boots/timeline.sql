@@ -9,3 +9,16 @@ ON CONFLICT (boot_id, step) DO NOTHING;
 -- name: boots.timeline.steps
 -- The recorded steps of a boot.
 SELECT step, by_whom, at, outcome, detail FROM boot_step WHERE boot_id = %(boot_id)s ORDER BY step;
+
+-- name: boots.timeline.pace
+-- How long each step took in the latest boots of an image that were done, from the step just before it.
+WITH recent AS (
+    SELECT id FROM boot WHERE image_id = %(image_id)s AND outcome = 'done' ORDER BY id DESC LIMIT %(recent)s
+), took AS (
+    SELECT step, lag(step) OVER boot AS before, extract(epoch FROM at - lag(at) OVER boot)::double precision AS seconds
+    FROM boot_step WHERE boot_id IN (SELECT id FROM recent) AND outcome = 'done'
+    WINDOW boot AS (PARTITION BY boot_id ORDER BY step)
+)
+SELECT step, count(*) AS boots, percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) AS median_s,
+       percentile_cont(0.9) WITHIN GROUP (ORDER BY seconds) - percentile_cont(0.1) WITHIN GROUP (ORDER BY seconds) AS spread_s
+FROM took WHERE before = step - 1 GROUP BY step;

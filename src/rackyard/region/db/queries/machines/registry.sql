@@ -14,13 +14,14 @@ SELECT machine.id, machine.system_id, machine.hostname, machine.description, mac
        account.username AS owner, machine.status, machine.status_message, machine.status_changed_at,
        machine.previous_status, machine.epoch, machine.power_state, machine.power_state_at, machine.power_error,
        machine.power_type, host(machine.power_address) AS power_address, machine.power_port, machine.power_user,
-       machine.power_options, machine.power_secret IS NOT NULL AS has_power_secret, machine.deadline_at,
+       machine.power_options, machine.power_secret IS NOT NULL AS has_power_secret, operation.deadline_at,
        machine.boot_id, machine.boot_mac, machine.firmware_type, machine.secure_boot, machine.cpu_count,
        machine.cpu_model, machine.cpu_speed_mhz, machine.memory_mib, machine.storage_mb, machine.hardware,
        machine.commissioned_at, machine.created_at, machine.updated_at,
        (SELECT max(boot_step.step) FROM boot_step WHERE boot_step.boot_id = machine.boot_id) AS last_step
 FROM machine
 LEFT JOIN account ON account.id = machine.owner_id
+LEFT JOIN operation ON operation.id = machine.operation_id AND operation.outcome = 'running'
 WHERE (%(system_ids)s::text[] IS NULL OR machine.system_id = ANY (%(system_ids)s))
   AND (%(hostnames)s::text[] IS NULL OR machine.hostname = ANY (%(hostnames)s))
   AND (%(statuses)s::integer[] IS NULL OR machine.status = ANY (%(statuses)s))
