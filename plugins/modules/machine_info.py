@@ -92,7 +92,7 @@ from ..module_utils import region_module
 from ..module_utils.rackyard_core.client import RegionClient
 from ..module_utils.rackyard_core.commissioning import read_timeline
 from ..module_utils.rackyard_core.hardware import hardware_of
-from ..module_utils.rackyard_core.machines import select_machines
+from ..module_utils.rackyard_core.machine_lookup import select_machines
 
 
 def main() -> None:

@@ -3,14 +3,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from rackyard_core.machines import (
     MachineWish,
     Power,
     form_values,
     machine_view,
-    normal_mac,
     plan_absent,
     plan_present,
 )
@@ -36,12 +33,6 @@ def test_wish_normalises_macs_and_architecture() -> None:
     )
     assert wish.mac_addresses == (MAC,)
     assert wish.architecture == "arm64/generic"
-
-
-@pytest.mark.parametrize("text", ["", "52:54:00:20:01", "52:54:00:20:01:zz", "525400200101"])
-def test_malformed_mac_is_named(text: str) -> None:
-    with pytest.raises(ValueError, match=f"MAC address '{text}' is malformed"):
-        normal_mac(text)
 
 
 def test_unknown_machine_is_created_with_its_power() -> None:

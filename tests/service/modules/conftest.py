@@ -15,7 +15,7 @@ from ansible.module_utils.testing import patch_module_args
 from flask.testing import FlaskClient
 
 from ansible_collections.rackyard.metal.plugins.module_utils.rackyard_core import region_options
-from ansible_collections.rackyard.metal.plugins.module_utils.rackyard_core.client import Request, Response, Transport
+from ansible_collections.rackyard.metal.plugins.module_utils.rackyard_core.wire import Request, Response, Transport
 from ansible_collections.rackyard.metal.plugins.modules import machine
 from rackyard.region.context import Context
 
