@@ -146,6 +146,13 @@ class RegionClient:
         """The objects whose field ``name`` is one of ``values``, however many those are."""
         return [one for part in fitting(name, values) for one in self.every(path, **{**parameters, name: part})]
 
+    def mapping(self, path: str, name: str, values: Sequence[str], op: str, **parameters: Any) -> dict[str, Any]:
+        """The answer of ``op`` on the collection ``path``, an object for each of ``values``, however many those are."""
+        found: dict[str, Any] = {}
+        for part in fitting(name, values):
+            found |= self.get(path, op, **{**parameters, name: part})
+        return found
+
     def post(self, path: str, op: str | None = None, **values: Any) -> Any:
         """Create in the collection ``path``, or do the operation ``op`` on it."""
         return self._call("POST", f"{path}?{urlencode({'op': op})}" if op else path, values)[0]

@@ -13,7 +13,6 @@ from .client import RegionClient
 from .machine_lookup import find_machine, machine_path
 from .plan import Action, Plan, differing
 
-UPDATE_PASSWORD = ("on_create", "always")
 # Settings of ipmi that the region takes and a rack honours, as the module and as the API name them.
 POWER_OPTIONS = {
     "boot_type": "power_boot_type",
@@ -60,7 +59,7 @@ class MachineWish:
         architecture = options.get("architecture")
         power = options.get("power")
         return cls(
-            hostname=options["hostname"],
+            hostname=options["hostname"].strip().lower(),
             mac_addresses=None if given is None else tuple(dict.fromkeys(macs.normal(mac) for mac in given)),
             architecture=full_architecture(architecture) if architecture else None,
             description=options.get("description"),
