@@ -8,6 +8,8 @@ import json
 
 import pytest
 
+from rackyard.region.db.machines import registry
+
 BMC = {
     "power_type": "ipmi",
     "power_parameters_power_address": "172.16.0.11",
@@ -86,8 +88,8 @@ def test_site_domain_at_the_end_of_a_hostname_is_dropped(api) -> None:
 def test_password_is_encrypted_and_never_shown(m1, api, ctx, caplog) -> None:
     system_id = m1["system_id"]
     with ctx.db.transaction() as tx:
-        (row,) = tx.all("machines.registry.select", system_ids=[system_id], hostnames=None, macs=None, statuses=None)
-    assert row["has_power_secret"]
+        (row,) = registry.select(tx, registry.MachineFilter(system_ids=[system_id]))
+    assert row.has_power_secret
     answers = [
         api.get("machines/").text,
         api.get(f"machines/{system_id}/").text,
