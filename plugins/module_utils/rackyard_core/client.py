@@ -246,10 +246,10 @@ class RegionClient:
 def _may_repeat(method: str, response: Response) -> bool:
     """Whether the same request may be sent again: what was asked cannot have been done.
 
-    503 is "not now". The region adds Retry-After when it has begun nothing; without it a change may have been made, so
-    that only a question may be repeated. 504 is final for both: the region has waited as long as makes sense.
+    503 is "not now", 429 "too many". The region adds Retry-After when it has begun nothing; without it a change may be
+    made already, so that only a question may be repeated. 504 is final: the region has waited as long as makes sense.
     """
-    return response.status == 503 and (method == "GET" or header_of(response, "Retry-After") != "")
+    return response.status in (429, 503) and (method == "GET" or header_of(response, "Retry-After") != "")
 
 
 def _words(body: bytes) -> str:

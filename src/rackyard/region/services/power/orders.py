@@ -8,7 +8,7 @@ from rackyard.region.db.machines import state
 from rackyard.region.db.machines.state import MachineState
 from rackyard.region.db.pool import Row, Transaction
 from rackyard.region.db.power import rack_choice as rack_rows
-from rackyard.region.errors import BadRequest, Conflict, NotFound, Unavailable
+from rackyard.region.errors import BadRequest, Conflict, Late, NotFound
 from rackyard.region.services.power import queue, rack_choice
 from rackyard.region.services.power.rack_choice import Choice
 from rackyard.region.services.site import journal
@@ -78,7 +78,7 @@ def request(ctx: Context, system_id: str, wanted: str, username: str) -> None:
 def query(ctx: Context, system_id: str, timeout_s: float = MAX_QUERY_S) -> str:
     """Ask the BMC now: `on` or `off`, within at most 30 seconds.
 
-    Raises NotFound, BadRequest (no BMC), Conflict (no rack reaches it, or the BMC's own error, named), Unavailable
+    Raises NotFound, BadRequest (no BMC), Conflict (no rack reaches it, or the BMC's own error, named), Late
     (the rack did not report in time)."""
     give_up_at = ctx.clock.monotonic() + min(timeout_s, MAX_QUERY_S)
     with ctx.notifier.subscribe("rackyard_machines", system_id) as subscription:
@@ -92,7 +92,7 @@ def query(ctx: Context, system_id: str, timeout_s: float = MAX_QUERY_S) -> str:
             if row is not None and row["state"] not in ("queued", "taken"):
                 return _answer(machine, row)
             if not subscription.wait(give_up_at - ctx.clock.monotonic()):
-                raise Unavailable(
+                raise Late(
                     f"{choice.hostname} did not report on BMC {machine.power_address} of {machine.hostname} in time; "
                     f"look at `journalctl -u rackyard-rack` on {choice.hostname}"
                 )
