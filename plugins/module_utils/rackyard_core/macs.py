@@ -8,6 +8,11 @@ it), and a forgotten digit must not become another machine: only twelve hexadeci
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import TypeGuard
+
 try:
     import netaddr
 
@@ -36,7 +41,12 @@ def normal(text: str) -> str:
     return str(netaddr.EUI(word, version=48, dialect=netaddr.mac_unix_expanded))
 
 
-def is_normal(value: object) -> bool:
+def of_octets(text: str) -> str:
+    """As ``normal``, from octets that lack their leading zeros, as dhcpd writes them: 52:54:0:20:1:a."""
+    return normal(":".join(octet.zfill(2) for octet in text.strip().split(":")))
+
+
+def is_normal(value: object) -> TypeGuard[str]:
     """Whether a value is an address as ``normal`` writes it: what our own services and daemons exchange."""
     try:
         return isinstance(value, str) and normal(value) == value

@@ -140,7 +140,7 @@ class Database:
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             if connection.closed and transaction.changes:
                 raise Undecided(
-                    "PostgreSQL was lost while it stored this, so that it may be done or not; look before you repeat it."
+                    "PostgreSQL was lost while it stored this: it may be done or not; look before you repeat it."
                 ) from error
             raise
 
