@@ -87,6 +87,12 @@ options:
           password:
             description: Password at the BMC. The region keeps it encrypted and gives it to nobody but the rack that talks to the BMC.
             type: str
+          cipher_suite_id:
+            description:
+              - Cipher suite of IPMI 2.0 to insist on, when a BMC must not fall back to another.
+              - The empty string, which the region assumes, tries 17 (SHA-256) and then 3 (SHA-1).
+            type: str
+            choices: ["", "3", "17"]
           boot_type:
             description:
               - How the BMC is told to boot from the network, as one of the machine's firmware modes.

@@ -71,6 +71,18 @@ def test_normal_form_is_all_that_is_ever_given(text: str) -> None:
     assert re.fullmatch("[0-9a-f]{2}(:[0-9a-f]{2}){5}", found)
 
 
+@pytest.mark.parametrize("text", ["52:54:0:20:1:a", "52:54:00:20:01:0A"])
+def test_octets_without_leading_zeros_are_padded(text: str) -> None:
+    assert macs.of_octets(text) == "52:54:00:20:01:0a"
+
+
+def test_nobody_else_has_a_grammar_of_mac_addresses() -> None:
+    grammar = re.compile(r"\]\{2\}.{0,12}\{5\}")
+    files = [path for folder in ("plugins", "src") for path in (ROOT / folder).rglob("*.py")]
+    assert len(files) > 100
+    assert [path.name for path in files if grammar.search(path.read_text(encoding="utf-8"))] == []
+
+
 @pytest.mark.parametrize("value", ["52:54:00:20:01:0A", "52-54-00-20-01-0a", "", None, 5, b"52:54:00:20:01:0a"])
 def test_other_forms_are_not_normal(value: object) -> None:
     assert not macs.is_normal(value)

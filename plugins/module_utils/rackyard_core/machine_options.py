@@ -25,6 +25,7 @@ def machine_options() -> dict[str, dict[str, Any]]:
                 "port": {"type": "int"},
                 "user": {"type": "str"},
                 "password": {"type": "str", "no_log": True},
+                "cipher_suite_id": {"type": "str", "choices": ["", "3", "17"]},
                 "boot_type": {"type": "str", "choices": ["auto", "efi", "legacy"]},
                 "off_mode": {"type": "str", "choices": ["hard", "soft"]},
                 "privilege_level": {"type": "str", "choices": ["OPERATOR", "ADMIN"]},

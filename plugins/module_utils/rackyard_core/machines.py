@@ -16,6 +16,7 @@ from .plan import Action, Plan, differing
 # Settings of ipmi that the region takes and a rack honours, as the module and as the API name them.
 POWER_OPTIONS = {
     "boot_type": "power_boot_type",
+    "cipher_suite_id": "cipher_suite_id",
     "off_mode": "power_off_mode",
     "privilege_level": "privilege_level",
 }
@@ -33,6 +34,7 @@ class Power:
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     boot_type: str | None = None
+    cipher_suite_id: str | None = None
     off_mode: str | None = None
     privilege_level: str | None = None
 
@@ -87,7 +89,7 @@ def power_view(machine: Mapping[str, Any], parameters: Mapping[str, Any]) -> dic
         "address": parameters.get("power_address") or None,
         "port": int(port) if port else None,
         "user": parameters.get("power_user") or None,
-        **{name: parameters[field_name] for name, field_name in POWER_OPTIONS.items() if parameters.get(field_name)},
+        **{name: parameters[field_name] for name, field_name in POWER_OPTIONS.items() if field_name in parameters},
     }
 
 
