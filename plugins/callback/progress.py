@@ -38,7 +38,16 @@ INCLUDES = tuple(
 )
 # What a failed task may say besides its message, in the order in which a person wants it.
 WORDS = ("stderr", "module_stderr", "stdout", "module_stdout")
-RECAP = ("ok", "changed", "unreachable", "failures", "skipped", "rescued", "ignored")
+# As the stock recap names them, for whoever reads it with a program.
+RECAP = {
+    "ok": "ok",
+    "changed": "changed",
+    "unreachable": "unreachable",
+    "failed": "failures",
+    "skipped": "skipped",
+    "rescued": "rescued",
+    "ignored": "ignored",
+}
 
 
 class CallbackModule(CallbackBase):
@@ -128,8 +137,8 @@ class CallbackModule(CallbackBase):
             counts = stats.summarize(host)
             bad = counts["failures"] or counts["unreachable"]
             color = C.COLOR_ERROR if bad else C.COLOR_CHANGED if counts["changed"] else C.COLOR_OK
-            shown = "  ".join(f"{name}={counts[name]}" for name in RECAP)
-            self.display.display(f"{host:<26} : {shown}", color=color)
+            shown = " ".join(f"{f'{name}={counts[key]}':<14}" for name, key in RECAP.items())
+            self.display.display(f"{host:<26} : {shown.rstrip()}", color=color)
 
     def failed(self, result: Any, what: str) -> None:
         """The host, what it means, and everything that the task said."""

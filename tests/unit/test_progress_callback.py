@@ -112,7 +112,7 @@ def test_recap_counts(shown: str) -> None:
     (recap,) = [line for line in shown.splitlines() if line.startswith("localhost ")]
     assert "ok=6" in recap
     assert "changed=3" in recap
-    assert "failures=1" in recap
+    assert "failed=1" in recap
     assert "ignored=3" in recap
 
 
