@@ -15,25 +15,43 @@ author:
 description:
   - Shows what is being done and since when, and in full only what went wrong, what C(debug) says, and the recap.
   - On a terminal a task that changed nothing and was quick leaves no line behind.
-extends_documentation_fragment:
-  - default_callback
-  - result_format_callback
+  - It shows no diffs. Use C(ansible.builtin.default) for those.
 """
 
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible import constants as C
-from ansible.plugins.callback.default import CallbackModule as Default
+from ansible.plugins.callback import CallbackBase
+from ansible.utils.display import Display
 
 # A task that took this long is worth a line even if it changed nothing.
 SLOW_S = 3.0
 WIDTH = 118
+DEBUG = ("debug", "ansible.builtin.debug")
+INCLUDES = tuple(
+    prefix + name
+    for prefix in ("", "ansible.builtin.")
+    for name in ("include_tasks", "import_tasks", "include_role", "import_role")
+)
+# What a failed task may say besides its message, in the order in which a person wants it.
+WORDS = ("stderr", "module_stderr", "stdout", "module_stdout")
+# As the stock recap names them, for whoever reads it with a program.
+RECAP = {
+    "ok": "ok",
+    "changed": "changed",
+    "unreachable": "unreachable",
+    "failed": "failures",
+    "skipped": "skipped",
+    "rescued": "rescued",
+    "ignored": "ignored",
+}
 
 
-class CallbackModule(Default):
-    """The default output, with one short line where it has a banner and a line per host."""
+class CallbackModule(CallbackBase):
+    """Uses the public interface of callbacks only: inside, each release of ansible-core may change them."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "stdout"
@@ -41,6 +59,7 @@ class CallbackModule(Default):
 
     def __init__(self) -> None:
         super().__init__()
+        self.display = Display()
         self.started = self.task_started = time.monotonic()
         self.line = ""
         self.pending = False
@@ -49,17 +68,18 @@ class CallbackModule(Default):
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         """A heading."""
-        self._settle()
-        self._play = play
-        self._display.display(f"\n{play.get_name().strip()}", color=C.COLOR_HIGHLIGHT)
+        self.settle()
+        self.display.display(f"\n{play.get_name().strip()}", color=C.COLOR_HIGHLIGHT)
+
+    def v2_playbook_on_no_hosts_matched(self) -> None:
+        """Said, because everything after it would look as if it had been done."""
+        self.display.display("        no hosts matched", color=C.COLOR_SKIP)
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         """What begins now."""
-        self._settle()
-        self._task_type_cache[task._uuid] = "TASK"
-        self._last_task_name = None
+        self.settle()
         name = task.get_name().replace("rackyard.metal.", "").strip()
-        if " : Validating arguments against arg spec" in name or task.action in C._ACTION_ALL_INCLUDES:
+        if " : Validating arguments against arg spec" in name or task.action in INCLUDES:
             return
         self.task_started = time.monotonic()
         minutes, seconds = divmod(int(self.task_started - self.started), 60)
@@ -69,7 +89,7 @@ class CallbackModule(Default):
             sys.stdout.write(f"\r\033[K{self.line} …")
             sys.stdout.flush()
         else:
-            self._display.display(self.line)
+            self.display.display(self.line)
 
     def v2_playbook_on_handler_task_start(self, task: Any) -> None:
         """Handlers are tasks like others."""
@@ -81,47 +101,52 @@ class CallbackModule(Default):
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """Remembers who changed; shows only what ``debug`` says."""
-        if result._task.action in C._ACTION_DEBUG and "msg" in result._result:
-            self._settle()
-            message = result._result["msg"]
+        if result.task.action in DEBUG and "msg" in result.result:
+            self.settle()
+            message = result.result["msg"]
             lines = message if isinstance(message, list) else str(message).splitlines()
-            self._display.display("\n".join(f"        {line}" for line in lines))
-        elif result._result.get("changed"):
-            self.changed_hosts.append(result._host.get_name())
-
-    def v2_runner_on_skipped(self, result: Any) -> None:
-        """Nothing happened."""
-
-    def v2_runner_item_on_ok(self, result: Any) -> None:
-        """The task's own result tells."""
-
-    def v2_runner_item_on_skipped(self, result: Any) -> None:
-        """Nothing happened."""
-
-    def v2_playbook_on_include(self, included_file: Any) -> None:
-        """Their tasks show themselves."""
+            self.display.display("\n".join(f"        {line}" for line in lines))
+        elif result.result.get("changed"):
+            self.changed_hosts.append(result.host.get_name())
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """In full, after the line that says what was tried."""
-        self._settle(keep=True)
-        super().v2_runner_on_failed(result, ignore_errors)
-
-    def v2_runner_on_unreachable(self, result: Any) -> None:
-        """In full, after the line that says what was tried."""
-        self._settle(keep=True)
-        super().v2_runner_on_unreachable(result)
+        self.failed(result, "failed, which is expected here" if ignore_errors else "FAILED")
 
     def v2_runner_item_on_failed(self, result: Any) -> None:
         """In full, after the line that says what was tried."""
-        self._settle(keep=True)
-        super().v2_runner_item_on_failed(result)
+        label = result.result.get("_ansible_item_label", result.result.get("item"))
+        self.failed(result, f"FAILED for {label}" if label is not None else "FAILED")
+
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        """In full, after the line that says what was tried."""
+        self.failed(result, "UNREACHABLE")
+
+    def v2_runner_retry(self, result: Any) -> None:
+        """Somebody who watches wants to know what is waited for."""
+        left = result.result.get("retries", 0) - result.result.get("attempts", 0)
+        if self.terminal and self.pending:
+            sys.stdout.write(f"\r\033[K{self.line} … tried again, {left} tries left")
+            sys.stdout.flush()
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """The recap."""
-        self._settle()
-        super().v2_playbook_on_stats(stats)
+        self.settle()
+        self.display.display("")
+        for host in sorted(stats.processed):
+            counts = stats.summarize(host)
+            bad = counts["failures"] or counts["unreachable"]
+            color = C.COLOR_ERROR if bad else C.COLOR_CHANGED if counts["changed"] else C.COLOR_OK
+            shown = " ".join(f"{f'{name}={counts[key]}':<14}" for name, key in RECAP.items())
+            self.display.display(f"{host:<26} : {shown.rstrip()}", color=color)
 
-    def _settle(self, keep: bool = False) -> None:
+    def failed(self, result: Any, what: str) -> None:
+        """The host, what it means, and everything that the task said."""
+        self.settle(keep=True)
+        words = "\n".join(f"        {line}" for line in said(result.result))
+        self.display.display(f"        {result.host.get_name()}: {what}\n{words}", color=C.COLOR_ERROR, stderr=True)
+
+    def settle(self, keep: bool = False) -> None:
         """Ends the current line; on a terminal it goes unless it is worth keeping."""
         if not self.pending:
             return
@@ -133,6 +158,18 @@ class CallbackModule(Default):
         if self.terminal:
             sys.stdout.write("\r\033[K")
             if keep or notes:
-                self._display.display(f"{self.line}  ({', '.join(notes)})" if notes else self.line)
+                self.display.display(f"{self.line}  ({', '.join(notes)})" if notes else self.line)
         elif notes:
-            self._display.display(f"        {', '.join(notes)}")
+            self.display.display(f"        {', '.join(notes)}")
+
+
+def said(result: Mapping[str, Any]) -> Iterator[str]:
+    """Lines of a failed task's message and output. A loop's items have said theirs already."""
+    yield from str(result.get("msg", "no message")).splitlines()
+    if "rc" in result:
+        yield f"exit status {result['rc']}"
+    for name in WORDS:
+        text = str(result.get(name) or "").strip()
+        if text:
+            yield f"{name.removeprefix('module_')}:"
+            yield from (f"  {line}" for line in text.splitlines())

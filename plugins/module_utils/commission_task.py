@@ -10,7 +10,7 @@ from typing import Any
 from .rackyard_core import commissioning
 from .rackyard_core.client import RegionClient
 from .rackyard_core.hardware import hardware_of
-from .rackyard_core.machines import get_machine
+from .rackyard_core.machine_lookup import get_machine
 from .rackyard_core.patience import Patience
 from .region_module import argument_spec
 

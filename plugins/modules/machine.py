@@ -72,6 +72,31 @@ options:
       password:
         description: Password at the BMC. The region keeps it encrypted and gives it to nobody but the rack that talks to the BMC.
         type: str
+      cipher_suite_id:
+        description:
+          - Cipher suite of IPMI 2.0 to insist on, when a BMC must not fall back to another.
+          - The empty string, which the region assumes, tries 17 (SHA-256) and then 3 (SHA-1).
+        type: str
+        choices: ["", "3", "17"]
+      boot_type:
+        description:
+          - How the BMC is told to boot from the network, as one of the machine's firmware modes.
+          - With V(efi) the BMC gets the flag for UEFI, without which some servers boot the legacy way, or their disk.
+          - The region assumes V(auto), which sets no flag.
+        type: str
+        choices: [auto, efi, legacy]
+      off_mode:
+        description:
+          - How the machine is switched off when an operator asks for it.
+          - V(hard) cuts the power; V(soft) asks the operating system by ACPI and waits for it. The region assumes V(hard).
+        type: str
+        choices: [hard, soft]
+      privilege_level:
+        description:
+          - Privilege level to ask the BMC for. It must not be above what the BMC grants the user.
+          - Without it the highest that the BMC gives is taken.
+        type: str
+        choices: [OPERATOR, ADMIN]
   update_password:
     description:
       - When O(power.password) is sent to the region, which never tells the one it has, so that the two cannot be compared.
@@ -80,7 +105,11 @@ options:
     type: str
     choices: [on_create, always]
     default: on_create
+requirements:
+  - netaddr
 seealso:
+  - module: rackyard.metal.machines
+    description: Registers many machines in one task.
   - module: rackyard.metal.machine_commission
   - module: rackyard.metal.machine_info
 """
@@ -144,34 +173,15 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import region_module
-from ..module_utils.rackyard_core import machines
+from ..module_utils.rackyard_core import machine_options, machines
 from ..module_utils.rackyard_core.client import RegionClient
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec=region_module.argument_spec(
-            state={"type": "str", "choices": ["present", "absent"], "default": "present"},
-            hostname={"type": "str", "required": True},
-            mac_addresses={"type": "list", "elements": "str"},
-            architecture={"type": "str"},
-            description={"type": "str"},
-            power={
-                "type": "dict",
-                "options": {
-                    "type": {"type": "str", "choices": ["ipmi", "manual"], "required": True},
-                    "address": {"type": "str"},
-                    "port": {"type": "int"},
-                    "user": {"type": "str"},
-                    "password": {"type": "str", "no_log": True},
-                },
-            },
-            update_password={
-                "type": "str",
-                "choices": list(machines.UPDATE_PASSWORD),
-                "default": "on_create",
-                "no_log": False,
-            },
+            **machine_options.machine_options(),
+            update_password=machine_options.update_password_option(default="on_create"),
         ),
         supports_check_mode=True,
     )
@@ -179,10 +189,7 @@ def main() -> None:
     def work(client: RegionClient) -> dict[str, Any]:
         wish = machines.MachineWish.from_options(module.params)
         machine, view = machines.observe(client, wish.hostname)
-        if module.params["state"] == "absent":
-            plan = machines.plan_absent(view, wish.hostname)
-        else:
-            plan = machines.plan_present(view, wish, module.params["update_password"])
+        plan = machines.plan_for(view, wish, module.params["state"], module.params["update_password"])
         after = machines.predicted(machine, plan) if module.check_mode else machines.carry_out(client, machine, plan)
         return {**plan.result(), "machine": after or {}}
 

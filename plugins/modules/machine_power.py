@@ -95,7 +95,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils import region_module
 from ..module_utils.rackyard_core import machine_power
 from ..module_utils.rackyard_core.client import RegionClient
-from ..module_utils.rackyard_core.machines import get_machine
+from ..module_utils.rackyard_core.machine_lookup import get_machine
 from ..module_utils.rackyard_core.patience import Patience
 
 

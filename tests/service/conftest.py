@@ -318,6 +318,44 @@ def lease(ctx: Context, execute) -> Callable[[str, str, float], None]:
 
 
 @pytest.fixture
+def many_machines(execute) -> Callable[[int], None]:
+    """Ready machines m00001 and on, as commissioning leaves them: two NICs, four disks, 16 memory modules."""
+
+    def add(count: int) -> None:
+        execute(
+            """
+            INSERT INTO machine (system_id, hostname, status, power_type, power_address, power_user, power_secret,
+                                 hardware)
+            SELECT 'a' || translate(lpad(n::text, 5, '0'), '01234567', 'abcdefgh'), 'm' || lpad(n::text, 5, '0'),
+                   CASE WHEN n %% 10 = 0 THEN 2 ELSE 4 END, 'ipmi', inet '10.64.0.0' + n, 'admin', 'sealed',
+                   jsonb_build_object('system_vendor', 'Example', 'system_serial', md5(n::text), 'memory_modules',
+                       (SELECT jsonb_agg(jsonb_build_object('slot', 'DIMM ' || slot, 'serial', md5(n || '-' || slot),
+                               'vendor', 'Example', 'size_mib', 32768)) FROM generate_series(1, 16) AS slot))
+            FROM generate_series(1, %s) AS n
+            """,
+            (count,),
+        )
+        execute(
+            """
+            INSERT INTO machine_interface (machine_id, name, mac, is_boot, vendor, lldp, discovered)
+            SELECT id, 'eth' || nic, ('5254' || lpad(to_hex(id * 2 + nic), 8, '0'))::macaddr, nic = 0, 'Example',
+                   jsonb_build_object('port', 'Ethernet' || id, 'system', 'switch-' || id), true
+            FROM machine, generate_series(0, 1) AS nic
+            """
+        )
+        execute(
+            """
+            INSERT INTO block_device (machine_id, name, model, serial, size_bytes, rotary)
+            SELECT id, 'sd' || chr(96 + disk), 'Example', md5(id || '-' || disk), 1000000000000, false
+            FROM machine, generate_series(1, 4) AS disk
+            """
+        )
+        execute("ANALYZE machine, machine_interface, block_device")
+
+    return add
+
+
+@pytest.fixture
 def ca_certificate() -> bytes:
     """A certificate as openssl would make it for a site's own authority (PEM)."""
     key = ec.generate_private_key(ec.SECP256R1())

@@ -8,6 +8,9 @@ import json
 
 import pytest
 
+from rackyard.region.api import machines as machine_routes
+from rackyard.region.db.machines import registry
+
 BMC = {
     "power_type": "ipmi",
     "power_parameters_power_address": "172.16.0.11",
@@ -86,8 +89,8 @@ def test_site_domain_at_the_end_of_a_hostname_is_dropped(api) -> None:
 def test_password_is_encrypted_and_never_shown(m1, api, ctx, caplog) -> None:
     system_id = m1["system_id"]
     with ctx.db.transaction() as tx:
-        (row,) = tx.all("machines.registry.select", system_ids=[system_id], hostnames=None, macs=None, statuses=None)
-    assert row["has_power_secret"]
+        (row,) = registry.select(tx, registry.MachineFilter(system_ids=[system_id]))
+    assert row.has_power_secret
     answers = [
         api.get("machines/").text,
         api.get(f"machines/{system_id}/").text,
@@ -314,6 +317,15 @@ def test_power_without_a_rack_says_what_is_missing(m1, api) -> None:
     response = api.post(f"machines/{m1['system_id']}/?op=power_on")
     assert response.status_code in (409, 503)
     assert "rack" in response.text
+
+
+def test_rack_that_does_not_report_in_time_is_a_504_that_no_client_repeats(m1, api, add_rack, monkeypatch) -> None:
+    add_rack("rack1", "172.16.0.2/24")
+    monkeypatch.setattr(machine_routes, "QUERY_TIMEOUT_S", 0.2)
+    response = api.get(f"machines/{m1['system_id']}/?op=query_power_state")
+    assert response.status_code == 504
+    assert "rack1 did not report on BMC 172.16.0.11 of m1 in time" in response.text
+    assert "Retry-After" not in response.headers
 
 
 def test_manual_machine_has_no_power_parameters(api) -> None:

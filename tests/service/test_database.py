@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ import pytest
 
 from rackyard.region.app import create_app
 from rackyard.region.db.pool import Database
-from rackyard.region.errors import Invalid, Unavailable
+from rackyard.region.errors import Invalid, Unavailable, Undecided
 
 from .conftest import oauth_header
 
@@ -62,6 +63,48 @@ def test_connection_that_the_server_closed_is_replaced(ctx, cluster) -> None:
     time.sleep(0.1)
     with ctx.db.transaction() as tx:
         assert tx.all("network.picture.fabrics") == []
+
+
+@pytest.fixture
+def lose_connections(cluster) -> Callable[[], None]:
+    """What a restart of PostgreSQL does to connections."""
+
+    def lose() -> None:
+        cluster.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'rackyard-region'")
+        time.sleep(0.1)
+
+    return lose
+
+
+def test_change_that_was_lost_at_its_commit_is_not_answered_with_try_again(ctx, lose_connections) -> None:
+    def change() -> None:
+        with ctx.db.transaction() as tx:
+            add_fabric(tx, "one")
+            lose_connections()
+
+    with pytest.raises(Undecided, match="look before you repeat it"):
+        change()
+
+
+def test_change_that_was_lost_before_its_commit_may_be_tried_again(ctx, lose_connections) -> None:
+    def change() -> None:
+        with ctx.db.transaction() as tx:
+            add_fabric(tx, "one")
+            lose_connections()
+            add_fabric(tx, "two")
+
+    with pytest.raises(Unavailable):
+        change()
+
+
+def test_question_that_was_lost_at_its_end_may_be_asked_again(ctx, lose_connections) -> None:
+    def ask() -> None:
+        with ctx.db.transaction() as tx:
+            tx.all("network.picture.fabrics")
+            lose_connections()
+
+    with pytest.raises(Unavailable):
+        ask()
 
 
 def test_full_pool_says_so_instead_of_hanging(config) -> None:

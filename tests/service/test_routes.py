@@ -16,7 +16,7 @@ OPERATIONS = {
     "/events/": ["GET query"],
     "/boot-resources/": ["GET"],
     "/boot-resources/<int:image_id>/": ["GET"],
-    "/machines/": ["GET", "POST"],
+    "/machines/": ["GET", "GET power_parameters", "POST"],
     "/machines/<system_id>/": [
         "DELETE",
         "GET",

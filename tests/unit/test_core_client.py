@@ -6,7 +6,7 @@ import urllib.error
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -17,11 +17,8 @@ from rackyard_core.client import (
     RegionRefused,
     RegionUnauthorized,
     RegionUnreachable,
-    Request,
-    Response,
-    encode_form,
-    urllib_transport,
 )
+from rackyard_core.wire import Request, Response, encode_form, urllib_transport
 
 URL = "http://region1.example.org:5240/MAAS"
 KEY = "consumer:token:secret"
@@ -112,6 +109,63 @@ def test_busy_region_is_asked_again_after_the_time_it_names() -> None:
     wire = Wire(Response(503, b"busy", {"Retry-After": "3"}), Response(200, b'{"ok": 1}'))
     assert client(wire, slept).get("machines/") == {"ok": 1}
     assert slept == [3.0]
+
+
+@pytest.mark.parametrize("method", ["post", "put", "delete"])
+def test_change_is_sent_again_only_when_the_region_says_that_it_has_begun_nothing(method: str) -> None:
+    unknown = Wire(Response(503, b"the connection to PostgreSQL was lost"), Response(200, b"{}"))
+    with pytest.raises(RegionUnreachable, match="PostgreSQL was lost"):
+        getattr(client(unknown), method)("machines/abc/")
+    assert len(unknown.sent) == 1
+
+    not_begun = Wire(Response(503, b"busy", {"retry-after": "2"}), Response(200, b"{}"))
+    getattr(client(not_begun), method)("machines/abc/")
+    assert len(not_begun.sent) == 2
+
+
+@pytest.mark.parametrize("method", ["get", "post", "put", "delete"])
+def test_504_is_final_because_the_region_has_waited_already(method: str) -> None:
+    wire = Wire(Response(504, b"rack1 did not report"), Response(200, b"{}"))
+    with pytest.raises(RegionUnreachable, match="rack1 did not report"):
+        getattr(client(wire), method)("machines/abc/")
+    assert len(wire.sent) == 1
+
+
+def test_change_is_not_sent_again_when_the_connection_is_lost() -> None:
+    wire = Wire(ConnectionResetError("reset by peer"), Response(200, b"{}"))
+    with pytest.raises(RegionUnreachable, match="reset by peer"):
+        client(wire).post("machines/")
+    assert len(wire.sent) == 1
+
+
+def test_list_is_read_page_by_page_as_the_region_links_them() -> None:
+    link = '</MAAS/api/2.0/machines/?limit=2&fields=hostname&id=a&id=b&after=b>; rel="next"'
+    wire = Wire(Response(200, b"[1, 2]", {"link": link}), Response(200, b"[3]"))
+    pages = list(client(wire).pages("machines/", page=2, fields="hostname", id=["a", "b"]))
+    assert pages == [[1, 2], [3]]
+    assert [request.url.removeprefix(f"{URL}/api/2.0/") for request in wire.sent] == [
+        "machines/?fields=hostname&id=a&id=b&limit=2",
+        "machines/?limit=2&fields=hostname&id=a&id=b&after=b",
+    ]
+
+
+def test_region_without_pages_gives_the_whole_list_at_once() -> None:
+    wire = Wire(Response(200, b"[1, 2, 3]"))
+    assert client(wire).every("machines/") == [1, 2, 3]
+
+
+def test_many_names_are_asked_in_requests_that_a_server_takes() -> None:
+    names = [f"machine-{number:04}" for number in range(500)]
+    wire = Wire(*[Response(200, b"[1]")] * 10)
+    found = client(wire).matching("machines/", "hostname", names, fields="hostname")
+    asked = [name for request in wire.sent for name in parse_qs(urlsplit(request.url).query)["hostname"]]
+    assert asked == names
+    assert len(found) == len(wire.sent)
+    assert max(len(request.url) for request in wire.sent) < 4000
+
+
+def test_no_name_asks_nothing() -> None:
+    assert client(Wire()).matching("machines/", "hostname", []) == []
 
 
 def test_region_that_stays_busy_is_an_error_after_four_tries() -> None:

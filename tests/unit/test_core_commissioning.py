@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from rackyard_core.client import RegionClient, Request, Response
+from rackyard_core.client import RegionClient
 from rackyard_core.commissioning import CommissioningFailed, commission, ended, plan_commission, step_line, watch
 from rackyard_core.patience import Patience
+from rackyard_core.wire import Request, Response
 
 TITLES = {1: "operator asks", 4: "powered on", 5: "address leased", 12: "facts stored, powered off"}
 MACHINE = {"hostname": "m1", "system_id": "abc123", "status": 0, "status_name": "New"}

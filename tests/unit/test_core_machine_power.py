@@ -5,9 +5,10 @@ import json
 
 import pytest
 
-from rackyard_core.client import RegionClient, Request, Response
+from rackyard_core.client import RegionClient
 from rackyard_core.machine_power import PowerNotReached, carry_out, plan_power
 from rackyard_core.patience import Patience
+from rackyard_core.wire import Request, Response
 
 MACHINE = {"hostname": "m1", "system_id": "abc123"}
 

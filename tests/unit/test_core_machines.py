@@ -3,16 +3,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from rackyard_core.machines import (
     MachineWish,
     Power,
     form_values,
     machine_view,
-    normal_mac,
     plan_absent,
     plan_present,
+    power_view,
 )
 
 MAC, OTHER, FOUND = "52:54:00:20:01:01", "52:54:00:20:01:02", "52:54:00:20:01:03"
@@ -38,12 +36,6 @@ def test_wish_normalises_macs_and_architecture() -> None:
     assert wish.architecture == "arm64/generic"
 
 
-@pytest.mark.parametrize("text", ["", "52:54:00:20:01", "52:54:00:20:01:zz", "525400200101"])
-def test_malformed_mac_is_named(text: str) -> None:
-    with pytest.raises(ValueError, match=f"MAC address '{text}' is malformed"):
-        normal_mac(text)
-
-
 def test_unknown_machine_is_created_with_its_power() -> None:
     plan = plan_present({}, MachineWish("m1", (MAC,), power=IPMI))
     assert [str(action) for action in plan.actions] == ["create machine m1"]
@@ -57,6 +49,34 @@ def test_unknown_machine_is_created_with_its_power() -> None:
         "power_parameters_power_user": "admin",
         "power_parameters_power_pass": "sesame",
     }
+
+
+def test_power_options_have_the_names_of_the_api() -> None:
+    power = Power(
+        "ipmi", "10.30.0.11", boot_type="efi", off_mode="soft", privilege_level="OPERATOR", cipher_suite_id="3"
+    )
+    assert form_values({"power": power}) == {
+        "power_type": "ipmi",
+        "power_parameters_power_address": "10.30.0.11",
+        "power_parameters_power_boot_type": "efi",
+        "power_parameters_power_off_mode": "soft",
+        "power_parameters_privilege_level": "OPERATOR",
+        "power_parameters_cipher_suite_id": "3",
+    }
+
+
+def test_option_is_set_once_and_the_others_stay() -> None:
+    parameters = {"power_address": "10.30.0.11", "power_boot_type": "efi", "power_off_mode": "soft"}
+    known = view(power=power_view({"power_type": "ipmi"}, parameters))
+    assert not plan_present(known, MachineWish("m1", power=Power("ipmi", boot_type="efi"))).changed
+    changed = plan_present(known, MachineWish("m1", power=Power("ipmi", boot_type="legacy")))
+    assert changed.after["power"]["boot_type"] == "legacy"
+    assert changed.after["power"]["off_mode"] == "soft"
+
+
+def test_other_type_begins_without_the_former_options() -> None:
+    known = view(power=power_view({"power_type": "ipmi"}, {"power_address": "10.30.0.11", "power_boot_type": "efi"}))
+    assert plan_present(known, MachineWish("m1", power=Power("manual"))).after["power"] == {"type": "manual"}
 
 
 def test_machine_as_wished_is_left_alone() -> None:

@@ -6,22 +6,38 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import secrets
 import ssl
 import time
 import urllib.error
-import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+from .wire import (
+    MAX_ANSWER_BYTES,
+    Request,
+    Response,
+    Transport,
+    encode_form,
+    fitting,
+    grouped,
+    header_of,
+    urllib_transport,
+    with_query,
+)
 
 API_PATH = "/api/2.0/"
 DEFAULT_TIMEOUT_S = 60.0
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
+# Objects asked for at once. A page of machines with everything is about 6 MB.
+PAGE = 500
 _BUSY_TRIES = 4
 _BUSY_WAIT_S = 1.0
 _LONGEST_REASON = 2000
+# The next page of a list, as RFC 8288 names it.
+_NEXT = re.compile(r'<([^<>]*)>\s*;\s*rel="?next"?')
 
 
 class RegionError(Exception):
@@ -46,29 +62,6 @@ class RegionRefused(RegionError):
 
 class RegionUnauthorized(RegionError):
     """The API key is missing, malformed, unknown or may not do this (401, 403)."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """One HTTP request, complete; a transport only has to send it. Authorization stays out of the representation."""
-
-    method: str
-    url: str
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes | None = None
-
-
-@dataclass(frozen=True)
-class Response:
-    """One HTTP answer, whatever its status."""
-
-    status: int
-    body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-# Sends a request within the given seconds. Raises OSError, http.client.HTTPException or ssl.SSLError.
-Transport = Callable[[Request, float], Response]
 
 
 @dataclass(frozen=True)
@@ -104,55 +97,6 @@ class ApiKey:
         return "OAuth " + ", ".join(f'{name}="{quote(value, safe="")}"' for name, value in values.items())
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """urllib would carry the Authorization header to wherever the answer points."""
-
-    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-        return None
-
-
-def urllib_transport(validate_certs: bool = True, ca_path: str | None = None) -> Transport:
-    """The real network. Environment proxies apply. ``ca_path`` is a PEM file to trust besides the system's."""
-    context = ssl.create_default_context()
-    if ca_path:
-        context.load_verify_locations(cafile=ca_path)
-    if not validate_certs:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _NoRedirect())
-
-    def send(request: Request, timeout_s: float) -> Response:
-        prepared = urllib.request.Request(
-            request.url, data=request.body, headers=dict(request.headers), method=request.method
-        )
-        try:
-            answer = opener.open(prepared, timeout=timeout_s)
-        except urllib.error.HTTPError as refusal:
-            answer = refusal
-        with answer:
-            return Response(answer.status, answer.read(MAX_ANSWER_BYTES + 1), dict(answer.headers))
-
-    return send
-
-
-def encode_form(values: Mapping[str, Any]) -> bytes:
-    """Form body as MAAS clients send it: lists repeat the name, booleans are lower case, None clears (empty)."""
-    pairs: list[tuple[str, str]] = []
-    for name, value in values.items():
-        several = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-        # An empty list is one empty value: a name that is not mentioned would leave things as they are.
-        pairs += [(name, _form_text(one)) for one in several or [""]]
-    return urlencode(pairs).encode()
-
-
-def _form_text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
-
-
 class RegionClient:
     """Calls the API of one region. Every method raises RegionError's children, worded for an operator."""
 
@@ -176,29 +120,59 @@ class RegionClient:
     def get(self, path: str, op: str | None = None, **parameters: Any) -> Any:
         """Read ``path`` (relative to the API, with trailing slash), or do its idempotent operation ``op``."""
         wanted = {name: value for name, value in {"op": op, **parameters}.items() if value is not None}
-        query = encode_form(wanted).decode()
-        return self._call("GET", f"{path}?{query}" if query else path)
+        return self._call("GET", with_query(path, wanted))[0]
+
+    def pages(self, path: str, page: int = PAGE, **parameters: Any) -> Iterator[list[Any]]:
+        """Read the list at ``path`` in parts of at most ``page`` objects, in the region's order.
+
+        A region that does not know pages answers with everything at once, and that is the only part.
+        """
+        given = {name: value for name, value in parameters.items() if value is not None}
+        asked = with_query(path, {**given, "limit": page})
+        while True:
+            found, response = self._call("GET", asked)
+            yield found
+            following = _NEXT.search(header_of(response, "Link"))
+            if not following:
+                return
+            # Only what it asks is taken from the link: the region does not know what its address is from here.
+            asked = with_query(path, grouped(parse_qsl(urlsplit(following[1]).query)))
+
+    def every(self, path: str, **parameters: Any) -> list[Any]:
+        """All objects of the list at ``path``, read in pages."""
+        return [one for part in self.pages(path, **parameters) for one in part]
+
+    def matching(self, path: str, name: str, values: Sequence[str], **parameters: Any) -> list[Any]:
+        """The objects whose field ``name`` is one of ``values``, however many those are."""
+        return [one for part in fitting(name, values) for one in self.every(path, **{**parameters, name: part})]
+
+    def mapping(self, path: str, name: str, values: Sequence[str], op: str, **parameters: Any) -> dict[str, Any]:
+        """The answer of ``op`` on the collection ``path``, an object for each of ``values``, however many those are."""
+        found: dict[str, Any] = {}
+        for part in fitting(name, values):
+            found |= self.get(path, op, **{**parameters, name: part})
+        return found
 
     def post(self, path: str, op: str | None = None, **values: Any) -> Any:
         """Create in the collection ``path``, or do the operation ``op`` on it."""
-        return self._call("POST", f"{path}?{urlencode({'op': op})}" if op else path, values)
+        return self._call("POST", f"{path}?{urlencode({'op': op})}" if op else path, values)[0]
 
     def put(self, path: str, **values: Any) -> Any:
         """Change the given fields of the object at ``path``."""
-        return self._call("PUT", path, values)
+        return self._call("PUT", path, values)[0]
 
     def delete(self, path: str) -> None:
         """Remove the object at ``path``."""
         self._call("DELETE", path)
 
-    def _call(self, method: str, path: str, values: Mapping[str, Any] | None = None) -> Any:
-        """Send, and again while the region says it is busy (503 means that nothing was done)."""
+    def _call(self, method: str, path: str, values: Mapping[str, Any] | None = None) -> tuple[Any, Response]:
+        """Send, and again while the region is busy, unless that might do a change twice."""
         for tries_left in reversed(range(_BUSY_TRIES)):
             response = self._send(method, path, values)
-            if response.status != 503 or not tries_left:
+            if not tries_left or not _may_repeat(method, response):
                 break
             self._sleep(_retry_after_s(response))
-        return self._answer(f"{method} {path}", response)
+        return self._answer(f"{method} {path}", response), response
 
     def _send(self, method: str, path: str, values: Mapping[str, Any] | None) -> Response:
         headers = {"Authorization": self._key.header(), "Accept": "application/json"}
@@ -256,7 +230,7 @@ class RegionClient:
         if status == 403:
             return RegionUnauthorized(f"This API key may not do {asked}: {said}; use an administrator's key", status)
         if 300 <= status < 400:
-            target = response.headers.get("Location", "elsewhere")
+            target = header_of(response, "Location") or "elsewhere"
             return RegionError(f"{self.url} redirects to {target}; give that address as region_url", status)
         if status >= 500:
             # nginx answers 502 or 504 while the service behind it restarts, the service 503 while PostgreSQL does.
@@ -267,6 +241,15 @@ class RegionClient:
                 status,
             )
         return RegionRefused(said or f"The region refused {asked} with status {status}", status)
+
+
+def _may_repeat(method: str, response: Response) -> bool:
+    """Whether the same request may be sent again: what was asked cannot have been done.
+
+    503 is "not now", 429 "too many". The region adds Retry-After when it has begun nothing; without it a change may be
+    made already, so that only a question may be repeated. 504 is final: the region has waited as long as makes sense.
+    """
+    return response.status in (429, 503) and (method == "GET" or header_of(response, "Retry-After") != "")
 
 
 def _words(body: bytes) -> str:
@@ -285,5 +268,5 @@ def _words(body: bytes) -> str:
 
 def _retry_after_s(response: Response) -> float:
     """Seconds that a busy region asks for, at most 30."""
-    text = response.headers.get("Retry-After", "")
+    text = header_of(response, "Retry-After")
     return min(float(text), 30.0) if text.isdigit() else _BUSY_WAIT_S

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from .client import RegionClient, RegionError, RegionUnreachable
-from .machines import machine_path
+from .machine_lookup import machine_path
 from .patience import Patience
 from .plan import Action, Plan
 

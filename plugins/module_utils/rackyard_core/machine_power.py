@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .client import RegionClient, RegionError
-from .machines import machine_path
+from .machine_lookup import machine_path
 from .patience import Patience
 from .plan import Action, Plan
 

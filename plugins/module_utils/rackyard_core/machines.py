@@ -4,16 +4,22 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .client import RegionClient, RegionRefused
+from . import macs
+from .client import RegionClient
+from .machine_lookup import find_machine, machine_path
 from .plan import Action, Plan, differing
 
-UPDATE_PASSWORD = ("on_create", "always")
-_MAC = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
+# Settings of ipmi that the region takes and a rack honours, as the module and as the API name them.
+POWER_OPTIONS = {
+    "boot_type": "power_boot_type",
+    "cipher_suite_id": "cipher_suite_id",
+    "off_mode": "power_off_mode",
+    "privilege_level": "privilege_level",
+}
 _SECRET_BEFORE = "(kept by the region, never shown)"
 _SECRET_AFTER = "(as given)"
 
@@ -27,10 +33,15 @@ class Power:
     port: int | None = None
     user: str | None = None
     password: str | None = field(default=None, repr=False)
+    boot_type: str | None = None
+    cipher_suite_id: str | None = None
+    off_mode: str | None = None
+    privilege_level: str | None = None
 
     def settings(self) -> dict[str, Any]:
         """Everything but the password, which cannot be compared."""
-        return {"type": self.type, "address": self.address, "port": self.port, "user": self.user}
+        options = {name: getattr(self, name) for name in POWER_OPTIONS}
+        return {"type": self.type, "address": self.address, "port": self.port, "user": self.user, **options}
 
 
 @dataclass(frozen=True)
@@ -46,67 +57,21 @@ class MachineWish:
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> MachineWish:
         """From the options of module ``machine``. Raises ValueError for a malformed MAC address."""
-        macs = options.get("mac_addresses")
+        given = options.get("mac_addresses")
         architecture = options.get("architecture")
         power = options.get("power")
         return cls(
-            hostname=options["hostname"],
-            mac_addresses=None if macs is None else tuple(dict.fromkeys(normal_mac(mac) for mac in macs)),
+            hostname=options["hostname"].strip().lower(),
+            mac_addresses=None if given is None else tuple(dict.fromkeys(macs.normal(mac) for mac in given)),
             architecture=full_architecture(architecture) if architecture else None,
             description=options.get("description"),
             power=None if power is None else Power(**power),
         )
 
 
-def normal_mac(text: str) -> str:
-    """A MAC address in lower case with colons. Raises ValueError."""
-    mac = text.strip().lower().replace("-", ":")
-    if not _MAC.fullmatch(mac):
-        raise ValueError(f"MAC address '{text}' is malformed; write six pairs of hexadecimal digits: 00:00:5e:00:53:01")
-    return mac
-
-
 def full_architecture(text: str) -> str:
     """The region's form, with the subarchitecture: ``amd64`` is ``amd64/generic``."""
     return text if "/" in text else f"{text}/generic"
-
-
-def find_machine(client: RegionClient, hostname: str) -> dict[str, Any] | None:
-    """The machine object of that host name, None when there is none."""
-    found = [machine for machine in client.get("machines/", hostname=hostname) if machine["hostname"] == hostname]
-    return found[0] if found else None
-
-
-def select_machines(client: RegionClient, hostnames: Sequence[str] | None) -> list[dict[str, Any]]:
-    """Machines by host name: all of them, or exactly the named ones. Raises RegionRefused for an unknown name."""
-    everything = sorted(client.get("machines/"), key=lambda machine: str(machine["hostname"]))
-    if hostnames is None:
-        return everything
-    known = {machine["hostname"] for machine in everything}
-    missing = sorted(set(hostnames) - known)
-    if missing:
-        raise RegionRefused(_unknown(missing, known), 404)
-    return [machine for machine in everything if machine["hostname"] in hostnames]
-
-
-def _unknown(missing: Iterable[str], known: Iterable[str]) -> str:
-    return (
-        f"There is no machine '{', '.join(missing)}'; register it with rackyard.metal.machine. "
-        f"Known machines: {', '.join(sorted(known)) or 'none'}"
-    )
-
-
-def get_machine(client: RegionClient, hostname: str) -> dict[str, Any]:
-    """As find_machine, but a missing machine is an error that names those there are."""
-    machine = find_machine(client, hostname)
-    if machine is None:
-        raise RegionRefused(_unknown([hostname], [one["hostname"] for one in client.get("machines/")]), 404)
-    return machine
-
-
-def machine_path(machine: Mapping[str, Any]) -> str:
-    """API path of one machine."""
-    return f"machines/{machine['system_id']}/"
 
 
 def mac_addresses(machine: Mapping[str, Any]) -> list[str]:
@@ -124,6 +89,7 @@ def power_view(machine: Mapping[str, Any], parameters: Mapping[str, Any]) -> dic
         "address": parameters.get("power_address") or None,
         "port": int(port) if port else None,
         "user": parameters.get("power_user") or None,
+        **{name: parameters[field_name] for name, field_name in POWER_OPTIONS.items() if field_name in parameters},
     }
 
 
@@ -166,9 +132,9 @@ def _plan_create(wish: MachineWish) -> Plan:
 
 def _plan_update(view: Mapping[str, Any], wish: MachineWish, update_password: str) -> Plan:
     values = differing(view, {"architecture": wish.architecture, "description": wish.description})
-    macs = _merged_macs(view["mac_addresses"], wish.mac_addresses)
-    if macs != view["mac_addresses"]:
-        values["mac_addresses"] = macs
+    order = _merged_macs(view["mac_addresses"], wish.mac_addresses)
+    if order != view["mac_addresses"]:
+        values["mac_addresses"] = order
     before, after = dict(view), {**view, **values}
     power = wish.power
     if power is not None:
@@ -176,7 +142,9 @@ def _plan_update(view: Mapping[str, Any], wish: MachineWish, update_password: st
         send_password = power.password is not None and (bool(changes) or update_password == "always")
         if changes or send_password:
             values["power"] = power
-            after["power"] = {**view["power"], **changes}
+            # Another type begins without what the former one had.
+            kept = view["power"] if power.type == view["power"]["type"] else {}
+            after["power"] = {**kept, **_given(power.settings())}
         if send_password:
             before["power"] = {**view["power"], "password": _SECRET_BEFORE}
             after["power"] = _with_secret(after["power"], power)
@@ -194,8 +162,12 @@ def _merged_macs(current: Sequence[str], wished: tuple[str, ...] | None) -> list
 
 
 def _with_secret(settings: Mapping[str, Any], power: Power) -> dict[str, Any]:
-    shown = {name: value for name, value in settings.items() if value is not None}
+    shown = _given(settings)
     return {**shown, "password": _SECRET_AFTER} if power.password is not None else shown
+
+
+def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 def form_values(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -204,8 +176,14 @@ def form_values(values: Mapping[str, Any]) -> dict[str, Any]:
     power = values.get("power")
     if power is not None:
         form["power_type"] = power.type
-        parameters = {"address": power.address, "port": power.port, "user": power.user, "pass": power.password}
-        form |= {f"power_parameters_power_{name}": value for name, value in parameters.items() if value is not None}
+        parameters = {
+            "power_address": power.address,
+            "power_port": power.port,
+            "power_user": power.user,
+            "power_pass": power.password,
+            **{field_name: getattr(power, name) for name, field_name in POWER_OPTIONS.items()},
+        }
+        form |= {f"power_parameters_{name}": value for name, value in parameters.items() if value is not None}
     return form
 
 
@@ -228,6 +206,11 @@ def carry_out(client: RegionClient, machine: Mapping[str, Any] | None, plan: Pla
             client.delete(machine_path(current))
             current = None
     return current
+
+
+def plan_for(view: Mapping[str, Any], wish: MachineWish, state: str, update_password: str) -> Plan:
+    """What makes the machine as wished; the wish of ``state=absent`` is its name only."""
+    return plan_absent(view, wish.hostname) if state == "absent" else plan_present(view, wish, update_password)
 
 
 def predicted(machine: Mapping[str, Any] | None, plan: Plan) -> dict[str, Any] | None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .client import DEFAULT_TIMEOUT_S, RegionClient, RegionError, urllib_transport
+from .client import DEFAULT_TIMEOUT_S, RegionClient, RegionError
+from .wire import urllib_transport
 
 ENVIRONMENT = {"region_url": "RACKYARD_URL", "api_key": "RACKYARD_API_KEY", "ca_path": "RACKYARD_CA_PATH"}
 

@@ -7,7 +7,6 @@ the machine used (X-Server-Addr).
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -22,8 +21,8 @@ from rackyard.rack.errors import RackError, RegionAway, RegionRefused
 from rackyard.rack.log import log
 from rackyard.rack.regions import Regions
 from rackyard.rack.spool import Spool
+from rackyard_core import macs
 
-_MAC = re.compile(r"[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}")
 _REGION_TIMEOUT_S = 8.0
 
 # (RPC path, body) -> the region's answer. Raises RegionAway, RegionRefused, RackError.
@@ -43,9 +42,11 @@ class BootService:
 
     def by_mac(self, firmware: str, mac: str, arch: str = "amd64") -> Response:
         """The configuration for a MAC; 404 for one that no region knows."""
-        if not _MAC.fullmatch(mac.lower()):
-            return _text(f"rackyard: {mac[:40]!r} is not a MAC address\n", 404)
-        return self._answer(firmware, {"mac": mac.lower().replace("-", ":"), "arch": arch})
+        try:
+            known = macs.normal(mac)
+        except ValueError as reason:
+            return _text(f"rackyard: {reason}\n", 404)
+        return self._answer(firmware, {"mac": known, "arch": arch})
 
     def _answer(self, firmware: str, machine: dict[str, Any]) -> Response:
         client, rack = _client_address(), _rack_address()

@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any
 
+from rackyard_core import macs
+
 IDENTIFIERS = ("dhcpd", "in.tftpd", "rackyard_http")
 _MAX_MESSAGE = 4096
 
@@ -57,7 +59,7 @@ def _dhcpd(message: str) -> Evidence | None:
     ip = _ip(match["ip"]) if match else None
     if match is None or ip is None:
         return None
-    mac = ":".join(octet.zfill(2) for octet in match["mac"].lower().split(":"))
+    mac = macs.of_octets(match["mac"])
     seconds = min(int(match["seconds"]), 2**31 - 1)
     return Evidence("leases", {"action": match["action"], "ip": ip, "mac": mac, "lease_s": seconds})
 

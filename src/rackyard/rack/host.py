@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 from collections.abc import Mapping
 from typing import Any
 
 from rackyard.daemons.registry import UNITS
 from rackyard.rack.errors import RackError
+from rackyard_core import macs
 
-_MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 # The rack's own units come after the daemons; a dead boot service is as bad as a dead dhcpd.
 _UNITS = {**UNITS, "boot": "rackyard-rack-boot"}
 
@@ -30,7 +29,7 @@ def parse_interfaces(links: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Shape the output of `ip -json address show`: loopback and link-local addresses are left out."""
     found = []
     for link in links:
-        if not _MAC.fullmatch(str(link.get("address", ""))) or "LOOPBACK" in link.get("flags", []):
+        if not macs.is_normal(link.get("address")) or "LOOPBACK" in link.get("flags", []):
             continue
         addresses = [
             f"{address['local']}/{address['prefixlen']}"

@@ -73,3 +73,18 @@ class Unavailable(RackyardError):
 
     status = 503
     retry_after_s = 1
+
+
+class Undecided(RackyardError):
+    """PostgreSQL was lost while it stored this: nobody knows whether it was done; look before you repeat it.
+
+    No 503 on purpose: clients repeat those, because nothing was done then.
+    """
+
+    status = 500
+
+
+class Late(RackyardError):
+    """Whoever had to answer did not do so in time."""
+
+    status = 504

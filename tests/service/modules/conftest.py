@@ -15,7 +15,7 @@ from ansible.module_utils.testing import patch_module_args
 from flask.testing import FlaskClient
 
 from ansible_collections.rackyard.metal.plugins.module_utils.rackyard_core import region_options
-from ansible_collections.rackyard.metal.plugins.module_utils.rackyard_core.client import Request, Response, Transport
+from ansible_collections.rackyard.metal.plugins.module_utils.rackyard_core.wire import Request, Response, Transport
 from ansible_collections.rackyard.metal.plugins.modules import machine
 from rackyard.region.context import Context
 
@@ -28,11 +28,11 @@ MACHINE = {
 
 
 def in_process(client: FlaskClient) -> Transport:
-    """A transport that hands each request to the application."""
+    """A transport that hands each request to the application, also from several threads."""
 
     def send(request: Request, timeout_s: float) -> Response:
         parts = urlsplit(request.url)
-        answer = client.open(
+        answer = client.application.test_client().open(
             parts.path,
             method=request.method,
             query_string=parts.query,

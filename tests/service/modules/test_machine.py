@@ -52,6 +52,9 @@ def test_absent_twice(run: Run, register: Run) -> None:
         {"mac_addresses": [OTHER, MAC]},
         {"power": {**POWER, "address": "10.30.0.12", "port": 6230}},
         {"power": {"type": "manual"}},
+        {"power": {**POWER, "boot_type": "efi"}},
+        {"power": {**POWER, "off_mode": "soft", "privilege_level": "OPERATOR", "cipher_suite_id": "17"}},
+        {"power": {**POWER, "cipher_suite_id": ""}},
     ],
 )
 def test_each_change_is_made_once(register: Run, change: Result) -> None:

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 from rackyard.region.api import shapes
 from rackyard.region.api.shapes import ROOT, moment
 from rackyard.region.db.machines.registry import BlockDevice, Interface, Machine
 from rackyard.region.services.boots import steps
-from rackyard.region.services.machines.registry import MachineDetails
+from rackyard.region.services.machines.registry import MachineDetails, Parts
 from rackyard.region.status import FAILURES, Status, label
 
 # What MAAS has and Rackyard does not (yet): present, empty, and of the right type.
@@ -83,69 +84,119 @@ _HARDWARE_KEYS = (
 )
 
 
-def machine(details: MachineDetails, domain: str) -> dict[str, Any]:
-    """One machine. Memory in MiB, storage in MB, block devices in bytes, as MAAS has them."""
-    known = details.machine
-    commissioning = _COMMISSIONING_STATUS.get(known.status, (-1, ""))
-    interfaces = [interface(known.system_id, nic, details) for nic in details.interfaces]
-    disks = [block_device(known.system_id, disk) for disk in details.disks]
-    return {
-        **_ABSENT,
-        "system_id": known.system_id,
-        "hostname": known.hostname,
-        "fqdn": f"{known.hostname}.{domain}",
-        "domain": shapes.domain(domain),
-        "description": known.description,
-        "architecture": known.architecture,
-        "owner": known.owner,
-        "zone": shapes.ZONE,
-        "pool": shapes.POOL,
-        "status": known.status,
-        "status_name": label(known.status),
-        "status_message": known.status_message,
-        "status_action": "",
-        "error_description": known.status_message if known.status in _TROUBLED else "",
-        "node_type": 0,
-        "node_type_name": "Machine",
-        "netboot": True,
-        "power_type": known.power_type,
-        "power_state": known.power_state,
-        "bios_boot_method": known.firmware_type or None,
-        "cpu_count": known.cpu_count,
-        "cpu_speed": known.cpu_speed_mhz,
-        "memory": known.memory_mib,
-        "storage": float(known.storage_mb),
-        "hardware_uuid": known.hardware.get("hardware_uuid"),
-        "hardware_info": _hardware_info(known),
-        "ip_addresses": sorted({nic.ip for nic in details.interfaces if nic.ip}),
-        "interface_set": interfaces,
-        "boot_interface": next((shown for shown in interfaces if shown["is_boot"]), None),
-        "blockdevice_set": disks,
-        "physicalblockdevice_set": disks,
-        "boot_disk": disks[0] if disks else None,
-        "current_commissioning_result_id": known.boot_id,
-        "commissioning_status": commissioning[0],
-        "commissioning_status_name": commissioning[1],
-        "resource_uri": f"{ROOT}/machines/{known.system_id}/",
-        **_ours(known),
-    }
+class _View:
+    """One machine on its way to JSON; what several fields need is made once, and only when one of them is wanted."""
+
+    def __init__(self, details: MachineDetails, domain: str) -> None:
+        self.details = details
+        self.known = details.machine
+        self.domain = domain
+
+    @cached_property
+    def interfaces(self) -> list[dict[str, Any]]:
+        return [interface(self.known.system_id, nic, self.details) for nic in self.details.interfaces]
+
+    @cached_property
+    def disks(self) -> list[dict[str, Any]]:
+        return [block_device(self.known.system_id, disk) for disk in self.details.disks]
+
+    @property
+    def commissioning(self) -> bool:
+        return self.known.status == Status.COMMISSIONING
+
+    @property
+    def error(self) -> str:
+        return self.known.status_message if self.known.status in _TROUBLED else ""
+
+    @property
+    def step(self) -> dict[str, Any] | None:
+        step = self.known.last_step if self.commissioning else None
+        return {"step": step, "title": steps.RULES[step].title} if step else None
 
 
-def _ours(known: Machine) -> dict[str, Any]:
-    """Fields that MAAS does not have."""
-    commissioning = known.status == Status.COMMISSIONING
-    step = known.last_step if commissioning else None
-    return {
-        "secure_boot": known.secure_boot,
-        "power_state_at": moment(known.power_state_at),
-        "power_error": known.power_error,
-        "status_changed_at": moment(known.status_changed_at),
-        "commissioned_at": moment(known.commissioned_at),
-        "deadline": moment(known.deadline_at),
-        "current_step": {"step": step, "title": steps.RULES[step].title} if step else None,
-        "created_at": moment(known.created_at),
-        "updated_at": moment(known.updated_at),
-    }
+# Memory in MiB, storage in MB, block devices in bytes, as MAAS has them.
+_KNOWN: dict[str, Callable[[_View], Any]] = {
+    "system_id": lambda view: view.known.system_id,
+    "hostname": lambda view: view.known.hostname,
+    "fqdn": lambda view: f"{view.known.hostname}.{view.domain}",
+    "domain": lambda view: shapes.domain(view.domain),
+    "description": lambda view: view.known.description,
+    "architecture": lambda view: view.known.architecture,
+    "owner": lambda view: view.known.owner,
+    "zone": lambda view: shapes.ZONE,
+    "pool": lambda view: shapes.POOL,
+    "status": lambda view: view.known.status,
+    "status_name": lambda view: label(view.known.status),
+    "status_message": lambda view: view.known.status_message,
+    "status_action": lambda view: "",
+    "error_description": lambda view: view.error,
+    "node_type": lambda view: 0,
+    "node_type_name": lambda view: "Machine",
+    "netboot": lambda view: True,
+    "power_type": lambda view: view.known.power_type,
+    "power_state": lambda view: view.known.power_state,
+    "bios_boot_method": lambda view: view.known.firmware_type or None,
+    "cpu_count": lambda view: view.known.cpu_count,
+    "cpu_speed": lambda view: view.known.cpu_speed_mhz,
+    "memory": lambda view: view.known.memory_mib,
+    "storage": lambda view: float(view.known.storage_mb),
+    "hardware_uuid": lambda view: view.known.hardware.get("hardware_uuid"),
+    "hardware_info": lambda view: _hardware_info(view.known),
+    "ip_addresses": lambda view: sorted({nic.ip for nic in view.details.interfaces if nic.ip}),
+    "interface_set": lambda view: view.interfaces,
+    "boot_interface": lambda view: next((shown for shown in view.interfaces if shown["is_boot"]), None),
+    "blockdevice_set": lambda view: view.disks,
+    "physicalblockdevice_set": lambda view: view.disks,
+    "boot_disk": lambda view: view.disks[0] if view.disks else None,
+    "current_commissioning_result_id": lambda view: view.known.boot_id,
+    "commissioning_status": lambda view: _COMMISSIONING_STATUS.get(view.known.status, (-1, ""))[0],
+    "commissioning_status_name": lambda view: _COMMISSIONING_STATUS.get(view.known.status, (-1, ""))[1],
+    "resource_uri": lambda view: f"{ROOT}/machines/{view.known.system_id}/",
+}
+# Fields that MAAS does not have.
+_OURS: dict[str, Callable[[_View], Any]] = {
+    "secure_boot": lambda view: view.known.secure_boot,
+    "power_state_at": lambda view: moment(view.known.power_state_at),
+    "power_error": lambda view: view.known.power_error,
+    "status_changed_at": lambda view: moment(view.known.status_changed_at),
+    "commissioned_at": lambda view: moment(view.known.commissioned_at),
+    "deadline": lambda view: moment(view.known.deadline_at),
+    "current_step": lambda view: view.step,
+    "created_at": lambda view: moment(view.known.created_at),
+    "updated_at": lambda view: moment(view.known.updated_at),
+}
+
+
+def _constant(value: Any) -> Callable[[_View], Any]:
+    return lambda view: value
+
+
+FIELDS: Mapping[str, Callable[[_View], Any]] = {
+    **{name: _constant(value) for name, value in _ABSENT.items()},
+    **_KNOWN,
+    **_OURS,
+}
+# What has to be read for some fields only; everything else is in the machine's own row.
+_FROM_INTERFACES = {"ip_addresses", "interface_set", "boot_interface"}
+_FROM_DISKS = {"blockdevice_set", "physicalblockdevice_set", "boot_disk"}
+_FROM_HARDWARE = {"hardware_info", "hardware_uuid"}
+
+
+def machine(details: MachineDetails, domain: str, fields: Iterable[str] = FIELDS) -> dict[str, Any]:
+    """One machine, with all of its fields or some."""
+    view = _View(details, domain)
+    return {name: FIELDS[name](view) for name in fields}
+
+
+def parts_for(fields: Collection[str]) -> Parts:
+    """What has to be read to show these fields."""
+    wanted = set(fields)
+    return Parts(
+        interfaces=not wanted.isdisjoint(_FROM_INTERFACES),
+        disks=not wanted.isdisjoint(_FROM_DISKS),
+        hardware=not wanted.isdisjoint(_FROM_HARDWARE),
+        steps="current_step" in wanted,
+    )
 
 
 def _hardware_info(known: Machine) -> dict[str, str]:

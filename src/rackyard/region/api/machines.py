@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from rackyard.region.api import machine_shapes
+from flask import Response
+
+from rackyard.region.api import machine_lists, machine_shapes
 from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.params import Params, json_object, scalar_text
-from rackyard.region.db.machines.registry import MachineFilter
+from rackyard.region.db.machines.registry import Machine, MachineFilter
 from rackyard.region.errors import RackyardError
 from rackyard.region.services.boots import timeline
 from rackyard.region.services.machines import registry
@@ -26,18 +29,37 @@ one = Resource("/machines/<system_id>/")
 
 
 @collection.read()
-def list_machines(call: Call) -> list[dict[str, Any]]:
-    """Machines that match the given hostname, mac_address, id and status."""
-    params = call.params
+def list_machines(call: Call) -> Response:
+    """Machines that match the given hostname, mac_address, id and status, by hostname.
+
+    Ours: `fields` (names parted by commas) leaves out all others; `limit` gives a page, and a Link header (RFC 8288)
+    with `rel="next"` while there are more. `after` is the hostname that the page before ended with.
+    """
+    fields = machine_lists.fields(call.params)
+    limit = machine_lists.limit(call.params)
+    # One more than a page tells whether there is another.
+    wanted = replace(_filter(call.params), limit=None if limit is None else limit + 1)
+    found = registry.find_all(call.ctx, wanted, machine_shapes.parts_for(fields))
+    return machine_lists.answer(call, found, fields, limit)
+
+
+@collection.read("power_parameters", admin_only=True)
+def show_all_power_parameters(call: Call) -> dict[str, dict[str, Any]]:
+    """The power settings of machines by system_id, as for one machine."""
+    found = registry.find_all(call.ctx, _filter(call.params), registry.Parts(False, False, False, False))
+    return {details.machine.system_id: _shown_power(details.machine) for details in found}
+
+
+def _filter(params: Params) -> MachineFilter:
     macs = params.texts("mac_address")
     statuses = params.texts("status")
-    wanted = MachineFilter(
+    return MachineFilter(
         system_ids=params.texts("id"),
         hostnames=params.texts("hostname"),
         macs=None if macs is None else [validation.mac("mac_address", mac) for mac in macs],
         statuses=None if statuses is None else registry.parse_statuses(statuses),
+        after=params.text("after") or None,
     )
-    return [machine_shapes.machine(details, call.ctx.config.domain) for details in registry.find_all(call.ctx, wanted)]
 
 
 @collection.create()
@@ -111,7 +133,11 @@ def query_power_state(call: Call, system_id: str) -> dict[str, str]:
 @one.read("power_parameters", admin_only=True)
 def show_power_parameters(call: Call, system_id: str) -> dict[str, Any]:
     """The power settings without the password, which nobody needs to see again."""
-    settings = registry.current_power(registry.read(call.ctx, system_id).machine)
+    return _shown_power(registry.read(call.ctx, system_id).machine)
+
+
+def _shown_power(machine: Machine) -> dict[str, Any]:
+    settings = registry.current_power(machine)
     if settings.type != "ipmi":
         return {}
     return {

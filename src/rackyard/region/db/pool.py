@@ -15,7 +15,7 @@ import psycopg2
 from rackyard.region.db import types
 from rackyard.region.db.constraints import domain_error
 from rackyard.region.db.queries import query
-from rackyard.region.errors import Unavailable
+from rackyard.region.errors import Unavailable, Undecided
 
 Row = dict[str, Any]
 
@@ -26,6 +26,7 @@ class Transaction:
     def __init__(self, connection: Any, on_statement: Callable[[str], None] | None = None) -> None:
         self._connection = connection
         self._on_statement = on_statement
+        self.changes = False
 
     def all(self, name: str, /, **params: Any) -> list[Row]:
         """Every row of a query."""
@@ -49,12 +50,15 @@ class Transaction:
     def _execute(self, name: str, params: dict[str, Any]) -> Iterator[Any]:
         if self._on_statement:
             self._on_statement(name)
+        text = query(name)
+        self.changes |= not text.startswith("SELECT")
         with self._connection.cursor() as cursor:
-            cursor.execute(query(name), params)
+            cursor.execute(text, params)
             yield cursor
 
     def script(self, sql: str) -> None:
         """Run a whole SQL file (migrations)."""
+        self.changes = True
         with self._connection.cursor() as cursor:
             cursor.execute(sql)
 
@@ -75,9 +79,10 @@ class Database:
     def transaction(self) -> Iterator[Transaction]:
         """A transaction on a connection of its own. PostgreSQL's refusals come out as errors of the region."""
         connection = self._take()
+        transaction = Transaction(connection, self.on_statement)
         try:
-            yield Transaction(connection, self.on_statement)
-            connection.commit()
+            yield transaction
+            self._commit(connection, transaction)
         except psycopg2.Error as error:
             self._rollback(connection)
             mapped = domain_error(error)
@@ -126,6 +131,18 @@ class Database:
             if not connection.closed:
                 self._idle.append(connection)
         self._slots.release()
+
+    @staticmethod
+    def _commit(connection: Any, transaction: Transaction) -> None:
+        """Raises Undecided when a change was under way and the server is gone before it has said that it stored it."""
+        try:
+            connection.commit()
+        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+            if connection.closed and transaction.changes:
+                raise Undecided(
+                    "PostgreSQL was lost while it stored this: it may be done or not; look before you repeat it."
+                ) from error
+            raise
 
     @staticmethod
     def _rollback(connection: Any) -> None:

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 from uuid import UUID
 
+from rackyard_core import macs
+
 SIZE_LIMIT_BYTES = 1 << 20
 DEPTH_LIMIT = 16
 TEXT_LIMIT = 256
 
-_MAC = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}", re.ASCII)
 _STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
@@ -122,8 +123,10 @@ class Node:
 
     def mac(self) -> str:
         """The address of one Ethernet port: lower case with colons, neither zero nor multicast."""
-        text = self.matching(_MAC, "a MAC address (six pairs of hex digits in lower case with colons)")
-        if text == "00:00:00:00:00:00" or int(text[:2], 16) & 1:
+        text = self.text()
+        if not macs.is_normal(text):
+            self.fail(f"not a MAC address (six pairs of hex digits in lower case with colons): {_shown(text)}")
+        if not macs.is_unicast(text):
             self.fail(f"not the address of a single port: {text}")
         return text
 

@@ -92,12 +92,14 @@ class BlockDevice:
 
 @dataclass(frozen=True)
 class MachineFilter:
-    """Which machines: None means any."""
+    """Which machines: None means any. At most `limit`, those whose hostname comes after `after`."""
 
     system_ids: list[str] | None = None
     hostnames: list[str] | None = None
     macs: list[str] | None = None
     statuses: list[int] | None = None
+    after: str | None = None
+    limit: int | None = None
 
 
 @dataclass(frozen=True)
@@ -115,9 +117,17 @@ class Registration:
     power_options: dict[str, Any]
 
 
-def select(tx: Transaction, wanted: MachineFilter) -> list[Machine]:
-    """Matching machines by hostname."""
-    return [Machine(**row) for row in tx.all("machines.registry.select", **asdict(wanted))]
+def select(
+    tx: Transaction, wanted: MachineFilter, *, with_hardware: bool = True, with_steps: bool = True
+) -> list[Machine]:
+    """Matching machines by hostname. Without hardware that is `{}`, without steps `last_step` is None: both cost."""
+    rows = tx.all("machines.registry.select", **asdict(wanted), with_hardware=with_hardware, with_steps=with_steps)
+    return [Machine(**row) for row in rows]
+
+
+def count_by_status(tx: Transaction) -> dict[int, int]:
+    """How many machines are in each status."""
+    return {row["status"]: row["count"] for row in tx.all("machines.registry.count_by_status")}
 
 
 def find(tx: Transaction, system_id: str) -> Machine | None:

@@ -18,11 +18,11 @@ from rackyard.region.services.boots import kernel_line, steps, timeline
 from rackyard.region.services.boots.kernel_line import KernelLine
 from rackyard.region.services.racks import names
 from rackyard.region.services.site import images, journal, settings
+from rackyard_core import macs
 
 # A screen if there is one, and the first serial line, which is what a BMC shows (the last one is /dev/console).
 CONSOLES = ("console=tty0", "console=ttyS0,115200n8")
 FIRMWARES = frozenset({"ipxe", "grub", "pxelinux"})
-_MAC = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}")
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,10 @@ class BootQuery:
 
 def parse_mac(text: str) -> str:
     """A MAC in lower case with colons. Raises BadRequest."""
-    mac = text.strip().lower()
-    if not _MAC.fullmatch(mac):
-        raise BadRequest(f"{text[:40]!r} is not a MAC address")
-    return mac.replace("-", ":")
+    try:
+        return macs.normal(text)
+    except ValueError as reason:
+        raise BadRequest(str(reason)) from reason
 
 
 def configuration(ctx: Context, rack: Rack, query: BootQuery) -> dict[str, Any]:

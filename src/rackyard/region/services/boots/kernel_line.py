@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from rackyard.region.errors import BadRequest
+from rackyard_core import macs
 
 RACK_HTTP_PORT = 5248
 SYSLOG_PORT = 5247
 # What may stand on a kernel line besides our own fixed words: no quotes, braces, backslashes, dollars, spaces.
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/=,+@-]{0,254}")
-_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def build(line: KernelLine) -> list[str]:
     """The kernel parameters, one word each (the `cc:` word contains a space; loaders must quote it).
 
     Raises BadRequest when a site option could break out of a loader's configuration."""
-    if not _MAC.fullmatch(line.mac):
+    if not macs.is_normal(line.mac):
         raise BadRequest(f"{line.mac!r} is not a MAC address")
     address = _bracketed(ip_address(line.rack_address))
     words = [

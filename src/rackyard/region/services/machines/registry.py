@@ -53,10 +53,30 @@ class Wish:
     power: PowerSettings | None = None
 
 
-def find_all(ctx: Context, wanted: MachineFilter) -> list[MachineDetails]:
-    """Matching machines by hostname: four statements, however many machines there are."""
+@dataclass(frozen=True)
+class Parts:
+    """What of machines is read besides their own rows. What is not read is empty in the answer."""
+
+    interfaces: bool = True
+    disks: bool = True
+    hardware: bool = True
+    steps: bool = True
+
+
+EVERYTHING = Parts()
+
+
+def find_all(ctx: Context, wanted: MachineFilter, parts: Parts = EVERYTHING) -> list[MachineDetails]:
+    """Matching machines by hostname: at most four statements, however many machines there are."""
     with ctx.db.transaction() as tx:
-        return _with_details(tx, rows.select(tx, wanted), ctx.clock.now())
+        found = rows.select(tx, wanted, with_hardware=parts.hardware, with_steps=parts.steps)
+        return _with_details(tx, found, ctx.clock.now(), parts)
+
+
+def count_by_status(ctx: Context) -> dict[int, int]:
+    """How many machines are in each status (by number) that any is in."""
+    with ctx.db.transaction() as tx:
+        return rows.count_by_status(tx)
 
 
 def read(ctx: Context, system_id: str) -> MachineDetails:
@@ -169,15 +189,17 @@ def _read(tx: Transaction, system_id: str, now: datetime) -> MachineDetails:
     return _with_details(tx, [machine], now)[0]
 
 
-def _with_details(tx: Transaction, machines: Sequence[Machine], now: datetime) -> list[MachineDetails]:
+def _with_details(
+    tx: Transaction, machines: Sequence[Machine], now: datetime, parts: Parts = EVERYTHING
+) -> list[MachineDetails]:
     ids = [machine.id for machine in machines]
     nics: dict[int, list[Interface]] = defaultdict(list)
     disks: dict[int, list[BlockDevice]] = defaultdict(list)
-    for interface in rows.interfaces(tx, ids, now):
+    for interface in rows.interfaces(tx, ids, now) if parts.interfaces else ():
         nics[interface.machine_id].append(interface)
-    for disk in rows.block_devices(tx, ids):
+    for disk in rows.block_devices(tx, ids) if parts.disks else ():
         disks[disk.machine_id].append(disk)
-    vlans = {vlan.id: vlan for vlan in network_rows.vlans(tx)}
+    vlans = {vlan.id: vlan for vlan in network_rows.vlans(tx)} if parts.interfaces else {}
     return [MachineDetails(machine, nics[machine.id], disks[machine.id], vlans) for machine in machines]
 
 

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
+
+from netaddr import IPAddress, IPRange, IPSet
 
 from rackyard.region.context import Context
 from rackyard.region.db.network import picture as rows
@@ -116,11 +118,12 @@ def _check_inside(subnet: Subnet, start: Address, end: Address) -> None:
 
 
 def _check_apart(before: Network, start: Address, end: Address, known: IpRange | None) -> None:
+    wanted = IPSet(IPRange(str(start), str(end)))
     for other in before.ranges:
-        first, last = ip_address(other.start_ip), ip_address(other.end_ip)
-        if (known is not None and other.id == known.id) or first.version != start.version:
+        if known is not None and other.id == known.id:
             continue
-        if int(start) <= int(last) and int(first) <= int(end):
+        first, last = other.start_ip, other.end_ip
+        if not wanted.isdisjoint(IPSet(IPRange(first, last))):
             raise Invalid.field(
                 "start_ip",
                 f"{start} - {end} overlaps the {other.type} range {first} - {last} (id {other.id}); "
@@ -129,11 +132,12 @@ def _check_apart(before: Network, start: Address, end: Address, known: IpRange |
 
 
 def _check_free(subnet: Subnet, racks: list[RackAddress], start: Address, end: Address) -> None:
-    taken = [(ip_address(rack.address), f"rack {rack.hostname}") for rack in racks]
+    taken = [(rack.address, f"rack {rack.hostname}") for rack in racks]
     if subnet.gateway_ip:
-        taken.append((ip_address(subnet.gateway_ip), f"the gateway of {subnet.name}"))
+        taken.append((subnet.gateway_ip, f"the gateway of {subnet.name}"))
+    wanted = IPRange(str(start), str(end))
     for address, owner in taken:
-        if address.version == start.version and int(start) <= int(address) <= int(end):
+        if IPAddress(address) in wanted:
             raise Invalid.field(
                 "start_ip",
                 f"The dynamic range {start} - {end} contains {address} of {owner}; choose addresses around it.",

@@ -10,7 +10,7 @@ from rackyard.region.db.machines import state
 from rackyard.region.db.machines.state import MachineState
 from rackyard.region.db.pool import Row, Transaction
 from rackyard.region.db.power import rack_choice as rack_rows
-from rackyard.region.errors import BadRequest, Conflict, NotFound, Unavailable
+from rackyard.region.errors import BadRequest, Conflict, Late, NotFound
 from rackyard.region.services.boots import timeline
 from rackyard.region.services.operations.kinds import require_idle
 from rackyard.region.services.power import queue, rack_choice
@@ -98,7 +98,7 @@ def power_off(ctx: Context, tx: Transaction, machine: MachineState, epoch: int, 
 def query(ctx: Context, system_id: str, timeout_s: float = MAX_QUERY_S) -> str:
     """Ask the BMC now: `on` or `off`, within at most 30 seconds.
 
-    Raises NotFound, BadRequest (no BMC), Conflict (no rack reaches it, or the BMC's own error, named), Unavailable
+    Raises NotFound, BadRequest (no BMC), Conflict (no rack reaches it, or the BMC's own error, named), Late
     (the rack did not report in time)."""
     give_up_at = ctx.clock.monotonic() + min(timeout_s, MAX_QUERY_S)
     with ctx.notifier.subscribe("rackyard_machines", system_id) as subscription:
@@ -112,7 +112,7 @@ def query(ctx: Context, system_id: str, timeout_s: float = MAX_QUERY_S) -> str:
             if row is not None and row["state"] not in OPEN:
                 return _answer(machine, row)
             if not subscription.wait(give_up_at - ctx.clock.monotonic()):
-                raise Unavailable(
+                raise Late(
                     f"{choice.hostname} did not report on BMC {machine.power_address} of {machine.hostname} in time; "
                     f"look at `journalctl -u rackyard-rack` on {choice.hostname}"
                 )

@@ -11,10 +11,10 @@ from rackyard.region.context import Context
 from rackyard.region.db.racks.identity import Rack
 from rackyard.region.errors import BadRequest
 from rackyard.region.services.site import journal
+from rackyard_core import macs
 
 MAX_INTERFACES = 256
 _INTERFACE = re.compile(r"[A-Za-z0-9_.:@-]{1,32}")
-_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _VERSION = re.compile(r"[A-Za-z0-9.+~-]{0,64}")
 _SERVICE = re.compile(r"[a-z0-9-]{1,32}")
 _SERVICE_STATES = frozenset({"running", "dead", "off", "degraded", "unknown"})
@@ -80,7 +80,7 @@ def _addresses(interface: Mapping[str, object]) -> list[tuple[str, str | None, s
     name, mac, addresses = interface.get("name"), interface.get("mac"), interface.get("addresses", [])
     if not isinstance(name, str) or not _INTERFACE.fullmatch(name) or not isinstance(addresses, list):
         raise BadRequest(f"interface {name!r} is malformed: name, mac and addresses are needed")
-    if mac is not None and (not isinstance(mac, str) or not _MAC.fullmatch(mac)):
+    if mac is not None and not macs.is_normal(mac):
         raise BadRequest(f"interface {name}: {mac!r} is not a MAC address (lower case, colons)")
     found: list[tuple[str, str | None, str]] = []
     for text in addresses:

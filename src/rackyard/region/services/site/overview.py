@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import rackyard
 from rackyard.region.context import Context
 from rackyard.region.db import migrations
-from rackyard.region.db.machines.registry import MachineFilter
 from rackyard.region.services.machines import registry
 from rackyard.region.services.network import picture
 from rackyard.region.services.racks import view
@@ -20,13 +18,12 @@ from rackyard.region.status import label
 def read(ctx: Context) -> dict[str, Any]:
     """Version, schema, racks, machines by status, network and images."""
     known = picture.read(ctx)
-    counted = Counter(label(found.machine.status) for found in registry.find_all(ctx, MachineFilter()))
     return {
         "region": ctx.config.name,
         "version": rackyard.__version__,
         "schema": migrations.current(ctx.db),
         "racks": [_rack(details) for details in view.list_all(ctx)],
-        "machines": dict(counted),
+        "machines": {label(status): count for status, count in registry.count_by_status(ctx).items()},
         "subnets": [f"{subnet.name} ({subnet.cidr})" for subnet in known.subnets],
         "images": [f"{image.name} ({image.arch})" for image in images.list_all(ctx) if image.is_default],
     }

@@ -9,13 +9,13 @@ import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from rackyard.region.errors import Invalid
+from rackyard_core import macs
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 # RFC 1123 section 2.1: a label of letters, digits and inner hyphens, at most 63 characters.
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _NAME = re.compile(r"[\w][\w .:/+-]{0,127}")
 ARCHITECTURES = ("amd64/generic", "arm64/generic")
 MAX_TEXT = 10_000
@@ -34,10 +34,13 @@ def hostname(field: str, text: str, domain: str) -> str:
 
 def mac(field: str, text: str) -> str:
     """A MAC in lower case with colons."""
-    normal = text.strip().lower().replace("-", ":")
-    if not _MAC.fullmatch(normal):
-        raise Invalid.field(field, f"{shown(text)} is no MAC address; write six bytes such as 00:00:5e:00:53:01.")
-    if int(normal[:2], 16) & 1 or normal == "00:00:00:00:00:00":
+    try:
+        normal = macs.normal(text)
+    except ValueError:
+        raise Invalid.field(
+            field, f"{shown(text)} is no MAC address; write six bytes such as 00:00:5e:00:53:01."
+        ) from None
+    if not macs.is_unicast(normal):
         raise Invalid.field(field, f"{normal} is a group or null address; give the MAC that is printed on the NIC.")
     return normal
 

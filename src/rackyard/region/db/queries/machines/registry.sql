@@ -16,9 +16,12 @@ SELECT machine.id, machine.system_id, machine.hostname, machine.description, mac
        machine.power_type, host(machine.power_address) AS power_address, machine.power_port, machine.power_user,
        machine.power_options, machine.power_secret IS NOT NULL AS has_power_secret, operation.deadline_at,
        machine.boot_id, machine.boot_mac, machine.firmware_type, machine.secure_boot, machine.cpu_count,
-       machine.cpu_model, machine.cpu_speed_mhz, machine.memory_mib, machine.storage_mb, machine.hardware,
+       machine.cpu_model, machine.cpu_speed_mhz, machine.memory_mib, machine.storage_mb,
+       CASE WHEN %(with_hardware)s THEN machine.hardware ELSE '{}' END AS hardware,
        machine.commissioned_at, machine.created_at, machine.updated_at,
-       (SELECT max(boot_step.step) FROM boot_step WHERE boot_step.boot_id = machine.boot_id) AS last_step
+       CASE WHEN %(with_steps)s THEN
+           (SELECT max(boot_step.step) FROM boot_step WHERE boot_step.boot_id = machine.boot_id)
+       END AS last_step
 FROM machine
 LEFT JOIN account ON account.id = machine.owner_id
 LEFT JOIN operation ON operation.id = machine.operation_id AND operation.outcome = 'running'
@@ -27,7 +30,13 @@ WHERE (%(system_ids)s::text[] IS NULL OR machine.system_id = ANY (%(system_ids)s
   AND (%(statuses)s::integer[] IS NULL OR machine.status = ANY (%(statuses)s))
   AND (%(macs)s::macaddr[] IS NULL OR machine.id IN (
         SELECT machine_id FROM machine_interface WHERE mac = ANY (%(macs)s::macaddr[])))
-ORDER BY machine.hostname;
+  AND (%(after)s::text IS NULL OR machine.hostname > %(after)s)
+ORDER BY machine.hostname
+LIMIT %(limit)s;
+
+-- name: machines.registry.count_by_status
+-- How many machines are in each status.
+SELECT status, count(*) AS count FROM machine GROUP BY status ORDER BY status;
 
 -- name: machines.registry.lock
 -- One machine, locked for a change.

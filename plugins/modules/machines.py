@@ -1,0 +1,253 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: machines
+short_description: Register many machines with the region
+version_added: 0.1.0
+author:
+  - The Rackyard developers (@rackyard)
+description:
+  - Creates, corrects or removes a list of machines in one task. It does for each what M(rackyard.metal.machine) does, but what the region
+    knows is read once, and several machines are written at the same time.
+  - Everything is decided before anything is done. An entry that cannot be meant, such as a malformed MAC address, a name or a MAC
+    address that is declared twice, or a MAC address that another machine has, fails the task before the first change.
+  - When the region refuses a machine nevertheless, the others are gone on with, and the failure names the machine and what was done.
+    When the region cannot be reached any more, nothing further is tried.
+  - Machines that the region knows and that are not in the list are left alone.
+extends_documentation_fragment:
+  - rackyard.metal.attributes
+  - rackyard.metal.attributes.region
+  - rackyard.metal.region
+attributes:
+  check_mode:
+    support: full
+    details:
+      - What only the region can judge, such as the grammar of a host name, is not foreseen.
+  diff_mode:
+    support: full
+    details:
+      - One diff for each machine that changes.
+  idempotent:
+    support: partial
+    details:
+      - The region never tells a BMC password. With O(update_password=always) and a password given, it is sent each time and the task
+        is changed each time.
+options:
+  machines:
+    description: The machines, each as in M(rackyard.metal.machine).
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      state:
+        description: Whether the machine shall be known to the region.
+        type: str
+        choices: [present, absent]
+        default: present
+      hostname:
+        description: Name of the machine, unique in the region.
+        type: str
+        required: true
+      mac_addresses:
+        description:
+          - MAC addresses, the one that the machine boots from first. Needed to create a machine.
+          - Further ones that commissioning has found are left alone.
+        type: list
+        elements: str
+      architecture:
+        description:
+          - Architecture, optionally with a subarchitecture after a slash. V(amd64) means V(amd64/generic).
+          - A new machine is V(amd64/generic) unless this says otherwise.
+        type: str
+      description:
+        description: Free text.
+        type: str
+      power:
+        description: How the machine is switched on and off.
+        type: dict
+        suboptions:
+          type:
+            description: Kind of power control. With V(manual) somebody pushes the button.
+            type: str
+            choices: [ipmi, manual]
+            required: true
+          address:
+            description: IP address of the BMC, which at least one rack must be able to reach. Needed for O(machines[].power.type=ipmi).
+            type: str
+          port:
+            description: UDP port of the BMC. The region assumes 623.
+            type: int
+          user:
+            description: User name at the BMC.
+            type: str
+          password:
+            description: Password at the BMC. The region keeps it encrypted and gives it to nobody but the rack that talks to the BMC.
+            type: str
+          cipher_suite_id:
+            description:
+              - Cipher suite of IPMI 2.0 to insist on, when a BMC must not fall back to another.
+              - The empty string, which the region assumes, tries 17 (SHA-256) and then 3 (SHA-1).
+            type: str
+            choices: ["", "3", "17"]
+          boot_type:
+            description:
+              - How the BMC is told to boot from the network, as one of the machine's firmware modes.
+              - With V(efi) the BMC gets the flag for UEFI, without which some servers boot the legacy way, or their disk.
+              - The region assumes V(auto), which sets no flag.
+            type: str
+            choices: [auto, efi, legacy]
+          off_mode:
+            description:
+              - How the machine is switched off when an operator asks for it.
+              - V(hard) cuts the power; V(soft) asks the operating system by ACPI and waits for it. The region assumes V(hard).
+            type: str
+            choices: [hard, soft]
+          privilege_level:
+            description:
+              - Privilege level to ask the BMC for. It must not be above what the BMC grants the user.
+              - Without it the highest that the BMC gives is taken.
+            type: str
+            choices: [OPERATOR, ADMIN]
+      update_password:
+        description: As O(update_password), for this machine.
+        type: str
+        choices: [on_create, always]
+  update_password:
+    description:
+      - When a password is sent to the region, which never tells the one it has, so that the two cannot be compared.
+      - V(on_create) sends it with a new machine, and together with any other change of O(machines[].power).
+      - V(always) sends it each time, so the task is changed each time.
+    type: str
+    choices: [on_create, always]
+    default: on_create
+requirements:
+  - netaddr
+seealso:
+  - module: rackyard.metal.machine
+  - module: rackyard.metal.machine_info
+"""
+
+EXAMPLES = r"""
+- name: Register the machines
+  rackyard.metal.machines:
+    region_url: http://region1.example.org:5240/MAAS
+    api_key: "{{ rackyard_api_key }}"
+    machines:
+      - hostname: web-01
+        mac_addresses: ["00:00:5e:00:53:01"]
+        power: {type: ipmi, address: 192.0.2.141, user: admin, password: "{{ bmc_password }}"}
+      - hostname: web-02
+        mac_addresses: ["00:00:5e:00:53:02"]
+        power: {type: ipmi, address: 192.0.2.142, user: admin, password: "{{ bmc_password }}", boot_type: efi}
+      - hostname: web-00
+        state: absent
+  delegate_to: localhost
+
+- name: See what would change
+  rackyard.metal.machines:
+    machines: "{{ rackyard_machines }}"
+  check_mode: true
+  diff: true
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+machines:
+  description:
+    - The machines of the list, in its order, with what was done to each, or would be in check mode.
+    - After a failure only those that are as declared.
+  returned: when everything was decided
+  type: list
+  elements: dict
+  contains:
+    hostname:
+      description: Its name.
+      type: str
+      returned: always
+      sample: web-01
+    system_id:
+      description: The region's name for it, empty when it is not there.
+      type: str
+      returned: always
+      sample: a3kx7b
+    status_name:
+      description: Its status, empty when it is not there.
+      type: str
+      returned: always
+      sample: New
+    changed:
+      description: Whether it was, or would be, changed.
+      type: bool
+      returned: always
+    actions:
+      description: What was done.
+      type: list
+      elements: str
+      returned: always
+      sample: ["create machine web-01"]
+actions:
+  description: What was done, or would be in check mode.
+  returned: when everything was decided
+  type: list
+  elements: str
+  sample: ["create machine web-01"]
+failures:
+  description: The machines that the region refused, with its words and the HTTP status.
+  returned: when it refused some
+  type: list
+  elements: dict
+  sample:
+    - hostname: web-02
+      msg: "mac_addresses: MAC 00:00:5e:00:53:02 already belongs to machine db-01 (b7wq2c)"
+      status: 400
+untried:
+  description: Names of the machines that were not tried because the region could not be reached any more.
+  returned: when some failed
+  type: list
+  elements: str
+  sample: []
+status:
+  description: HTTP status of the region's first refusal, 0 when it did not answer.
+  returned: when the region refused or could not be reached
+  type: int
+  sample: 400
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import region_module
+from ..module_utils.rackyard_core import machine_list, machine_options
+from ..module_utils.rackyard_core.client import RegionClient
+
+
+def main() -> None:
+    one = {**machine_options.machine_options(), "update_password": machine_options.update_password_option()}
+    module = AnsibleModule(
+        argument_spec=region_module.argument_spec(
+            machines={"type": "list", "elements": "dict", "required": True, "options": one},
+            update_password=machine_options.update_password_option(default="on_create"),
+        ),
+        supports_check_mode=True,
+    )
+
+    def work(client: RegionClient) -> dict[str, Any]:
+        orders = machine_list.orders_from(module.params["machines"], module.params["update_password"])
+        decisions = machine_list.decide(client, orders)
+        if module.check_mode:
+            return machine_list.results(decisions, {one.hostname: one.machine for one in decisions})
+        outcome = machine_list.carry_out_all(client, decisions)
+        if outcome.failed:
+            raise machine_list.SomeFailed(decisions, outcome)
+        return machine_list.results(decisions, outcome.done)
+
+    region_module.run(module, work)
+
+
+if __name__ == "__main__":
+    main()

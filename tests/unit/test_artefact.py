@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What `ansible-galaxy collection build` makes: what a site installs, and an execution environment is built from."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+# Where code runs under the playbook's own Python.
+ON_THE_CONTROLLER = ("plugins/action", "plugins/callback", "plugins/filter", "plugins/modules", "plugins/module_utils")
+# These modules run on hosts, where Debian's packages have what they import.
+ON_HOSTS = {"pyghmi"}
+
+
+@pytest.fixture(scope="module")
+def artefact(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """Names of the files in the built collection."""
+    place = tmp_path_factory.mktemp("artefact")
+    subprocess.run(
+        ["ansible-galaxy", "collection", "build", "--output-path", str(place), str(ROOT)],
+        check=True,
+        capture_output=True,
+        env={"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(place), "LC_ALL": "C.UTF-8"},
+    )
+    (tarball,) = place.glob("rackyard-metal-*.tar.gz")
+    with tarfile.open(tarball) as archive:
+        return {member.name for member in archive.getmembers() if member.isfile()}
+
+
+def test_artefact_has_what_a_site_runs(artefact: set[str]) -> None:
+    assert {
+        "playbooks/site.yml",
+        "plugins/modules/machines.py",
+        "src/rackyard/region/app.py",
+        "docs/README.md",
+    } <= artefact
+    assert {"meta/execution-environment.yml", "meta/ee-requirements.txt", "meta/ee-bindep.txt"} <= artefact
+
+
+def test_artefact_has_nothing_that_a_builder_would_take_for_its_needs(artefact: set[str]) -> None:
+    assert not [name for name in artefact if re.fullmatch(r"requirements.*|bindep\.txt|noxfile\.py|run", name)]
+
+
+def test_execution_environment_has_what_the_plugins_import() -> None:
+    wanted = yaml.safe_load((ROOT / "meta/execution-environment.yml").read_text())["dependencies"]
+    assert set(wanted) == {"python", "system"}
+    lines = (ROOT / wanted["python"]).read_text().splitlines()
+    declared = {re.split(r"[<>=!~ ]", line)[0] for line in lines if line and not line.startswith("#")}
+    assert declared == third_party() - ON_HOSTS
+
+
+def third_party() -> set[str]:
+    """Top names of what the plugins import besides Ansible, the standard library and each other."""
+    return {
+        name
+        for folder in ON_THE_CONTROLLER
+        for path in (ROOT / folder).rglob("*.py")
+        for name in imported(ast.parse(path.read_text(encoding="utf-8")))
+        if name not in sys.stdlib_module_names and name not in ("ansible", "ansible_collections")
+    }
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Top names of absolute imports."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module.split(".")[0]
