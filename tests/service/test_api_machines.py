@@ -186,13 +186,18 @@ def test_duplicate_mac_names_its_machine_and_the_remedy(m1, api) -> None:
 
 @pytest.mark.parametrize(
     "mac",
-    ["52:54:00:20:01", "52:54:00:20:01:0g", "5254.0020.0101", "01:00:5e:00:00:01", "00:00:00:00:00:00", "x" * 500],
+    ["52:54:00:20:01", "52:54:00:20:01:0g", "5254.0020.010", "01:00:5e:00:00:01", "00:00:00:00:00:00", "x" * 500],
 )
 def test_malformed_mac_is_named_with_the_remedy(api, mac) -> None:
     message = refused(api.post("machines/", data={"hostname": "m1", "mac_addresses": mac}), "mac_addresses")
     assert mac[:70].lower() in message.lower()
     assert "00:00:5e:00:53:01" in message or "printed on the NIC" in message
     assert hostnames(api) == []
+
+
+def test_mac_may_be_written_as_switches_print_it(api) -> None:
+    made = api.post("machines/", data={"hostname": "m1", "mac_addresses": "5254.0020.0101"}).json
+    assert made["interface_set"][0]["mac_address"] == "52:54:00:20:01:01"
 
 
 def test_mac_given_twice_is_refused(api) -> None:
