@@ -57,6 +57,8 @@ class JobRunner:
         self._epochs: dict[str, int] = {}
         self._machines: dict[str, threading.Lock] = {}
         self._working: set[int] = set()
+        self._retried: set[int] = set()
+        self._closing = threading.Event()
         self._reported = {int(item["job"]) for item in spool.waiting("result")}
         taken.mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -75,6 +77,7 @@ class JobRunner:
         """A region has the result, or will never take it."""
         with self._lock:
             self._reported.discard(job_id)
+            self._retried.discard(job_id)
 
     def report_cut_off(self) -> int:
         """At start: jobs that an earlier life of the agent took and never finished. Regions hand them out again."""
@@ -91,6 +94,7 @@ class JobRunner:
                 path.unlink(missing_ok=True)
                 continue
             text = "the rack's agent was restarted while it worked on this"
+            self._retried.add(job_id)
             self._report(job_id, order.failure(epoch, "retry", text))
             cut_off += 1
         return cut_off
@@ -99,8 +103,11 @@ class JobRunner:
         """Take one job as the region handed it out. Returns at once; a job that is held already is left as it is."""
         taken = Order(job, self._clock(), self._now())
         with self._lock:
-            if taken.id in self._working or taken.id in self._reported:
+            # A region that hands out what was to be retried has the report, whether or not we know that yet.
+            if taken.id in self._working or taken.id in self._reported - self._retried:
                 return
+            self._reported.discard(taken.id)
+            self._retried.discard(taken.id)
             self._working.add(taken.id)
             self._epochs[taken.machine] = max(self._epochs.get(taken.machine, 0), taken.epoch)
             self._machines.setdefault(taken.machine, threading.Lock())
@@ -114,6 +121,7 @@ class JobRunner:
 
     def close(self) -> None:
         """Take nothing more; what runs is reported as cut off by the next life."""
+        self._closing.set()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _run(self, taken: Order) -> None:
@@ -130,6 +138,8 @@ class JobRunner:
             except Exception as reason:  # the region must hear of every job, whatever went wrong here
                 text = f"the rack's agent failed: {type(reason).__name__}: {reason}"
                 result = order.failure(taken.epoch, "protocol", text)
+        if self._closing.is_set() and not result["ok"]:
+            return  # it failed because the workers were taken away
         result["took_seconds"] = round(self._clock() - began, 3)
         log(
             "info" if result["ok"] else "warning",

@@ -307,22 +307,26 @@ class RackHost:
             self.process = None
 
 
-@pytest.fixture
-def rack(region: Region, tmp_path: Path) -> Iterator[RackHost]:
-    """A rack called rack1 that is not enrolled yet."""
-    home = tmp_path / "rack"
+def prepare_rack(home: Path, url: str) -> RackHost:
+    """The files of a rack called rack1 whose region is at ``url``; it is not enrolled yet."""
     (home / "bin").mkdir(parents=True)
     for name, text in (("systemctl", SYSTEMCTL), ("journalctl", JOURNALCTL)):
         (home / "bin" / name).write_text(text)
         (home / "bin" / name).chmod(0o755)
     (home / "bin/journal").touch()
     (home / "state").mkdir()
-    config = RackConfig("rack1", (region.url,), home / "identity", home / "state", home / "daemons")
+    config = RackConfig("rack1", (url,), home / "identity", home / "state", home / "daemons", power_workers=2)
     (home / "rack.toml").write_text(
-        f'[rack]\nname = "rack1"\nregions = ["{region.url}"]\n'
+        f'[rack]\nname = "rack1"\nregions = ["{url}"]\n'
         f'[paths]\nidentity = "{config.identity}"\nstate = "{config.state}"\n'
-        f'[daemons]\nroot = "{config.daemons_root}"\n'
+        f'[daemons]\nroot = "{config.daemons_root}"\n[power]\nworkers = 2\n'
     )
-    host = RackHost(config, home)
+    return RackHost(config, home)
+
+
+@pytest.fixture
+def rack(region: Region, tmp_path: Path) -> Iterator[RackHost]:
+    """A rack called rack1 that is not enrolled yet."""
+    host = prepare_rack(tmp_path / "rack", region.url)
     yield host
     host.kill()

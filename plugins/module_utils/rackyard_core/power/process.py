@@ -52,7 +52,10 @@ class PowerProcess:
     def call(self, bmc: Bmc, call: str, arguments: dict[str, Any], limit_s: float = CALL_LIMIT_S) -> Any:
         """One call of a driver's session. Raises PowerError's children, PowerUnreachable when it takes too long."""
         request = {"bmc": bmc.as_dict(), "call": call, "arguments": arguments, "limit_s": limit_s}
-        answer = self._exchange(request, time.monotonic() + limit_s)
+        deadline = time.monotonic() + limit_s
+        answer = self._exchange(request, deadline)
+        if answer is None and time.monotonic() < deadline - 0.1:
+            raise PowerError(f"the process that talked to BMC {bmc.name} ended; look at its last words in the journal")
         if answer is None:
             raise PowerUnreachable(
                 f"BMC {bmc.name} gave no usable answer within {limit_s:.0f} s; check its address and its cable"
