@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -292,11 +293,14 @@ class RackHost:
         environment["PATH"] = f"{self.home}/bin:{environment['PATH']}"
         command = [sys.executable, "-m", "rackyard.rack.cli", "--config", str(self.config_file), "agent"]
         with (self.home / "agent.log").open("ab") as log:
-            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd="/")
+            self.process = subprocess.Popen(
+                command, env=environment, stdout=log, stderr=log, cwd="/", start_new_session=True
+            )
 
     def stop(self) -> None:
+        """As systemd does it: everybody in the group is told."""
         if self.process is not None:
-            self.process.terminate()
+            os.killpg(self.process.pid, signal.SIGTERM)
             self.process.wait(timeout=10)
             self.process = None
 

@@ -161,7 +161,9 @@ def _leave(work: Callable[[socket.socket], None], parent: socket.socket) -> None
 
 def main() -> None:
     """Entry point of the child process; standard input is the socket, argument 2 what to be."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Whoever stops a whole group of processes means the parent, which may still want the answer; its end is ours.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     # pyghmi prints to stdout in places.
     os.dup2(2, 1)
     parent = socket.socket(fileno=os.dup(0))
