@@ -114,23 +114,20 @@ kind:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.rackyard_core.ipmi import BOOT_DEVICES, DEFAULT_PORT, Bmc, IpmiError, plan_power
-from ..module_utils.rackyard_core.power_process import DEADLINE_S, PowerProcess
+from ..module_utils.rackyard_core.power.base import BOOT_DEVICES, PowerError
+from ..module_utils.rackyard_core.power.ipmi import DEFAULT_PORT, bmc
+from ..module_utils.rackyard_core.power.orders import carry_out, plan_power
+from ..module_utils.rackyard_core.power.process import ProcessMachine, machine
 
-# Room for the login before, and the last read-back after, the time that the change itself may take.
-MARGIN_S = 10.0
 
-
-def act(module: AnsibleModule, process: PowerProcess) -> dict[str, object]:
-    """Ask, decide, and act outside check mode. Raises IpmiError."""
+def act(module: AnsibleModule, found: ProcessMachine) -> dict[str, object]:
+    """Ask, decide, and act outside check mode. Raises PowerError."""
     params = module.params
-    bmc = Bmc(params["address"], params["user"], params["password"], params["port"])
     wanted = params["state"] or params["action"]
-    plan = plan_power(process.call(bmc, "query").state, wanted)
+    plan = plan_power(found.state(), wanted)
     state = plan.final
     if plan.changed and not module.check_mode:
-        limit_s = max(params["timeout_s"] + MARGIN_S, DEADLINE_S)
-        result = process.call(bmc, wanted, params["boot_device"], params["timeout_s"], limit_s)
+        result = carry_out(found, wanted, params["boot_device"], params["timeout_s"])
         state = result.state
         for warning in result.warnings:
             module.warn(warning)
@@ -161,13 +158,12 @@ def main() -> None:
         required_one_of=[("state", "action")],
         supports_check_mode=True,
     )
-    process = PowerProcess()
+    params = module.params
     try:
-        result = act(module, process)
-    except IpmiError as error:
+        with machine(bmc(params["address"], params["user"], params["password"], params["port"])) as found:
+            result = act(module, found)
+    except PowerError as error:
         module.fail_json(msg=str(error), kind=error.kind)
-    finally:
-        process.close()
     module.exit_json(**result)
 
 

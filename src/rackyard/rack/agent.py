@@ -7,6 +7,8 @@ import json
 import os
 import signal
 import threading
+import time
+import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -26,11 +28,14 @@ from rackyard.rack.polls import JobPolls
 from rackyard.rack.regions import Regions
 from rackyard.rack.reporter import Reporter
 from rackyard.rack.spool import Spool
-from rackyard_core.power_process import PowerPool
+from rackyard_core.power.pool import PowerPool
 
 _HEARTBEAT_S = 60.0
 _SERVICES_S = 5.0
 _FIRST_RETRY_S = 2.0
+# How soon a new identity on disk is noticed.
+_FOLLOW_S = 2.0
+_RENEWAL_RETRY_S = 60.0
 
 
 class Agent:
@@ -42,14 +47,18 @@ class Agent:
             raise RackError("this rack is not enrolled; run `rackyard-rack enroll --token-file FILE`")
         self._config = config
         self._known = known
+        self._stamp = identity.stamp(config.identity)
+        self._enrolled_anew = threading.Event()
         self._stop = threading.Event()
-        self._spool = Spool(config.spool)
-        self._regions = Regions(config.identity, config.regions_file, config.regions)
-        self._pool = PowerPool()
+        self._spool = Spool(config.spool, keeps=True)
+        spread = zlib.crc32(known.system_id.encode())
+        self._regions = Regions(config.identity, config.regions_file, config.regions, spread)
+        self._pool = PowerPool(config.power_workers)
         self._jobs = JobRunner(self._spool, self._pool, config.state / "jobs")
         self._desired = DesiredLoop(self._regions, self._spool, self._apply, self._stop)
         self._heartbeat_s = _HEARTBEAT_S
         self._services: list[dict[str, str]] = []
+        self._untold = ""
 
     def run(self) -> None:
         """Until SIGTERM or SIGINT."""
@@ -65,9 +74,9 @@ class Agent:
         parts: dict[str, Callable[[], None]] = {
             "register": self._keep_registered,
             "renew": self._keep_certificate,
-            "jobs": JobPolls(self._regions, self._jobs.submit, self._stop).run,
+            "jobs": JobPolls(self._regions, self._jobs, self._stop).run,
             "desired": self._desired.run,
-            "reports": Reporter(self._spool, self._regions.call, self._stop).run,
+            "reports": Reporter(self._spool, self._regions.call, self._stop, self._jobs.delivered).run,
             "journal": follower.run,
             "services": self._watch_services,
         }
@@ -95,34 +104,52 @@ class Agent:
     def _keep_registered(self) -> None:
         while not self._stop.is_set():
             wait_s = self._heartbeat_s
+            self._enrolled_anew.clear()
             try:
                 body = {"hostname": self._config.name, "version": __version__, "interfaces": host.interfaces()}
                 answer = self._regions.call("POST", "register", body)
-                self._heartbeat_s = float(answer.get("settings", {}).get("heartbeat_s") or _HEARTBEAT_S)
-                self._regions.update(answer.get("regions"))
+                self._heartbeat_s = float(answer["settings"].get("heartbeat_s") or _HEARTBEAT_S)
+                self._regions.update(answer["regions"])
             except (RegionAway, RegionRefused, RackError) as reason:
                 log("warning", "register-failed", reason=reason)
                 wait_s = _FIRST_RETRY_S
-            self._stop.wait(wait_s)
+            except OSError as reason:
+                log("warning", "regions-not-kept", reason=reason)
+            self._enrolled_anew.wait(wait_s)
 
     def _keep_certificate(self) -> None:
-        """Renew at two thirds of the certificate's life; try again hourly when it does not work."""
-        while not self._stop.is_set():
-            due_s = identity.due_in_s(self._known, datetime.now(UTC))
-            if self._stop.wait(min(due_s, 3600.0)):
-                return
-            if due_s > 3600.0:
+        """Renew at two thirds of the certificate's life; try again every minute when it does not work."""
+        quiet_until = 0.0
+        while not self._stop.wait(_FOLLOW_S):
+            self._follow_identity()
+            if identity.due_in_s(self._known, datetime.now(UTC)) > 0 or time.monotonic() < quiet_until:
                 continue
             try:
                 key = (self._config.identity / identity.KEY).read_bytes()
                 answer = self._regions.call("POST", "renew", {"csr": identity.request_for(key, self._known.system_id)})
                 identity.renew(self._config.identity, answer["certificate"])
-                self._regions.reload_identity()
                 self._known = identity.read(self._config.identity) or self._known
                 log("info", "certificate-renewed", not_after=self._known.not_after.isoformat())
-            except (RegionAway, RegionRefused, RackError) as reason:
+            except (RegionAway, RegionRefused, RackError, OSError) as reason:
                 log("error", "renewal-failed", reason=reason, not_after=self._known.not_after.isoformat())
-                self._stop.wait(60.0)
+                quiet_until = time.monotonic() + _RENEWAL_RETRY_S
+
+    def _follow_identity(self) -> None:
+        """`rackyard-rack enroll --force` writes a new identity while this agent runs: it goes on as that rack."""
+        stamp = identity.stamp(self._config.identity)
+        if stamp == self._stamp:
+            return
+        try:
+            found = identity.read(self._config.identity)
+        except RackError as reason:
+            log("error", "identity-unusable", reason=reason)
+            return
+        self._stamp = stamp
+        if found is None or found == self._known:
+            return
+        log("info", "identity-changed", rack=found.system_id, not_after=found.not_after.isoformat())
+        self._known = found
+        self._enrolled_anew.set()
 
     def _watch_services(self) -> None:
         """Report the daemons' states when they change and with every heartbeat; keep the status file fresh."""
@@ -134,6 +161,7 @@ class Agent:
                 log("error", "services-unknown", reason=reason)
                 self._stop.wait(_SERVICES_S)
                 continue
+            states.append(host.agent(self._troubles()))
             quiet_s += _SERVICES_S
             if states != self._services or quiet_s >= self._heartbeat_s:
                 try:
@@ -141,8 +169,17 @@ class Agent:
                     self._services, quiet_s = states, 0.0
                 except (RegionAway, RegionRefused, RackError) as reason:
                     log("warning", "services-not-reported", reason=reason)
-            self._write_status(states)
+            try:
+                self._write_status(states)
+                self._untold = ""
+            except OSError as reason:
+                self._untold = f"{self._config.status_file} cannot be written: {reason.strerror or reason}"
+                log("error", "status-not-written", reason=reason)
             self._stop.wait(_SERVICES_S)
+
+    def _troubles(self) -> list[str]:
+        """What keeps this agent from its work, in words; empty when all is well."""
+        return [words for words in (self._spool.trouble, self._desired.trouble, self._untold) if words]
 
     def _has_work(self) -> dict[str, bool]:
         dhcp = files.read(self._config.daemons_root / "dhcp/dhcpd.conf")
@@ -160,6 +197,8 @@ class Agent:
             "daemons": {name: outcome.report() for name, outcome in self._desired.outcomes.items()},
             "services": {service["name"]: service["state"] for service in services},
             "reports_waiting": len(self._spool),
+            "power_workers": self._config.power_workers,
+            "troubles": self._troubles(),
         }
         files.replace(self._config.status_file, json.dumps(status, indent=2).encode(), 0o644)
 

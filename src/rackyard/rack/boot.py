@@ -20,7 +20,7 @@ from rackyard.rack.config import RackConfig
 from rackyard.rack.errors import RackError, RegionAway, RegionRefused
 from rackyard.rack.log import log
 from rackyard.rack.regions import Regions
-from rackyard.rack.spool import Spool
+from rackyard.rack.spool import Spool, SpoolFull
 from rackyard_core import macs
 
 _REGION_TIMEOUT_S = 8.0
@@ -79,7 +79,10 @@ class BootService:
             "daemon": "boot",
         }
         log("info", "boot-config", mac=mac, client=client, firmware=firmware, purpose=config.purpose)
-        self._spool.append("events", [event])
+        try:
+            self._spool.append("events", [event])
+        except SpoolFull as reason:
+            log("error", "event-lost", mac=mac, reason=reason)
 
 
 def create_app(config: RackConfig, ask: Ask | None = None) -> Flask:

@@ -16,8 +16,10 @@ from rackyard import __version__
 from rackyard.daemons import Systemd, apply
 from rackyard.rack import agent, config, enroll
 from rackyard.rack.errors import RackError
-from rackyard_core.ipmi import DEFAULT_PORT, WANTED, IpmiError
-from rackyard_core.power_process import power_in_process
+from rackyard_core.power import registry
+from rackyard_core.power.base import PowerError
+from rackyard_core.power.orders import WANTED
+from rackyard_core.power.process import power_in_process
 
 _STALE_S = 120
 
@@ -27,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         return int(arguments.run(arguments))
-    except (RackError, IpmiError) as reason:
+    except (RackError, PowerError) as reason:
         if getattr(arguments, "json", False):
             print(json.dumps({"ok": False, "error": str(reason)}))
         print(f"rackyard-rack {arguments.command}: {reason}", file=sys.stderr)
@@ -62,8 +64,10 @@ def _parser() -> argparse.ArgumentParser:
 
     add = commands.add_parser("power", help="ask or switch one BMC; the password comes on standard input")
     add.add_argument("order", choices=WANTED)
+    drivers = sorted(name for name, driver in registry.DRIVERS.items() if driver.queryable)
+    add.add_argument("--type", choices=drivers, default=drivers[0], help="default: %(default)s")
     add.add_argument("--address", required=True)
-    add.add_argument("--port", type=int, default=DEFAULT_PORT)
+    add.add_argument("--port", type=int, help="default: the usual one of that type")
     add.add_argument("--user", required=True)
     add.add_argument("--boot-device", choices=("pxe", "disk", "default"))
     add.add_argument("--json", action="store_true")
@@ -99,6 +103,7 @@ def _status(arguments: argparse.Namespace) -> int:
         and "live" in status["regions"].values()
         and all(daemon["ok"] for daemon in status["daemons"].values())
         and all(state in ("running", "off") for state in status["services"].values())
+        and not status["troubles"]
     )
     if arguments.json:
         print(json.dumps(status, indent=2))
@@ -119,6 +124,8 @@ def _print_status(status: dict[str, Any], age_s: float) -> None:
         service = status["services"].get(name, "unknown")
         print(f"  {name}: {service}{', ' + daemon['message'] if daemon['message'] else ''}")
     print(f"reports waiting for a region: {status['reports_waiting']}")
+    for trouble in status["troubles"]:
+        print(f"trouble: {trouble}")
 
 
 def _apply(arguments: argparse.Namespace) -> int:
@@ -145,9 +152,9 @@ def _apply(arguments: argparse.Namespace) -> int:
 def _power(arguments: argparse.Namespace) -> int:
     prompt = f"password of {arguments.user} at {arguments.address}: "
     password = getpass.getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
-    result = power_in_process(
-        arguments.address, arguments.user, password, arguments.order, arguments.boot_device, port=arguments.port
-    )
+    power = {"address": arguments.address, "port": arguments.port, "user": arguments.user, "password": password}
+    bmc = registry.driver(arguments.type).bmc(power)
+    result = power_in_process(bmc, arguments.order, arguments.boot_device)
     for warning in result.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     print(json.dumps(result.as_dict()) if arguments.json else result.state)

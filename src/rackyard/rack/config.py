@@ -8,19 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rackyard.rack.errors import RackError
+from rackyard_core.power.pool import DEFAULT_WORKERS
 
 DEFAULT_PATH = Path("/etc/rackyard/rack.toml")
+_MAX_WORKERS = 256
 
 
 @dataclass(frozen=True)
 class RackConfig:
-    """Names and places of this rack. ``regions`` is the list to begin with; registering refreshes it."""
+    """Names and places of this rack. ``regions`` are always asked, beside those that a region tells."""
 
     name: str
     regions: tuple[str, ...]
     identity: Path
     state: Path
     daemons_root: Path
+    power_workers: int = DEFAULT_WORKERS
 
     @property
     def spool(self) -> Path:
@@ -51,6 +54,7 @@ def load(path: Path = DEFAULT_PATH) -> RackConfig:
             identity=Path(document["paths"]["identity"]),
             state=Path(document["paths"]["state"]),
             daemons_root=Path(document["daemons"]["root"]),
+            power_workers=_workers(path, document.get("power", {}).get("workers", DEFAULT_WORKERS)),
         )
     except OSError as reason:
         raise RackError(f"cannot read {path}: {reason.strerror}; run the rack playbook, or give --config") from reason
@@ -58,3 +62,9 @@ def load(path: Path = DEFAULT_PATH) -> RackConfig:
         raise RackError(f"{path} is not valid TOML: {reason}; run the rack playbook") from reason
     except (KeyError, TypeError, AttributeError) as reason:
         raise RackError(f"{path} lacks the key {reason}; run the rack playbook") from reason
+
+
+def _workers(path: Path, value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MAX_WORKERS:
+        raise RackError(f"{path}: power.workers must be a number from 1 to {_MAX_WORKERS}; run the rack playbook")
+    return value

@@ -11,7 +11,7 @@ from rackyard.daemons import Outcome
 from rackyard.rack.errors import RackError, RegionAway, RegionRefused
 from rackyard.rack.log import log
 from rackyard.rack.regions import Regions
-from rackyard.rack.spool import Spool
+from rackyard.rack.spool import Spool, SpoolFull
 
 WAIT_S = 30
 _RETRY_S = 15.0
@@ -33,11 +33,12 @@ class DesiredLoop:
         self._document: dict[str, Any] | None = None
         self._reported: object = None
         self.outcomes: dict[str, Outcome] = {}
+        self.trouble = ""
 
     @property
     def generation(self) -> int | None:
         """Generation of the document that was applied last."""
-        return None if self._document is None else int(self._document.get("generation", 0))
+        return None if self._document is None else int(self._document["generation"])
 
     def run(self) -> None:
         """Until stopped."""
@@ -55,6 +56,7 @@ class DesiredLoop:
         headers = {"If-None-Match": self._etag} if self._etag else {}
         try:
             answer = self._regions.call_at(url, "GET", f"desired?wait={wait_s}", headers=headers, timeout_s=wait_s + 15)
+            document = answer.json() if answer.status != 304 else None
         except (RegionAway, RegionRefused, RackError) as reason:
             log("warning", "desired-unavailable", region=url, reason=reason)
             self._stop.wait(1.0)
@@ -63,16 +65,25 @@ class DesiredLoop:
             if failed and self._document is not None:
                 self._bring_about(self._document)
             return True
-        document = answer.json()
-        if not isinstance(document, dict):
+        if not isinstance(document, dict) or not isinstance(document.get("generation"), int):
             log("error", "desired-malformed", region=url)
+            self._stop.wait(1.0)
             return False
         self._document, self._etag = document, answer.headers.get("etag", "")
         self._bring_about(document)
         return True
 
     def _bring_about(self, document: dict[str, Any]) -> None:
-        self.outcomes = self._apply(document)
+        try:
+            self.outcomes = self._apply(document)
+        except OSError as reason:
+            # A full disk: the daemons keep what they have, and the document is asked for again.
+            log("error", "not-applied", reason=reason)
+            self.trouble = f"the desired state cannot be applied: {reason.strerror or reason}"
+            self._etag = ""
+            self._stop.wait(_RETRY_S)
+            return
+        self.trouble = ""
         changed = any(outcome.changed for outcome in self.outcomes.values())
         for name, outcome in self.outcomes.items():
             if outcome.changed or not outcome.ok:
@@ -87,7 +98,12 @@ class DesiredLoop:
         report = {"generation": document.get("generation"), "daemons": daemons}
         # A repeated failure is not news.
         if report != self._reported or changed:
-            self._spool.append("applied", [report])
-            self._reported = report
+            try:
+                self._spool.append("applied", [report])
+            except SpoolFull as reason:
+                # The next document or the next try is reported again.
+                log("error", "applied-not-kept", reason=reason)
+            else:
+                self._reported = report
         if changed:
             self._stop.wait(_BREATH_S)

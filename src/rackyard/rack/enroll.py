@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rackyard import __version__
+from rackyard import __version__, contracts
 from rackyard.daemons import files
 from rackyard.rack import identity, regions, transport
 from rackyard.rack.config import RackConfig
@@ -81,7 +81,10 @@ def _enroll_at(config: RackConfig, token: Token, url: str) -> str:
         trusted.flush()
         tls = ssl.create_default_context(cafile=trusted.name)
     try:
-        answer = transport.checked(transport.request("POST", f"{url}/rpc/1/enroll", body=body, tls=tls)).json()
+        response = transport.checked(transport.request("POST", f"{url}/rpc/1/enroll", body=body, tls=tls))
+        answer = contracts.read("enroll-answer", response.json())
+    except contracts.ContractError as reason:
+        raise RackError(f"the region at {url} sends something else than an enrolment: {reason}") from reason
     except RegionRefused as refusal:
         raise RackError(f"the region at {url} refuses to enrol {config.name}: {refusal}") from refusal
     identity.store(config.identity, key, answer["certificate"], ca.decode("ascii"))

@@ -12,6 +12,10 @@ class RegionAway(Exception):
     """A region could not be reached or could not answer now; trying again later is right."""
 
 
+class RegionFailed(RegionAway):
+    """A region answered that it failed (HTTP 500): it is in trouble, or what it was asked is what troubles it."""
+
+
 class RegionRefused(Exception):
     """A region answered and said no; ``status`` is the HTTP status. Trying the same again is useless."""
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rackyard.daemons.registry import UNITS
 from rackyard.rack.errors import RackError
 from rackyard_core import macs
 
+_MAX_INFO = 1000
 # The rack's own units come after the daemons; a dead boot service is as bad as a dead dhcpd.
 _UNITS = {**UNITS, "boot": "rackyard-rack-boot"}
 
@@ -45,6 +46,11 @@ def services(wanted: Mapping[str, bool]) -> list[dict[str, str]]:
     names = [f"{unit}.service" for unit in _UNITS.values()]
     properties = "--property=Id,LoadState,ActiveState,SubState,Result"
     return parse_services(_run(["systemctl", "show", properties, *names]).stdout, wanted)
+
+
+def agent(troubles: Sequence[str]) -> dict[str, str]:
+    """The agent's own line among the services: degraded when something keeps it from its work."""
+    return {"name": "agent", "state": "degraded" if troubles else "running", "info": "; ".join(troubles)[:_MAX_INFO]}
 
 
 def parse_services(text: str, wanted: Mapping[str, bool]) -> list[dict[str, str]]:

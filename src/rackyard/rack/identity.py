@@ -21,6 +21,9 @@ from rackyard.rack.errors import RackError
 
 KEY, CERTIFICATE, CA = "rack.key", "rack.crt", "ca.crt"
 
+# Tells one state of the files from another.
+Stamp = tuple[tuple[int, int], ...]
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -73,6 +76,18 @@ def read(directory: Path) -> Identity | None:
         not_before=_utc(certificate, "not_valid_before"),
         not_after=_utc(certificate, "not_valid_after"),
     )
+
+
+def stamp(directory: Path) -> Stamp:
+    """Changes whenever one of the three files is replaced."""
+    found = []
+    for name in (KEY, CERTIFICATE, CA):
+        try:
+            status = (directory / name).stat()
+        except OSError:
+            continue
+        found.append((status.st_mtime_ns, status.st_ino))
+    return tuple(found)
 
 
 def store(directory: Path, key: bytes, certificate: str, ca: str) -> None:

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Power jobs of the regions: run by the process that owns the BMC, reported exactly once by the spool."""
+"""Power jobs of the regions: one at a time per machine, many machines at once, each reported exactly once by the spool.
+
+Every job that this rack answers for is *held*: it waits, is worked on, or its result waits in the spool. Regions are
+told what is held, and hand out again what got lost on the way here.
+"""
 
 from __future__ import annotations
 
@@ -14,25 +18,24 @@ from pathlib import Path
 from typing import Any
 
 from rackyard.daemons import files
+from rackyard.rack import order
 from rackyard.rack.log import log
+from rackyard.rack.order import Order, Superseded
 from rackyard.rack.spool import Spool
-from rackyard_core.ipmi import Bmc, IpmiError, IpmiRefused, IpmiUnreachable, PowerResult
-from rackyard_core.power_process import PowerPool
+from rackyard_core.power.base import PowerError, PowerUnreachable
+from rackyard_core.power.orders import DEFAULT_TIMEOUT_S, PowerResult, carry_out
+from rackyard_core.power.pool import PoolMachine, PowerPool
 
 _OFF_BY_ITSELF_S = 60.0
 _OFF_POLL_S = 2.0
-_CLOCK_SLACK_S = 5.0
+# What a report may take on its way before the region stops waiting for it.
+_REPORT_S = 5.0
 # A machine that switches itself off keeps its thread for up to a minute, and many end their commissioning at once.
-_THREADS = 256
-_ORDERS = {"power_on": "on", "power_off": "off", "power_query": "query"}
-
-
-class Superseded(Exception):
-    """A newer order for the same machine came while this one waited."""
+THREADS = 256
 
 
 class JobRunner:
-    """Takes jobs from the poll loops and runs them, one at a time per machine, many machines at once."""
+    """Takes jobs from the poll loops and runs them."""
 
     def __init__(
         self,
@@ -41,153 +44,152 @@ class JobRunner:
         taken: Path,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._spool = spool
         self._pool = pool
         self._taken = taken
         self._now = now
         self._sleep = sleep
-        self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="job")
+        self._clock = clock
+        self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="job")
         self._lock = threading.Lock()
         self._epochs: dict[str, int] = {}
         self._machines: dict[str, threading.Lock] = {}
+        self._working: set[int] = set()
+        self._retried: set[int] = set()
+        self._closing = threading.Event()
+        self._reported = {int(item["job"]) for item in spool.waiting("result")}
         taken.mkdir(parents=True, exist_ok=True, mode=0o700)
 
+    @property
+    def slots(self) -> int:
+        """How many more jobs can be begun now."""
+        with self._lock:
+            return max(0, THREADS - len(self._working))
+
+    def held(self) -> list[int]:
+        """Every job that this rack answers for."""
+        with self._lock:
+            return sorted(self._working | self._reported)
+
+    def delivered(self, job_id: int) -> None:
+        """A region has the result, or will never take it."""
+        with self._lock:
+            self._reported.discard(job_id)
+            self._retried.discard(job_id)
+
     def report_cut_off(self) -> int:
-        """At start: jobs that an earlier life of the agent took and never finished. Their outcome is not known."""
-        cut_off = sorted(self._taken.glob("*.json"))
-        for path in cut_off:
-            job = json.loads(path.read_bytes())
-            text = "the rack's agent was restarted while it worked on this; ask for the power state, then order again"
-            self._report(job["id"], _failure(job["epoch"], "protocol", text))
-        return len(cut_off)
+        """At start: jobs that an earlier life of the agent took and never finished. Regions hand them out again."""
+        cut_off = 0
+        for path in sorted(self._taken.glob("*.json")):
+            try:
+                note = json.loads(path.read_bytes())
+                job_id, epoch = int(note["id"]), int(note["epoch"])
+            except (ValueError, KeyError, TypeError):
+                # Cut off while it was written: the region misses it among the held jobs.
+                path.unlink(missing_ok=True)
+                continue
+            if job_id in self._reported:
+                path.unlink(missing_ok=True)
+                continue
+            text = "the rack's agent was restarted while it worked on this"
+            self._retried.add(job_id)
+            self._report(job_id, order.failure(epoch, "retry", text))
+            cut_off += 1
+        return cut_off
 
     def submit(self, job: dict[str, Any]) -> None:
-        """Take one job as the region handed it out. Returns at once."""
+        """Take one job as the region handed it out. Returns at once; a job that is held already is left as it is."""
+        taken = Order(job, self._clock(), self._now())
         with self._lock:
-            machine = str(job["machine"])
-            self._epochs[machine] = max(self._epochs.get(machine, 0), int(job["epoch"]))
-            self._machines.setdefault(machine, threading.Lock())
-        note = {"id": job["id"], "epoch": job["epoch"]}
-        files.replace(self._taken / f"{int(job['id'])}.json", json.dumps(note).encode(), 0o600)
-        self._threads.submit(self._run, job)
+            # A region that hands out what was to be retried has the report, whether or not we know that yet.
+            if taken.id in self._working or taken.id in self._reported - self._retried:
+                return
+            self._reported.discard(taken.id)
+            self._retried.discard(taken.id)
+            self._working.add(taken.id)
+            self._epochs[taken.machine] = max(self._epochs.get(taken.machine, 0), taken.epoch)
+            self._machines.setdefault(taken.machine, threading.Lock())
+        note = {"id": taken.id, "epoch": taken.epoch}
+        try:
+            files.replace(self._taken / f"{taken.id}.json", json.dumps(note).encode(), 0o600)
+        except OSError as reason:
+            # Without the note a restart says nothing about it, and the region hands it out again.
+            log("warning", "job-not-noted", job=taken.id, reason=reason)
+        self._threads.submit(self._run, taken)
 
     def close(self) -> None:
         """Take nothing more; what runs is reported as cut off by the next life."""
+        self._closing.set()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _run(self, job: dict[str, Any]) -> None:
-        began = time.monotonic()
+    def _run(self, taken: Order) -> None:
+        began = self._clock()
         # A question need not wait until the machine is off: whoever asked would be told that nobody answered.
-        turn = contextlib.nullcontext() if job["kind"] == "power_query" else self._machines[str(job["machine"])]
+        turn = contextlib.nullcontext() if taken.is_query else self._machines[taken.machine]
         with turn:
             try:
-                self._refuse_stale(job)
-                result = _success(job["epoch"], self._do(job))
+                result = order.success(taken.epoch, self._do(taken))
             except Superseded as reason:
-                result = _failure(job["epoch"], "refused", str(reason))
-            except IpmiError as error:
-                result = _failure(job["epoch"], error.kind, str(error))
+                result = order.failure(taken.epoch, "refused", str(reason))
+            except PowerError as error:
+                result = order.failure(taken.epoch, error.kind, str(error))
             except Exception as reason:  # the region must hear of every job, whatever went wrong here
                 text = f"the rack's agent failed: {type(reason).__name__}: {reason}"
-                result = _failure(job["epoch"], "protocol", text)
-        result["took_seconds"] = round(time.monotonic() - began, 3)
+                result = order.failure(taken.epoch, "protocol", text)
+        if self._closing.is_set() and not result["ok"]:
+            return  # it failed because the workers were taken away
+        result["took_seconds"] = round(self._clock() - began, 3)
         log(
             "info" if result["ok"] else "warning",
             "job-done",
-            job=job["id"],
-            kind=job["kind"],
-            machine=job.get("hostname"),
+            job=taken.id,
+            kind=taken.kind,
+            machine=taken.hostname,
             ok=result["ok"],
             power=result["power_state"],
             took_s=result["took_seconds"],
             error=result["error"],
         )
-        self._report(job["id"], result)
+        self._report(taken.id, result)
 
-    def _report(self, job_id: Any, result: dict[str, Any]) -> None:
-        self._spool.append("result", [{"job": int(job_id), "result": result}])
-        (self._taken / f"{int(job_id)}.json").unlink(missing_ok=True)
-
-    def _refuse_stale(self, job: dict[str, Any]) -> None:
-        self._check_epoch(job)
-        if job.get("expires_at"):
-            late_s = (self._now() - _time(job["expires_at"])).total_seconds()
-            if late_s > _CLOCK_SLACK_S:
-                raise IpmiRefused(f"the order expired {late_s:.0f} s before the rack could run it; order again")
-
-    def _check_epoch(self, job: dict[str, Any]) -> None:
+    def _report(self, job_id: int, result: dict[str, Any]) -> None:
         with self._lock:
-            newest = self._epochs[str(job["machine"])]
-        if newest > int(job["epoch"]):
-            raise Superseded(f"a newer order (epoch {newest}) replaced this one (epoch {job['epoch']})")
+            self._reported.add(job_id)
+            self._working.discard(job_id)
+        self._spool.append("result", [{"job": job_id, "result": result}])
+        (self._taken / f"{job_id}.json").unlink(missing_ok=True)
 
-    def _do(self, job: dict[str, Any]) -> PowerResult:
-        power = job["power"]
-        if power.get("type") != "ipmi":
-            raise IpmiRefused(f"power type {power.get('type')!r} is not known to this rack; use ipmi")
-        if job["kind"] not in _ORDERS:
-            raise IpmiRefused(f"job kind {job['kind']!r} is not known to this rack; update the rack")
-        bmc = Bmc(
-            str(power["address"]),
-            str(power.get("user") or ""),
-            str(power.get("password") or ""),
-            _port(power.get("port")),
+    def _permit(self, taken: Order) -> None:
+        """Asked before every call to the BMC, and again once it is this job's turn there."""
+        with self._lock:
+            newest = self._epochs[taken.machine]
+        if newest > taken.epoch:
+            raise Superseded(f"a newer order (epoch {newest}) replaced this one (epoch {taken.epoch})")
+        taken.check_time(self._clock())
+
+    def _do(self, taken: Order) -> PowerResult:
+        machine = self._pool.machine(taken.bmc(), lambda: self._permit(taken))
+        if taken.expect_off:
+            return self._off(machine)
+        wait_s = DEFAULT_TIMEOUT_S
+        if taken.wanted == "soft-off":
+            # The operating system may take its time, as long as there is some.
+            wait_s = max(wait_s, taken.left_s(self._clock()) - _REPORT_S)
+        return carry_out(
+            machine, taken.wanted, taken.boot_device, wait_s, uefi=taken.uefi, clock=self._clock, sleep=self._sleep
         )
-        if job.get("expect_off"):
-            return self._off(job, bmc)
-        options = power.get("options") or {}
-        wanted, boot_device = _ORDERS[job["kind"]], job.get("boot_device")
-        if wanted == "off" and options.get("power_off_mode") == "soft":
-            wanted = "soft-off"
-        if wanted == "on" and boot_device:
-            # A machine that is already on must start anew to boot from the device that was ordered.
-            wanted = "cycle"
-        return self._pool.call(bmc, wanted, boot_device, uefi=options.get("power_boot_type") == "efi")
 
-    def _off(self, job: dict[str, Any], bmc: Bmc) -> PowerResult:
+    def _off(self, machine: PoolMachine) -> PowerResult:
         """Let the machine switch itself off, as it was told to; force it when it does not."""
-        began = time.monotonic()
-        while time.monotonic() - began < _OFF_BY_ITSELF_S:
-            self._check_epoch(job)
+        began = self._clock()
+        while self._clock() - began < _OFF_BY_ITSELF_S:
             # Many BMCs are silent for some seconds when their host's power changes.
-            with contextlib.suppress(IpmiUnreachable):
-                result = self._pool.call(bmc, "query")
-                if result.state == "off":
-                    return result
+            with contextlib.suppress(PowerUnreachable):
+                if machine.state() == "off":
+                    return PowerResult("off", "off", changed=False)
             self._sleep(_OFF_POLL_S)
-        forced = self._pool.call(bmc, "off")
+        forced = carry_out(machine, "off", clock=self._clock, sleep=self._sleep)
         warning = f"the machine did not switch itself off within {_OFF_BY_ITSELF_S:.0f} s; it was forced off"
         return PowerResult(forced.before, forced.state, forced.changed, forced.actions, (*forced.warnings, warning))
-
-
-def _success(epoch: Any, result: PowerResult) -> dict[str, Any]:
-    return {
-        "epoch": epoch,
-        "ok": True,
-        "power_state": result.state,
-        "warnings": list(result.warnings),
-        "error": None,
-        "error_kind": None,
-    }
-
-
-def _failure(epoch: Any, kind: str, text: str) -> dict[str, Any]:
-    return {
-        "epoch": epoch,
-        "ok": False,
-        "power_state": "unknown",
-        "warnings": [],
-        "error": text,
-        "error_kind": kind,
-        "took_seconds": 0.0,
-    }
-
-
-def _time(text: str) -> datetime:
-    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _port(value: Any) -> int:
-    return int(value) if value else 623

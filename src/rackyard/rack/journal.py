@@ -18,11 +18,12 @@ from pathlib import Path
 from rackyard.daemons import files
 from rackyard.rack import evidence
 from rackyard.rack.log import log
-from rackyard.rack.spool import Spool
+from rackyard.rack.spool import Spool, SpoolFull
 
 _BATCH_S = 0.25
 _BATCH_LINES = 500
 _RESTART_S = 2.0
+_FULL_S = 5.0
 _MAX_LINE_BYTES = 64 * 1024
 
 
@@ -85,11 +86,28 @@ class JournalFollower:
             if not runs or runs[-1][0] != found.kind:
                 runs.append((found.kind, []))
             runs[-1][1].append(self._with_mac(found))
-        for kind, items in runs:
-            if not self._spool.append(kind, items):
-                log("error", "events-dropped", count=len(items), reason="the spool is full; is a region reachable?")
+        if not all(self._keep(kind, items) for kind, items in runs):
+            return
         if cursor:
-            files.replace(self._cursor_file, cursor.encode(), 0o600)
+            try:
+                files.replace(self._cursor_file, cursor.encode(), 0o600)
+            except OSError as reason:
+                # After a restart these lines are read again, and known by their keys.
+                log("warning", "cursor-not-kept", reason=reason)
+
+    def _keep(self, kind: str, items: list[dict[str, object]]) -> bool:
+        """Spool the evidence. While the disk is full it stays in the journal, and so does all that comes after it.
+
+        False when the agent stops meanwhile."""
+        while not self._stop.is_set():
+            try:
+                if not self._spool.append(kind, items):
+                    log("error", "events-dropped", count=len(items), reason="the spool is full; is a region reachable?")
+                return True
+            except SpoolFull as reason:
+                log("error", "evidence-waits", kind=kind, count=len(items), reason=reason)
+                self._stop.wait(_FULL_S)
+        return False
 
     def _with_mac(self, found: evidence.Evidence) -> dict[str, object]:
         """Remember who has which address from the leases; it tells who fetched a file."""

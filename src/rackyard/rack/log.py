@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import threading
@@ -15,7 +16,8 @@ _lock = threading.Lock()
 def log(level: str, event: str, **fields: Any) -> None:
     """Write one line. Values with blanks or control characters are quoted, so that nobody can forge a line."""
     words = [f"{key}={_quoted(value)}" for key, value in fields.items() if value is not None]
-    with _lock:
+    # Who cannot log (a full disk) works all the same.
+    with _lock, contextlib.suppress(OSError):
         print(_PRIORITY[level] + " ".join([event, *words]), file=sys.stderr, flush=True)
 
 

@@ -5,25 +5,28 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable
 from typing import Any
 
+from rackyard import contracts
 from rackyard.rack.errors import RackError, RegionAway, RegionRefused
+from rackyard.rack.jobs import JobRunner
 from rackyard.rack.log import log
-from rackyard.rack.regions import Regions
+from rackyard.rack.regions import Regions, answer_of
 
 WAIT_S = 30
+_MAX_SLOTS = 500
+_NO_SLOTS_S = 1.0
 _BACKOFF_MAX_S = 15.0
-
-Submit = Callable[[dict[str, Any]], None]
+# What a region of the release before says to a POST.
+_NO_SUCH_CALL = frozenset({404, 405})
 
 
 class JobPolls:
     """Keeps one thread per region URL, each in a long poll for jobs."""
 
-    def __init__(self, regions: Regions, submit: Submit, stop: threading.Event) -> None:
+    def __init__(self, regions: Regions, runner: JobRunner, stop: threading.Event) -> None:
         self._regions = regions
-        self._submit = submit
+        self._runner = runner
         self._stop = stop
         self._polling: set[str] = set()
         self._lock = threading.Lock()
@@ -56,10 +59,29 @@ class JobPolls:
                 self._polling.discard(url)
 
     def _take(self, url: str) -> None:
-        document = self._regions.call_at(url, "GET", f"jobs?wait={WAIT_S}", timeout_s=WAIT_S + 15).json()
-        for job in document.get("jobs", []):
-            log("info", "job-taken", job=job.get("id"), kind=job.get("kind"), machine=job.get("hostname"), region=url)
-            try:
-                self._submit(job)
-            except (KeyError, TypeError, ValueError) as reason:
-                log("error", "job-malformed", region=url, reason=f"{type(reason).__name__}: {reason}")
+        slots = min(self._runner.slots, _MAX_SLOTS)
+        # Without room the poll still tells what is held, and returns soon to see whether there is room.
+        wait_s = WAIT_S if slots else 0
+        for job in self._ask(url, wait_s, slots)["jobs"]:
+            self._begin(url, job)
+        if not slots:
+            self._stop.wait(_NO_SLOTS_S)
+
+    def _ask(self, url: str, wait_s: int, slots: int) -> Any:
+        body = {"wait": wait_s, "slots": slots, "held": self._runner.held()}
+        try:
+            return answer_of(self._regions.call_at(url, "POST", "jobs", body, timeout_s=wait_s + 15), "jobs")
+        except RegionRefused as refusal:
+            if refusal.status not in _NO_SUCH_CALL or not slots:
+                raise
+        return answer_of(self._regions.call_at(url, "GET", f"jobs?wait={wait_s}", timeout_s=wait_s + 15), "jobs")
+
+    def _begin(self, url: str, job: dict[str, Any]) -> None:
+        try:
+            contracts.read("job", job)
+        except contracts.ContractError as reason:
+            # It was taken and cannot be begun; the region misses it among the held ones, and gives it up in time.
+            log("error", "job-malformed", region=url, job=job.get("id"), reason=reason)
+            return
+        log("info", "job-taken", job=job["id"], kind=job["kind"], machine=job.get("hostname"), region=url)
+        self._runner.submit(job)

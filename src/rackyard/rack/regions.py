@@ -13,22 +13,35 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from rackyard import contracts
 from rackyard.daemons import files
+from rackyard.rack import identity as identity_files
 from rackyard.rack import transport
-from rackyard.rack.errors import RackError, RegionAway, RegionRefused
+from rackyard.rack.errors import RackError, RegionAway, RegionFailed, RegionRefused
 from rackyard.rack.transport import Response
 
 _URL = re.compile(r"https://(?:[a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\]):[0-9]{1,5}")
 _PREFIX = "/rpc/1/"
+# The calls whose answers are used.
+_ANSWERS = {
+    "boot-config": "boot-config-answer",
+    "events": "batch-answer",
+    "jobs": "jobs-answer",
+    "leases": "batch-answer",
+    "register": "register-answer",
+    "renew": "renew-answer",
+}
 
 
-def read_list(path: Path, fallback: tuple[str, ...]) -> tuple[str, ...]:
-    """The region list last told by a region, else the one of the configuration."""
+def read_list(path: Path, configured: tuple[str, ...]) -> tuple[str, ...]:
+    """The regions of the configuration, then those that a region last told.
+
+    Both, because either may be old: a region with a new address is in the configuration first."""
     try:
-        urls = json.loads(path.read_text(encoding="utf-8"))
+        told = clean(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):
-        return fallback
-    return clean(urls) or fallback
+        told = ()
+    return tuple(dict.fromkeys((*configured, *told)))
 
 
 def clean(urls: Any) -> tuple[str, ...]:
@@ -41,14 +54,18 @@ def clean(urls: Any) -> tuple[str, ...]:
 class Regions:
     """Calls to the regions with the rack's certificate. Safe for several threads."""
 
-    def __init__(self, identity: Path, regions_file: Path, initial: tuple[str, ...]) -> None:
+    def __init__(self, identity: Path, regions_file: Path, configured: tuple[str, ...], spread: int = 0) -> None:
         self._identity = identity
         self._file = regions_file
+        self._configured = configured
+        # Racks begin with different regions, so that none gets all calls of all racks.
+        self._spread = spread
         self._lock = threading.Lock()
-        self._urls = read_list(regions_file, initial)
+        self._urls = read_list(regions_file, configured)
         self._away: dict[str, tuple[float, str]] = {}
         self._live: set[str] = set()
         self._tls: ssl.SSLContext | None = None
+        self._tls_of: identity_files.Stamp = ()
         self._seen: tuple[int, ...] = ()
         self.changed = threading.Event()
 
@@ -59,14 +76,16 @@ class Regions:
             return self._urls
 
     def update(self, urls: Any) -> None:
-        """Take a new list from a region; an empty or malformed one is ignored."""
+        """Take a new list from a region, beside the configured ones; an empty or malformed one is ignored."""
         found = clean(urls)
+        known = tuple(dict.fromkeys((*self._configured, *found)))
         with self._lock:
-            if not found or found == self._urls:
+            if not found or known == self._urls:
                 return
-            self._urls = found
-        files.replace(self._file, json.dumps(list(found)).encode(), 0o640)
+            self._urls = known
+            self._live.intersection_update(known)
         self.changed.set()
+        files.replace(self._file, json.dumps(list(found)).encode(), 0o640)
 
     def status(self) -> dict[str, str]:
         """Per region: "live", or why it is not."""
@@ -81,34 +100,32 @@ class Regions:
         return tuple(dict.fromkeys(urlsplit(url).hostname or "" for url in self.live_first()))
 
     def follow(self) -> None:
-        """For another process than the agent: take over its region list and certificate when they changed on disk."""
+        """For another process than the agent: take over its region list when it changed on disk."""
         try:
-            seen = tuple(path.stat().st_mtime_ns for path in (self._file, self._identity / "rack.crt"))
+            seen = (self._file.stat().st_mtime_ns,)
         except OSError:
             return
         with self._lock:
             if seen != self._seen:
                 self._seen = seen
-                self._urls = read_list(self._file, self._urls)
-                self._tls = None
-
-    def reload_identity(self) -> None:
-        """Use the certificate that is on disk now."""
-        with self._lock:
-            self._tls = None
+                self._urls = read_list(self._file, self._configured)
 
     def call(self, method: str, path: str, body: Any = None, timeout_s: float = 15.0) -> Any:
-        """Call the first region that answers; JSON of its answer.
+        """Call the first region that answers; JSON of its answer, which fulfils the contract of that call.
 
-        Raises RegionRefused when one says no, RegionAway when none answers.
+        Raises RegionRefused when one says no, RegionFailed when one failed and none answered, RegionAway when none
+        is there.
         """
         reasons = []
+        failed = False
         for url in self.live_first():
             try:
-                return self.call_at(url, method, path, body, timeout_s=timeout_s).json()
+                return answer_of(self.call_at(url, method, path, body, timeout_s=timeout_s), path)
             except RegionAway as reason:
+                failed = failed or isinstance(reason, RegionFailed)
                 reasons.append(str(reason))
-        raise RegionAway("; ".join(reasons) or "no region is known; correct rack.regions in rack.toml")
+        error = RegionFailed if failed else RegionAway
+        raise error("; ".join(reasons) or "no region is known; correct rack.regions in rack.toml")
 
     def call_at(
         self,
@@ -154,15 +171,32 @@ class Regions:
             self._live.add(url)
 
     def live_first(self) -> list[str]:
-        """The regions, live ones first; then those whose failure is longest ago."""
+        """The regions, live ones first, beginning with this rack's own; then those whose failure is longest ago."""
         with self._lock:
-            return sorted(self._urls, key=lambda url: self._away.get(url, (0.0, ""))[0])
+            first = self._spread % max(1, len(self._urls))
+            turned = (*self._urls[first:], *self._urls[:first])
+            return sorted(turned, key=lambda url: self._away.get(url, (0.0, ""))[0])
 
     def _context(self) -> ssl.SSLContext:
+        """TLS with the identity that is on disk now: the rack may be enrolled anew while its agent runs."""
+        stamp = identity_files.stamp(self._identity)
         with self._lock:
-            if self._tls is None:
+            if self._tls is None or stamp != self._tls_of:
                 self._tls = transport.client_tls(self._identity)
+                self._tls_of = stamp
             return self._tls
+
+
+def answer_of(response: Response, path: str) -> Any:
+    """The JSON of an answer. Raises RegionAway when it is not what both sides agreed on."""
+    document = response.json()
+    contract = _ANSWERS.get(path.split("?", 1)[0])
+    if contract is None:
+        return document
+    try:
+        return contracts.read(contract, document)
+    except contracts.ContractError as reason:
+        raise RegionAway(f"the region's answer cannot be used ({reason}); is it of the rack's release?") from reason
 
 
 def base_urls(urls: Any) -> tuple[str, ...]:

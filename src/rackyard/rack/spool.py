@@ -3,6 +3,7 @@
 
 A directory of small files whose names sort by time. Agent and boot service write to the same one; the agent sends.
 Regions know each report by its key (or job id), so sending one twice is harmless.
+When the disk is full, the agent keeps the results of jobs in memory: regions wait for them.
 """
 
 from __future__ import annotations
@@ -21,43 +22,65 @@ from rackyard.daemons import files
 # Machines cause events, so they could fill the disk with them; results and leases are bounded by what the rack does.
 MAX_EVENT_FILES = 20_000
 MAX_BATCH = 200
+MAX_REJECTED = 1000
+# What may wait in memory while the disk is full. Evidence may not: it stays in the journal until there is room.
+_KEPT_KINDS = frozenset({"result", "applied"})
+_MAX_KEPT = 10_000
+
+
+class SpoolFull(Exception):
+    """The disk takes no more; the report was not kept."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Consecutive reports of one kind, and the files they came from."""
+    """Consecutive reports of one kind, and the entries (file names) that they came from."""
 
     kind: str
     items: tuple[dict[str, Any], ...]
-    paths: tuple[Path, ...]
+    names: tuple[str, ...]
 
 
 class Spool:
-    """Writer and reader of one spool directory."""
+    """Writer and reader of one spool directory. ``keeps`` is for the process that also sends."""
 
-    def __init__(self, directory: Path, now_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(self, directory: Path, now_ns: Callable[[], int] = time.time_ns, *, keeps: bool = False) -> None:
         self._directory = directory
         self._rejected = directory / "rejected"
         self._now_ns = now_ns
+        self._keeps = keeps
         self._lock = threading.Lock()
         self._last_ns = 0
+        self._kept: dict[str, dict[str, Any]] = {}
+        self.trouble = ""
         self.written = threading.Event()
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for path in self._paths():
-            self._last_ns = max(self._last_ns, int(path.name.split("-", 1)[0]))
+        for name in self._names():
+            self._last_ns = max(self._last_ns, int(name.split("-", 1)[0]))
 
     def append(self, kind: str, items: Sequence[dict[str, Any]]) -> bool:
-        """Keep reports of one kind as one file; on disk when this returns. False when events are too many."""
+        """Keep reports of one kind as one entry; safe when this returns. False when events are too many.
+
+        Raises SpoolFull when the disk takes nothing and the report may not wait in memory.
+        """
         if not items:
             return True
-        if kind == "events" and len(self._paths()) >= MAX_EVENT_FILES:
+        if kind == "events" and len(self._names()) >= MAX_EVENT_FILES:
             return False
         with self._lock:
             # A clock that steps back must not reorder what this process writes.
             self._last_ns = max(self._last_ns + 1, self._now_ns())
             name = f"{self._last_ns:020d}-{os.getpid()}.json"
-        content = json.dumps({"kind": kind, "items": list(items)}, separators=(",", ":")).encode()
-        files.replace(self._directory / name, content, 0o600)
+        entry = {"kind": kind, "items": list(items)}
+        try:
+            files.replace(self._directory / name, json.dumps(entry, separators=(",", ":")).encode(), 0o600)
+            self.trouble = ""
+        except OSError as reason:
+            self.trouble = f"{self._directory} takes no reports: {reason.strerror or reason}"
+            if not self._keeps or kind not in _KEPT_KINDS or len(self._kept) >= _MAX_KEPT:
+                raise SpoolFull(self.trouble) from reason
+            with self._lock:
+                self._kept[name] = entry
         self.written.set()
         return True
 
@@ -65,48 +88,63 @@ class Spool:
         """What waits, oldest first, consecutive reports of one kind together."""
         kind = ""
         items: list[dict[str, Any]] = []
-        paths: list[Path] = []
-        for path in self._paths():
-            entry = self._read(path)
+        names: list[str] = []
+        for name in self._names():
+            entry = self._read(name)
             if entry is None:
                 continue
-            if paths and (entry["kind"] != kind or len(items) + len(entry["items"]) > MAX_BATCH):
-                yield Batch(kind, tuple(items), tuple(paths))
-                items, paths = [], []
+            if names and (entry["kind"] != kind or len(items) + len(entry["items"]) > MAX_BATCH):
+                yield Batch(kind, tuple(items), tuple(names))
+                items, names = [], []
             kind = entry["kind"]
             items.extend(entry["items"])
-            paths.append(path)
-        if paths:
-            yield Batch(kind, tuple(items), tuple(paths))
+            names.append(name)
+        if names:
+            yield Batch(kind, tuple(items), tuple(names))
+
+    def waiting(self, kind: str) -> Iterator[dict[str, Any]]:
+        """The reports of one kind that wait."""
+        for batch in self.batches():
+            if batch.kind == kind:
+                yield from batch.items
 
     def done(self, batch: Batch) -> None:
-        """A region has taken the batch."""
-        for path in batch.paths:
-            path.unlink(missing_ok=True)
+        """A region has taken the batch, or will never take what is left of it."""
+        for name in batch.names:
+            with self._lock:
+                self._kept.pop(name, None)
+            (self._directory / name).unlink(missing_ok=True)
 
-    def split(self, batch: Batch) -> Iterator[Batch]:
-        """The batch as one batch per file, to find the one that a region refuses."""
-        for path in batch.paths:
-            entry = self._read(path)
-            if entry is not None:
-                yield Batch(entry["kind"], tuple(entry["items"]), (path,))
-
-    def reject(self, batch: Batch) -> None:
-        """A region will never take the batch: put it aside, so that what comes after is not held up."""
-        self._rejected.mkdir(exist_ok=True, mode=0o700)
-        for path in batch.paths:
-            path.replace(self._rejected / path.name)
-        for old in sorted(self._rejected.iterdir())[:-1000]:
-            old.unlink(missing_ok=True)
+    def reject(self, kind: str, item: dict[str, Any], reason: str) -> None:
+        """A region will never take this report: put it aside with the region's words, for people to look at."""
+        content = json.dumps({"kind": kind, "items": [item], "reason": reason}, separators=(",", ":")).encode()
+        with self._lock:
+            self._last_ns = max(self._last_ns + 1, self._now_ns())
+            name = f"{self._last_ns:020d}-{os.getpid()}.json"
+        try:
+            self._rejected.mkdir(exist_ok=True, mode=0o700)
+            files.replace(self._rejected / name, content, 0o600)
+            for old in sorted(self._rejected.iterdir())[:-MAX_REJECTED]:
+                old.unlink(missing_ok=True)
+        except OSError as trouble:
+            # It is in the log, and what comes after it must not be held up.
+            self.trouble = f"{self._rejected} takes no reports: {trouble.strerror or trouble}"
 
     def __len__(self) -> int:
-        return len(self._paths())
+        return len(self._names())
 
-    def _paths(self) -> list[Path]:
-        names = [name for name in os.listdir(self._directory) if name.endswith(".json") and name[:20].isdigit()]
-        return [self._directory / name for name in sorted(names)]
+    def _names(self) -> list[str]:
+        found = {name for name in os.listdir(self._directory) if name.endswith(".json") and name[:20].isdigit()}
+        with self._lock:
+            found.update(self._kept)
+        return sorted(found)
 
-    def _read(self, path: Path) -> dict[str, Any] | None:
+    def _read(self, name: str) -> dict[str, Any] | None:
+        with self._lock:
+            kept = self._kept.get(name)
+        if kept is not None:
+            return kept
+        path = self._directory / name
         try:
             entry = json.loads(path.read_bytes())
             if isinstance(entry["kind"], str) and isinstance(entry["items"], list):

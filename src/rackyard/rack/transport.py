@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from rackyard.rack.errors import RackError, RegionAway, RegionRefused
+from rackyard.rack.errors import RackError, RegionAway, RegionFailed, RegionRefused
 
 CONNECT_TIMEOUT_S = 5.0
 MAX_BODY_BYTES = 8 * 1024 * 1024
 # Statuses that say "later", not "never".
-_LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
+_LATER = frozenset({408, 425, 429, 502, 503, 504})
 
 
 @dataclass(frozen=True)
@@ -90,10 +90,12 @@ def request(
 
 
 def checked(response: Response) -> Response:
-    """The response when it is 2xx or 304; else RegionRefused or RegionAway with the region's words."""
+    """The response when it is 2xx or 304; else RegionRefused, RegionFailed or RegionAway with the region's words."""
     if 200 <= response.status < 300 or response.status == 304:
         return response
     message = _message(response)
+    if response.status == 500:
+        raise RegionFailed(f"HTTP 500: {message}")
     if response.status in _LATER:
         raise RegionAway(f"HTTP {response.status}: {message}")
     raise RegionRefused(response.status, message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -25,7 +26,8 @@ from rackyard.rack.config import RackConfig
 from rackyard.region.clock import Clock
 from rackyard.region.config import Config
 from rackyard.region.context import Context
-from rackyard_core.ipmi import Bmc
+from rackyard_core.power.base import Bmc
+from rackyard_core.power.ipmi import bmc as ipmi_bmc
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 CODE = f"{REPOSITORY}/src:{REPOSITORY}/plugins/module_utils"
@@ -65,6 +67,8 @@ case "$verb" in
   set)
     [ "$1" = boot ] && [ -e "$state/refuse-boot" ] && exit 1
     [ "$1" = power ] && [ "$2" = 1 ] && [ -e "$state/stuck" ] && exit 0
+    [ "$1" = power ] && [ "$2" = 0 ] && [ -e "$state/slow-off" ] && exit 0
+    [ "$1" = shutdown ] && [ -e "$state/slow-shutdown" ] && exit 0
     [ "$1" = shutdown ] && echo 0 > "$state/power" || echo "$2" > "$state/$1"
     ;;
 esac
@@ -92,6 +96,12 @@ class SimulatedBmc:
     def power(self, value: str) -> None:
         (self.state / "power").write_text("1" if value == "on" else "0")
 
+    def restart(self) -> None:
+        """As when its firmware is updated: every session is gone."""
+        self.process.kill()
+        self.process.wait()
+        self.process = start_sim(self.home, self.bmc.port)
+
     def calls(self) -> list[str]:
         """What was changed, in order."""
         lines = (self.state / "calls").read_text().splitlines() if (self.state / "calls").exists() else []
@@ -101,7 +111,6 @@ class SimulatedBmc:
 @pytest.fixture
 def sim(tmp_path: Path) -> Iterator[SimulatedBmc]:
     """A BMC on a free port of the loopback, user admin, password secret."""
-    ipmi_sim = program("ipmi_sim", "openipmi")
     home = tmp_path / "bmc"
     (home / "chassis.state").mkdir(parents=True)
     (home / "state").mkdir()
@@ -121,15 +130,22 @@ def sim(tmp_path: Path) -> Iterator[SimulatedBmc]:
         "mc_setbmc 0x20\nmc_add 0x20 0 no-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02 persist_sdr\n"
         "sel_enable 0x20 1000 0x0a\nmc_enable 0x20\n"
     )
-    arguments = ["-c", str(home / "lan.conf"), "-f", str(home / "emu"), "-s", str(home / "state"), "-n"]
-    with (home / "log").open("wb") as log:
-        running = subprocess.Popen([ipmi_sim, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=home)
+    made = SimulatedBmc(ipmi_bmc("127.0.0.1", "admin", "secret", port), home, start_sim(home, port))
     try:
-        wait_until(lambda: _bound(port), "ipmi_sim listening")
-        yield SimulatedBmc(Bmc("127.0.0.1", "admin", "secret", port), home, running)
+        yield made
     finally:
-        running.kill()
-        running.wait()
+        made.process.kill()
+        made.process.wait()
+
+
+def start_sim(home: Path, port: int) -> subprocess.Popen[bytes]:
+    """ipmi_sim with the configuration in ``home``, listening."""
+    arguments = ["-c", str(home / "lan.conf"), "-f", str(home / "emu"), "-s", str(home / "state"), "-n"]
+    command = [program("ipmi_sim", "openipmi"), *arguments]
+    with (home / "log").open("ab") as log:
+        running = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=home)
+    wait_until(lambda: _bound(port), "ipmi_sim listening")
+    return running
 
 
 def _bound(port: int) -> bool:
@@ -277,11 +293,14 @@ class RackHost:
         environment["PATH"] = f"{self.home}/bin:{environment['PATH']}"
         command = [sys.executable, "-m", "rackyard.rack.cli", "--config", str(self.config_file), "agent"]
         with (self.home / "agent.log").open("ab") as log:
-            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd="/")
+            self.process = subprocess.Popen(
+                command, env=environment, stdout=log, stderr=log, cwd="/", start_new_session=True
+            )
 
     def stop(self) -> None:
+        """As systemd does it: everybody in the group is told."""
         if self.process is not None:
-            self.process.terminate()
+            os.killpg(self.process.pid, signal.SIGTERM)
             self.process.wait(timeout=10)
             self.process = None
 
@@ -292,22 +311,26 @@ class RackHost:
             self.process = None
 
 
-@pytest.fixture
-def rack(region: Region, tmp_path: Path) -> Iterator[RackHost]:
-    """A rack called rack1 that is not enrolled yet."""
-    home = tmp_path / "rack"
+def prepare_rack(home: Path, url: str) -> RackHost:
+    """The files of a rack called rack1 whose region is at ``url``; it is not enrolled yet."""
     (home / "bin").mkdir(parents=True)
     for name, text in (("systemctl", SYSTEMCTL), ("journalctl", JOURNALCTL)):
         (home / "bin" / name).write_text(text)
         (home / "bin" / name).chmod(0o755)
     (home / "bin/journal").touch()
     (home / "state").mkdir()
-    config = RackConfig("rack1", (region.url,), home / "identity", home / "state", home / "daemons")
+    config = RackConfig("rack1", (url,), home / "identity", home / "state", home / "daemons", power_workers=2)
     (home / "rack.toml").write_text(
-        f'[rack]\nname = "rack1"\nregions = ["{region.url}"]\n'
+        f'[rack]\nname = "rack1"\nregions = ["{url}"]\n'
         f'[paths]\nidentity = "{config.identity}"\nstate = "{config.state}"\n'
-        f'[daemons]\nroot = "{config.daemons_root}"\n'
+        f'[daemons]\nroot = "{config.daemons_root}"\n[power]\nworkers = 2\n'
     )
-    host = RackHost(config, home)
+    return RackHost(config, home)
+
+
+@pytest.fixture
+def rack(region: Region, tmp_path: Path) -> Iterator[RackHost]:
+    """A rack called rack1 that is not enrolled yet."""
+    host = prepare_rack(tmp_path / "rack", region.url)
     yield host
     host.kill()

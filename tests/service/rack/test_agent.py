@@ -9,7 +9,7 @@ from collections.abc import Callable
 import psycopg2
 import pytest
 
-from rackyard.rack import enroll
+from rackyard.rack import enroll, identity
 from rackyard.region.db.machines import state as machine_rows
 from rackyard.region.db.site import accounts as account_rows
 from rackyard.region.services.machines import registry
@@ -137,16 +137,16 @@ def test_result_of_a_job_survives_a_region_outage(site: Site, sim) -> None:
     assert site.job(job)[0] == "done"
 
 
-def test_job_cut_off_by_a_crash_of_the_agent_is_reported_by_its_next_life(site: Site, sim) -> None:
+def test_job_cut_off_by_a_crash_of_the_agent_is_carried_out_by_its_next_life(site: Site, sim) -> None:
     sim.power = "on"
     site.rack.start()
     job = site.order(site.add_machine(ipmi(sim)), "power_off", expect_off=True)
     wait_until(lambda: any((site.rack.config.state / "jobs").glob("*.json")), "taking the job")
     site.rack.kill()
+    sim.power = "off"
     site.rack.start()
-    wait_until(site.finished(job), "the report")
-    assert site.job(job)[0] == "failed"
-    assert "agent was restarted" in site.job(job)[2]
+    wait_until(site.finished(job), "the job", timeout_s=40)
+    assert (site.job(job)[0], site.job(job)[1]["power_state"]) == ("done", "off")
 
 
 def test_leases_survive_outage_and_crash_in_order_and_once(site: Site) -> None:
@@ -178,6 +178,37 @@ def test_desired_state_is_applied_and_reported(site: Site) -> None:
     upstream = (site.rack.config.daemons_root / "http/nginx.conf").read_text()
     assert "server 127.0.0.1:5240 max_fails" in upstream
     assert "--no-ask-password reload-or-restart nginx.service" in site.rack.systemctl_calls
+
+
+def test_rack_that_is_enrolled_anew_goes_on_with_its_new_identity(site: Site, sim) -> None:
+    site.rack.start()
+    registered = "SELECT registered_at FROM rack WHERE hostname = 'rack1' AND registered_at IS NOT NULL"
+    wait_until(lambda: site.rows(registered), "registering")
+    enrolment.revoke(site.region.ctx, "rack1")
+    wait_until(lambda: "was revoked" in (site.rack.home / "agent.log").read_text(), "the refusal", timeout_s=40)
+    token = enrolment.mint_token(site.region.ctx, "rack1")
+    enroll.enroll(site.rack.config, token, force=True)
+    job = site.order(site.add_machine(ipmi(sim)), "power_on")
+    wait_until(site.finished(job), "the job", timeout_s=40)
+    assert site.job(job)[1]["power_state"] == "on"
+    assert site.rack.process is not None
+    assert site.rack.process.poll() is None
+    wait_until(lambda: _says_until(site.rack), "the new certificate in the status")
+
+
+def _says_until(rack: RackHost) -> bool:
+    known = identity.read(rack.config.identity)
+    assert known is not None
+    return json.loads(rack.config.status_file.read_bytes())["certificate_until"] == known.not_after.isoformat()
+
+
+def test_region_with_a_new_address_is_found_by_the_configuration(site: Site, sim) -> None:
+    # What was told last is older than what the playbook wrote.
+    site.rack.config.regions_file.write_text('["https://127.0.0.1:1"]')
+    site.rack.start()
+    job = site.order(site.add_machine(ipmi(sim)), "power_on")
+    wait_until(site.finished(job), "the job")
+    assert site.job(job)[1]["power_state"] == "on"
 
 
 def test_agent_stops_at_once_when_told(site: Site) -> None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
+import socket
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rackyard.rack.jobs import JobRunner
+from rackyard.rack.jobs import THREADS, JobRunner
 from rackyard.rack.spool import Spool
-from rackyard_core.power_process import PowerPool
+from rackyard_core.power.pool import PowerPool
 
 from .conftest import SimulatedBmc, wait_until
 
@@ -31,7 +33,7 @@ def order(sim: SimulatedBmc, **changes: Any) -> dict[str, Any]:
     expires = datetime.now(UTC) + timedelta(seconds=180)
     return {
         "id": 1, "kind": "power_off", "epoch": 1, "machine": "abcdef", "hostname": "m1", "power": power,
-        "expires_at": expires.isoformat(), **changes,
+        "expires_at": expires.isoformat(), "limit_s": 180, **changes,
     }  # fmt: skip
 
 
@@ -88,3 +90,168 @@ def test_question_about_power_does_not_wait_until_the_machine_has_stopped(
         sim.power = "off"
         wait_until(lambda: len(spool) == 2, "both reports")
         runner.close()
+
+
+class Time:
+    """A monotonic clock that moves by sleeping on it only."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.slept: list[float] = []
+        self.at: dict[float, Callable[[], None]] = {}
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self.slept.append(seconds)
+        for due in list(self.at):
+            if self.now >= due:
+                self.at.pop(due)()
+
+
+def results(spool: Spool) -> dict[int, dict[str, Any]]:
+    return {item["job"]: item["result"] for item in spool.waiting("result")}
+
+
+def test_soft_off_waits_as_long_as_the_order_may_take(sim: SimulatedBmc, pool: PowerPool, tmp_path: Path):
+    spool, clock = Spool(tmp_path / "spool"), Time()
+    runner = JobRunner(spool, pool, tmp_path / "jobs", sleep=clock.sleep, clock=clock)
+    sim.power = "on"
+    (sim.state / "slow-shutdown").touch()
+
+    def stop() -> None:
+        sim.power = "off"
+
+    clock.at[clock.now + 150] = stop
+    soft = order(sim)
+    soft["power"]["options"] = {"power_off_mode": "soft"}
+    runner.submit(soft)
+    wait_until(lambda: len(spool), "the report")
+    runner.close()
+    assert (results(spool)[1]["ok"], results(spool)[1]["power_state"]) == (True, "off")
+    assert sim.calls() == ["shutdown 1"]
+
+
+def test_soft_off_that_is_not_obeyed_fails_before_the_region_gives_it_up(
+    sim: SimulatedBmc, pool: PowerPool, tmp_path: Path
+):
+    spool, clock = Spool(tmp_path / "spool"), Time()
+    runner = JobRunner(spool, pool, tmp_path / "jobs", sleep=clock.sleep, clock=clock)
+    sim.power = "on"
+    (sim.state / "slow-shutdown").touch()
+    soft = order(sim, limit_s=60)
+    soft["power"]["options"] = {"power_off_mode": "soft"}
+    runner.submit(soft)
+    wait_until(lambda: len(spool), "the report")
+    runner.close()
+    assert results(spool)[1]["error_kind"] == "timeout"
+    assert "still on, not off" in results(spool)[1]["error"]
+    assert 50 < sum(clock.slept) < 60
+
+
+def test_order_whose_time_is_over_by_this_hosts_own_clock_is_not_carried_out(
+    sim: SimulatedBmc, pool: PowerPool, tmp_path: Path
+):
+    spool, clock = Spool(tmp_path / "spool"), Time()
+    runner = JobRunner(spool, pool, tmp_path / "jobs", sleep=clock.sleep, clock=clock)
+    sim.power = "on"
+    # The first order holds the machine; while it waits, the second one's time runs out.
+    runner.submit(order(sim, expect_off=True, limit_s=100))
+    runner.submit(order(sim, id=2, kind="power_on", boot_device="pxe", limit_s=30))
+    wait_until(lambda: len(spool) == 2, "both reports")
+    runner.close()
+    assert results(spool)[2]["error_kind"] == "refused"
+    assert "its 30 s were over" in results(spool)[2]["error"]
+    assert sim.calls() == ["power 0"]
+
+
+def test_regions_wall_clock_does_not_matter(sim: SimulatedBmc, pool: PowerPool, tmp_path: Path):
+    spool = Spool(tmp_path / "spool")
+    runner = JobRunner(spool, pool, tmp_path / "jobs")
+    past = datetime.now(UTC) - timedelta(days=1)
+    runner.submit(order(sim, kind="power_query", expires_at=past.isoformat(), limit_s=30))
+    wait_until(lambda: len(spool), "the report")
+    runner.close()
+    assert results(spool)[1]["ok"]
+
+
+def test_newer_order_ends_one_that_is_under_way_between_two_commands(
+    sim: SimulatedBmc, pool: PowerPool, tmp_path: Path
+):
+    spool, clock = Spool(tmp_path / "spool"), Time()
+    runner = JobRunner(spool, pool, tmp_path / "jobs", sleep=clock.sleep, clock=clock)
+    sim.power = "on"
+    (sim.state / "slow-off").touch()
+
+    def newer() -> None:
+        runner.submit(order(sim, id=2, kind="power_query", epoch=2))
+        sim.power = "off"
+
+    clock.at[clock.now + 0.1] = newer
+    runner.submit(order(sim, kind="power_on", boot_device="pxe"))
+    wait_until(lambda: len(spool) == 2, "both reports")
+    runner.close()
+    assert "a newer order (epoch 2)" in results(spool)[1]["error"]
+    assert sim.calls() == ["boot pxe", "power 0"]
+
+
+def test_job_is_held_until_its_result_is_delivered_and_is_done_once(sim: SimulatedBmc, pool: PowerPool, tmp_path: Path):
+    spool = Spool(tmp_path / "spool")
+    runner = JobRunner(spool, pool, tmp_path / "jobs")
+    sim.power = "on"
+    assert runner.slots == THREADS
+    runner.submit(order(sim, expect_off=True))
+    assert (runner.held(), runner.slots) == ([1], THREADS - 1)
+    # A region that did not hear of it hands it out again.
+    runner.submit(order(sim, expect_off=True))
+    assert runner.slots == THREADS - 1
+    sim.power = "off"
+    wait_until(lambda: len(spool), "the report")
+    assert (runner.held(), runner.slots) == ([1], THREADS)
+    runner.submit(order(sim, expect_off=True))
+    assert runner.slots == THREADS
+    # So it is after a restart, too.
+    assert JobRunner(Spool(tmp_path / "spool"), pool, tmp_path / "jobs").held() == [1]
+    runner.delivered(1)
+    assert runner.held() == []
+    runner.close()
+
+
+def test_job_that_a_restart_cut_off_is_reported_as_to_be_retried(pool: PowerPool, tmp_path: Path):
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "jobs/7.json").write_text('{"id": 7, "epoch": 3}')
+    (tmp_path / "jobs/8.json").write_text("{half a no")
+    spool = Spool(tmp_path / "spool")
+    spool.append("result", [{"job": 9, "result": {"ok": True}}])
+    (tmp_path / "jobs/9.json").write_text('{"id": 9, "epoch": 3}')
+    runner = JobRunner(spool, pool, tmp_path / "jobs")
+    assert runner.report_cut_off() == 1
+    assert (results(spool)[7]["error_kind"], results(spool)[7]["epoch"]) == ("retry", 3)
+    assert results(spool)[9] == {"ok": True}
+    assert runner.held() == [7, 9]
+    assert list((tmp_path / "jobs").iterdir()) == []
+
+
+def test_two_hundred_silent_bmcs_do_not_hold_up_a_power_on(sim: SimulatedBmc, tmp_path: Path):
+    spool = Spool(tmp_path / "spool")
+    pool = PowerPool(4)
+    runner = JobRunner(spool, pool, tmp_path / "jobs")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
+        deaf.bind(("", 0))
+        for number in range(200):
+            lost = order(sim, id=1000 + number, machine=f"lost{number}", kind="power_query")
+            # Each at an address of its own, as the pool knows BMCs by it.
+            lost["power"] |= {"address": f"127.0.1.{number + 1}", "port": deaf.getsockname()[1]}
+            runner.submit(lost)
+        began = time.monotonic()
+        runner.submit(order(sim, kind="power_on", boot_device="pxe"))
+        wait_until(lambda: 1 in results(spool), "the power-on", timeout_s=10)
+        assert time.monotonic() - began < 5
+        assert results(spool)[1]["power_state"] == "on"
+        assert len(results(spool)) == 1
+        wait_until(lambda: len(results(spool)) == 201, "all reports", timeout_s=30)
+    assert {result["error_kind"] for job, result in results(spool).items() if job != 1} == {"unreachable"}
+    runner.close()
+    pool.close()

@@ -13,7 +13,7 @@ from rackyard.rack import cli, host, log
 from rackyard.rack.config import load
 from rackyard.rack.errors import RackError
 from rackyard.rack.identity import Identity, due_in_s
-from rackyard.rack.regions import clean, read_list
+from rackyard.rack.regions import Regions, clean, read_list
 
 SHOWN = """\
 Id=named.service
@@ -110,6 +110,32 @@ def test_only_well_formed_region_urls_are_kept() -> None:
 def test_damaged_region_list_falls_back_to_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "regions.json").write_text("{")
     assert read_list(tmp_path / "regions.json", ("https://a:1",)) == ("https://a:1",)
+
+
+def test_regions_of_the_configuration_come_first_and_told_ones_beside_them(tmp_path: Path) -> None:
+    told = tmp_path / "regions.json"
+    told.write_text('["https://old:1", "https://a:1", "https://b:1"]')
+    regions = Regions(tmp_path, told, ("https://a:1", "https://new:1"))
+    assert regions.urls == ("https://a:1", "https://new:1", "https://old:1", "https://b:1")
+    regions.update(["https://b:1"])
+    assert regions.urls == ("https://a:1", "https://new:1", "https://b:1")
+    assert read_list(told, ("https://c:1",)) == ("https://c:1", "https://b:1")
+
+
+def test_racks_begin_with_different_regions(tmp_path: Path) -> None:
+    urls = ("https://a:1", "https://b:1", "https://c:1")
+    firsts = [Regions(tmp_path, tmp_path / "none", urls, spread).live_first()[0] for spread in range(6)]
+    assert firsts == [*urls, *urls]
+
+
+@pytest.mark.parametrize("workers", ["0", "257", "true", '"many"'])
+def test_number_of_power_workers_is_checked(tmp_path: Path, workers: str) -> None:
+    path = tmp_path / "rack.toml"
+    path.write_text(
+        f'[rack]\nname="r"\n[paths]\nidentity="a"\nstate="b"\n[daemons]\nroot="c"\n[power]\nworkers={workers}'
+    )
+    with pytest.raises(RackError, match=r"power.workers must be a number from 1 to 256"):
+        load(path)
 
 
 def test_certificate_past_its_end_is_due_now() -> None:
