@@ -51,6 +51,11 @@ options:
   description:
     description: Free text.
     type: str
+  commissioning_suite:
+    description:
+      - Debian release of the ephemeral system that the machine boots, if not the region's default. An empty string is the default.
+      - An image of that release must be registered; see C(boot_image_more_suites) of role C(boot_image).
+    type: str
   power:
     description: How the machine is switched on and off.
     type: dict

@@ -17,6 +17,7 @@ def machine_options() -> dict[str, dict[str, Any]]:
         "mac_addresses": {"type": "list", "elements": "str"},
         "architecture": {"type": "str"},
         "description": {"type": "str"},
+        "commissioning_suite": {"type": "str"},
         "power": {
             "type": "dict",
             "options": {

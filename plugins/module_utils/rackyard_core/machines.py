@@ -53,6 +53,7 @@ class MachineWish:
     architecture: str | None = None
     description: str | None = None
     power: Power | None = None
+    commissioning_suite: str | None = None
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> MachineWish:
@@ -66,6 +67,7 @@ class MachineWish:
             architecture=full_architecture(architecture) if architecture else None,
             description=options.get("description"),
             power=None if power is None else Power(**power),
+            commissioning_suite=options.get("commissioning_suite"),
         )
 
 
@@ -101,6 +103,7 @@ def machine_view(machine: Mapping[str, Any] | None, parameters: Mapping[str, Any
         "hostname": machine["hostname"],
         "architecture": machine["architecture"],
         "description": machine.get("description") or "",
+        "commissioning_suite": machine.get("commissioning_suite") or "",
         "mac_addresses": mac_addresses(machine),
         "power": power_view(machine, parameters),
     }
@@ -121,6 +124,7 @@ def _plan_create(wish: MachineWish) -> Plan:
         "hostname": wish.hostname,
         "architecture": wish.architecture or full_architecture("amd64"),
         "description": wish.description or "",
+        "commissioning_suite": wish.commissioning_suite or "",
         "mac_addresses": list(wish.mac_addresses or ()),
     }
     after = dict(values)
@@ -131,7 +135,8 @@ def _plan_create(wish: MachineWish) -> Plan:
 
 
 def _plan_update(view: Mapping[str, Any], wish: MachineWish, update_password: str) -> Plan:
-    values = differing(view, {"architecture": wish.architecture, "description": wish.description})
+    wished = ("architecture", "description", "commissioning_suite")
+    values = differing(view, {name: getattr(wish, name) for name in wished})
     order = _merged_macs(view["mac_addresses"], wish.mac_addresses)
     if order != view["mac_addresses"]:
         values["mac_addresses"] = order

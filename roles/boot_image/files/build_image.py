@@ -8,7 +8,9 @@ Each step is a command of its own, so that whoever runs them sees how far it is:
     loaders  fetch the signed boot loaders
     pack     kernel, initramfs and squashfs
     publish  write manifest.json and move everything to its final place
-Settings come as JSON on standard input, the answer is JSON on standard output, progress goes to standard error.
+    prune    remove finished images of the same release beyond the newest --keep, and builds that were given up
+Settings come as JSON on standard input: a list, one entry for each image; images are built side by side. The answer is
+JSON on standard output, one entry for each image; progress goes to standard error.
 Nothing is ever changed in a finished image; an unfinished one is in "<key>.build" and is started anew.
 """
 
@@ -24,6 +26,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +36,16 @@ LOADERS = {
     "grubx64.efi": "usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed",
     "lpxelinux.0": "usr/lib/PXELINUX/lpxelinux.0",
     "ldlinux.c32": "usr/lib/syslinux/modules/bios/ldlinux.c32",
+    # By which lpxelinux starts what is on a disk.
+    "chain.c32": "usr/lib/syslinux/modules/bios/chain.c32",
+    "libcom32.c32": "usr/lib/syslinux/modules/bios/libcom32.c32",
+    "libutil.c32": "usr/lib/syslinux/modules/bios/libutil.c32",
 }
 ROLES = {"kernel": "vmlinuz", "initrd": "initrd.img", "squashfs": "filesystem.squashfs"}
 # A builder that must accept an old snapshot of the mirror means that for the image as well.
 INHERITED_APT_OPTIONS = ("Acquire::Check-Valid-Until", "Acquire::Check-Date")
 LOCAL_CAS = Path("/usr/local/share/ca-certificates")
+GIVEN_UP_S = 24 * 3600.0  # an unfinished build this old is nobody's any more
 
 
 class BuildError(Exception):
@@ -144,12 +152,25 @@ class Build:
         """Whether the finished image is in the cache."""
         return (self.final / "manifest.json").is_file()
 
+    def make(self, step: str) -> dict[str, Any]:
+        """Do one step, unless the image is finished. Raises BuildError naming the release."""
+        changed = step != "key" and not self.present
+        if changed:
+            suite, started = self.settings["suite"], time.monotonic()
+            try:
+                getattr(self, step)()
+            except (BuildError, OSError, subprocess.CalledProcessError) as error:
+                raise BuildError(f"{suite}: {error}") from error
+            say(f"{suite}: {step} took {time.monotonic() - started:.1f} s")
+        return self.answer(changed)
+
     def answer(self, changed: bool) -> dict[str, Any]:
         """What every step prints."""
         manifest = json.loads((self.final / "manifest.json").read_text()) if self.present else None
         return {
             "changed": changed,
             "key": self.key,
+            "suite": self.settings["suite"],
             "present": self.present,
             "directory": str(self.final),
             "manifest": manifest,
@@ -226,31 +247,54 @@ class Build:
         self.work.rename(self.final)
 
 
+def prune(builds: list[Build], cache: Path, keep: int) -> list[str]:
+    """Remove what is superseded; the names removed. Images that were asked for, and the newest ``keep``, stay."""
+    wanted = {build.key for build in builds}
+    finished: dict[tuple[str, str], list[Path]] = {}
+    gone = []
+    for path in cache.iterdir():
+        if not re.fullmatch(r"[0-9a-f]{16}(\.build)?", path.name) or not path.is_dir():
+            continue
+        if path.suffix:
+            if time.time() - path.stat().st_mtime > GIVEN_UP_S:
+                gone.append(path)
+        elif (path / "manifest.json").is_file():
+            manifest = json.loads((path / "manifest.json").read_text())
+            finished.setdefault((manifest["arch"], manifest["suite"]), []).append(path)
+    for paths in finished.values():
+        paths.sort(key=lambda path: (path / "manifest.json").stat().st_mtime, reverse=True)
+        gone += [path for path in paths[keep:] if path.name not in wanted]
+    for path in gone:
+        shutil.rmtree(path)
+    return sorted(path.name for path in gone)
+
+
 def main() -> int:
     """Run one step."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=["key", "tree", "loaders", "pack", "publish"])
+    parser.add_argument("step", choices=["key", "tree", "loaders", "pack", "publish", "prune"])
     parser.add_argument("--recipe", type=Path, required=True, help="directory of the recipe")
     parser.add_argument("--cache", type=Path, required=True, help="directory of finished images")
+    parser.add_argument("--keep", type=int, default=2, help="finished images of each release that prune leaves")
     arguments = parser.parse_args()
     # A host may have hidden from others what root makes; an image is for everybody to read.
     os.umask(0o022)
     try:
-        build = Build(arguments.recipe, arguments.cache, json.load(sys.stdin))
-        changed = False
+        builds = [Build(arguments.recipe, arguments.cache, settings) for settings in json.load(sys.stdin)]
         if arguments.step != "key":
             # Steps of two builds may alternate: each does the same to the same files, and the second finds them done.
             lock = (arguments.cache / "build.lock").open("w")
             fcntl.flock(lock, fcntl.LOCK_EX)
-            changed = not build.present
-        if changed:
-            started = time.monotonic()
-            getattr(build, arguments.step)()
-            say(f"{arguments.step} took {time.monotonic() - started:.1f} s")
+        if arguments.step == "prune":
+            removed = prune(builds, arguments.cache, max(arguments.keep, 1))
+            print(json.dumps({"changed": bool(removed), "removed": removed}))
+            return 0
+        with ThreadPoolExecutor(max_workers=len(builds) or 1) as together:
+            answers = list(together.map(lambda build: build.make(arguments.step), builds))
     except (BuildError, OSError, subprocess.CalledProcessError) as error:
         print(f"boot_image: {error}", file=sys.stderr)
         return 1
-    print(json.dumps(build.answer(changed)))
+    print(json.dumps({"changed": any(answer["changed"] for answer in answers), "images": answers}))
     return 0
 
 

@@ -27,6 +27,18 @@ _HOSTNAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _WORD = re.compile(r"[A-Za-z0-9_{}\[\]'][A-Za-z0-9_.,:;/=?@%+~{}\[\]'-]{0,510}")
 _PURPOSE = re.compile(r"[a-z]{1,32}")
 
+# Systems whose boot loader lies in /EFI/<name>/ on an EFI system partition, where a disk of ours is not Debian's.
+DISK_VENDORS = (
+    "ubuntu", "rocky", "almalinux", "redhat", "centos", "fedora", "opensuse", "sles", "ol",
+)  # fmt: skip
+# Loaders on a disk, the more particular ones first; the last is what the UEFI specification (3.5.1.1) has for any disk.
+DISK_LOADERS = (
+    "/EFI/debian/shimx64.efi",
+    *(f"/EFI/{vendor}/shimx64.efi" for vendor in DISK_VENDORS),
+    "/EFI/Microsoft/Boot/bootmgfw.efi",
+    "/EFI/BOOT/BOOTX64.EFI",
+)
+
 # Not HTML: what may stand in a line is decided by the grammar above, before anything is rendered.
 _templates = Environment(  # noqa: S701
     loader=PackageLoader("rackyard.rack"), undefined=StrictUndefined, keep_trailing_newline=True
@@ -86,6 +98,8 @@ def render(firmware: str, config: BootConfig, rack_address: str) -> str:
         rack_address,
         config=config,
         words=_words(firmware, config),
+        disk_loaders=DISK_LOADERS,
+        disk_vendors=DISK_VENDORS,
     )
 
 

@@ -59,8 +59,13 @@ def _revoke_rack(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _image_register(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any]:
-    image, changed = images.register(ctx, arguments.manifest)
+    image, changed = images.register(ctx, arguments.manifest, beside=arguments.beside)
     return {"changed": changed, "id": image.id, "name": image.name, "manifest_sha256": image.manifest_sha256}
+
+
+def _image_prune(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any]:
+    removed = images.prune(ctx, arguments.keep)
+    return {"changed": bool(removed), "removed": removed}
 
 
 def _status(ctx: Context, _arguments: argparse.Namespace) -> dict[str, Any]:
@@ -111,6 +116,9 @@ def _parser() -> argparse.ArgumentParser:
     revoke.add_argument("name", help="the rack's hostname")
     image = command("image-register", _image_register, "make an image the one that machines boot")
     image.add_argument("--manifest", type=Path, required=True, help="manifest.json of a built image")
+    image.add_argument("--beside", action="store_true", help="for machines that name its suite; the default stays")
+    prune = command("image-prune", _image_prune, "remove superseded images, and files that belong to none")
+    prune.add_argument("--keep", type=int, default=2, help="images of each release that stay (default 2)")
     command("status", _status, "racks, machines, network and images of this site")
     setting = commands.add_parser("setting", help="show or change settings")
     verbs = setting.add_subparsers(required=True, metavar="get|set")

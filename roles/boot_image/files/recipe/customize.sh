@@ -10,11 +10,23 @@ say "copying the settings"
 cp -a --no-preserve=ownership "$RECIPE/late/." "$root/"
 
 say "masking units that nobody waits for"
-sed '/^#/d' "$RECIPE/masked-units.txt" | while read -r unit; do
-    ln -sf /dev/null "$root/etc/systemd/system/$unit"
+suite=$(sed -n 's/^VERSION_CODENAME=//p' "$root/etc/os-release")
+for list in "$RECIPE/masked-units.txt" "$RECIPE/masked-units.$suite.txt"; do
+    [ -e "$list" ] || continue
+    sed '/^#/d' "$list" | while read -r unit; do
+        ln -sf /dev/null "$root/etc/systemd/system/$unit"
+    done
 done
+# Whoever wants a shell starts it; it makes its host keys then (ssh.service.d/rackyard.conf).
+chroot "$root" systemctl --quiet disable ssh.service
 chroot "$root" systemctl --quiet enable \
     rackyard-boot-port.service systemd-networkd.service systemd-networkd-wait-online.service lldpd.service
+
+say "masking what assembles or activates what it finds on disks"
+sed '/^#/d' "$RECIPE/masked-disk-rules.txt" | while read -r place; do
+    mkdir -p "$root/etc/$(dirname "$place")"
+    ln -sf /dev/null "$root/etc/$place"
+done
 
 say "writing the initramfs"
 # The last run of update-initramfs must see all of the settings; earlier ones were skipped.

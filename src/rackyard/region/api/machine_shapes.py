@@ -155,6 +155,7 @@ _KNOWN: dict[str, Callable[[_View], Any]] = {
 }
 # Fields that MAAS does not have.
 _OURS: dict[str, Callable[[_View], Any]] = {
+    "commissioning_suite": lambda view: view.known.commissioning_suite,
     "secure_boot": lambda view: view.known.secure_boot,
     "power_state_at": lambda view: moment(view.known.power_state_at),
     "power_error": lambda view: view.known.power_error,

@@ -161,6 +161,7 @@ def _wish(params: Params, before: MachineDetails | None) -> Wish:
         architecture=params.text("architecture"),
         macs=params.words("mac_addresses"),
         power=_power(params, before),
+        commissioning_suite=params.text("commissioning_suite"),
     )
 
 

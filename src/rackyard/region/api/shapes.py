@@ -135,6 +135,7 @@ def image(known: Image) -> dict[str, Any]:
         "architecture": f"{known.arch}/generic",
         "title": known.suite,
         "is_default": known.is_default,
+        "is_current": known.is_current,
         "manifest_sha256": known.manifest_sha256,
         "registered_at": moment(known.registered_at),
         "resource_uri": f"{ROOT}/boot-resources/{known.id}/",

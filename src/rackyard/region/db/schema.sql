@@ -174,9 +174,11 @@ CREATE TABLE image (
     manifest        jsonb NOT NULL,
     manifest_sha256 bytea NOT NULL CONSTRAINT image_manifest_key UNIQUE CHECK (length(manifest_sha256) = 32),
     registered_at   timestamptz NOT NULL,
-    is_default      boolean NOT NULL DEFAULT false
+    is_default      boolean NOT NULL DEFAULT false, -- what machines of the architecture boot
+    is_current      boolean NOT NULL DEFAULT false  -- what those boot that name this suite
 );
 CREATE UNIQUE INDEX image_default_per_arch ON image (arch) WHERE is_default;
+CREATE UNIQUE INDEX image_current_per_suite ON image (arch, suite) WHERE is_current;
 
 -- Machines ---------------------------------------------------------------------------------------
 
@@ -221,7 +223,10 @@ CREATE TABLE machine (
     commissioned_at   timestamptz,
     created_at        timestamptz NOT NULL DEFAULT now(),
     updated_at        timestamptz NOT NULL DEFAULT now(),
-    operation_id      bigint                        -- the current or latest row of operation, if any
+    operation_id      bigint,                       -- the current or latest row of operation, if any
+    -- Debian release of the ephemeral system; empty: that of the default image
+    commissioning_suite text NOT NULL DEFAULT ''
+                      CONSTRAINT machine_commissioning_suite_form CHECK (commissioning_suite ~ '^([a-z][a-z0-9.-]{0,31})?$')
 );
 -- Two machines behind one BMC would power each other off.
 CREATE UNIQUE INDEX machine_power_address_key ON machine (power_address, coalesce(power_port, 623))

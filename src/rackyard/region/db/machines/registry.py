@@ -50,6 +50,7 @@ class Machine:
     created_at: datetime
     updated_at: datetime
     last_step: int | None
+    commissioning_suite: str
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,7 @@ class Registration:
     power_user: str
     power_secret: bytes | None = field(repr=False)
     power_options: dict[str, Any]
+    commissioning_suite: str
 
 
 def select(

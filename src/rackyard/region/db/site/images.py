@@ -22,6 +22,7 @@ class Image:
     manifest_sha256: str
     registered_at: datetime
     is_default: bool
+    is_current: bool
 
 
 def all_images(tx: Transaction) -> list[Image]:
@@ -47,6 +48,17 @@ def add(tx: Transaction, manifest: dict[str, Any], manifest_sha256: str, now: da
     )
     assert row is not None
     return int(row["id"])
+
+
+def make_current(tx: Transaction, image_id: int, arch: str, suite: str) -> None:
+    """This image is what machines boot that name its suite."""
+    tx.run("site.images.clear_current", arch=arch, suite=suite, id=image_id)
+    tx.run("site.images.set_current", id=image_id)
+
+
+def delete_superseded(tx: Transaction, keep: int) -> list[str]:
+    """Forget images beyond the newest ``keep`` of each suite that no machine boots; their names."""
+    return [str(row["name"]) for row in tx.all("site.images.delete_superseded", keep=keep)]
 
 
 def make_default(tx: Transaction, image_id: int, arch: str) -> None:

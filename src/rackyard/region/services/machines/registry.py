@@ -51,6 +51,7 @@ class Wish:
     architecture: str | None = None
     macs: Sequence[str] | None = None
     power: PowerSettings | None = None
+    commissioning_suite: str | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ def create(ctx: Context, wish: Wish, account: Account) -> MachineDetails:
             hostname=_hostname(ctx, tx, wish.hostname or f"machine-{system_id}", system_id=None),
             description=validation.text("description", wish.description or ""),
             architecture=validation.architecture("architecture", wish.architecture or "amd64"),
+            commissioning_suite=validation.suite("commissioning_suite", wish.commissioning_suite or ""),
             **_power_columns(ctx, tx, wish.power or PowerSettings(""), system_id=None),
         )
         machine_id = rows.add(tx, system_id, registration, account.id, now)
@@ -127,6 +129,10 @@ def update(ctx: Context, system_id: str, wish: Wish, account: Account) -> Machin
                 "description", machine.description if wish.description is None else wish.description
             ),
             architecture=validation.architecture("architecture", wish.architecture or machine.architecture),
+            commissioning_suite=validation.suite(
+                "commissioning_suite",
+                machine.commissioning_suite if wish.commissioning_suite is None else wish.commissioning_suite,
+            ),
             **_power_columns(ctx, tx, power, system_id),
         )
         rows.update(tx, machine.id, registration, now)

@@ -108,14 +108,21 @@ def _add_boot(
 
 
 def _image(tx: Transaction, machine: MachineState) -> Row:
+    image = tx.one("site.images.of_machine", machine_id=machine.id)
+    if image is not None:
+        return image
     arch = machine.architecture.partition("/")[0]
-    image = tx.one("site.images.default", arch=arch)
-    if image is None:
+    suites = tx.one("site.images.suites_of_machine", machine_id=machine.id)
+    if suites is not None and suites["wanted"] and suites["there"]:
         raise BadRequest(
-            f"machine {machine.hostname} cannot boot: no {arch} image is registered; build and register one with "
-            "the playbook rackyard.metal.image"
+            f"machine {machine.hostname} cannot boot: its commissioning_suite is {suites['wanted']}, and there are only "
+            f"{arch} images of {', '.join(suites['there'])}; build that one with the playbook rackyard.metal.image "
+            f"(boot_image_more_suites), or set another suite, or none for the default"
         )
-    return image
+    raise BadRequest(
+        f"machine {machine.hostname} cannot boot: no {arch} image is registered; build and register one with "
+        "the playbook rackyard.metal.image"
+    )
 
 
 def _check_network(tx: Transaction, machine: MachineState) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 SINGLE_ROLES = ("kernel", "initrd", "squashfs")
 URL_PREFIX = "/images"
+# Files are copied to a region before their image is registered; nobody takes this long over it.
+SPARED_S = 6 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,9 @@ def read(ctx: Context, image_id: int) -> Image:
     raise NotFound(f"There is no image {image_id}; list them with GET boot-resources/.")
 
 
-def register(ctx: Context, manifest_file: Path) -> tuple[Image, bool]:
-    """Make this image the one that machines of its architecture boot. Returns it and whether anything changed.
+def register(ctx: Context, manifest_file: Path, *, beside: bool = False) -> tuple[Image, bool]:
+    """Make this image the one that machines of its architecture boot; `beside` the default, only those that name its
+    suite (the first image of an architecture is its default all the same). Returns it and whether anything changed.
 
     Raises BadRequest when the manifest is malformed or a file is missing or differs from it.
     """
@@ -99,12 +103,37 @@ def register(ctx: Context, manifest_file: Path) -> tuple[Image, bool]:
     digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
     with ctx.db.transaction() as tx:
         rows.lock(tx)
-        known = next((image for image in rows.all_images(tx) if image.manifest_sha256 == digest), None)
-        if known is not None and known.is_default:
-            return known, False
+        there = rows.all_images(tx)
+        known = next((image for image in there if image.manifest_sha256 == digest), None)
         image_id = known.id if known else rows.add(tx, manifest, digest, ctx.clock.now())
-        rows.make_default(tx, image_id, manifest["arch"])
-        return next(image for image in rows.all_images(tx) if image.id == image_id), True
+        rows.make_current(tx, image_id, manifest["arch"], manifest["suite"])
+        default = next((image for image in there if image.arch == manifest["arch"] and image.is_default), None)
+        # A newer image of the default's suite takes its place, however it is registered.
+        if not beside or default is None or default.suite == manifest["suite"]:
+            rows.make_default(tx, image_id, manifest["arch"])
+        image = next(image for image in rows.all_images(tx) if image.id == image_id)
+        return image, image != known
+
+
+def prune(ctx: Context, keep: int, *, spared_s: float = SPARED_S) -> list[str]:
+    """Forget superseded images and remove files of this host that no image names; what went.
+
+    The newest `keep` images of each architecture and suite stay, and so does every image that is the default, current
+    for its suite, or booted by a machine now. A file younger than `spared_s` seconds may belong to an image that is
+    about to be registered. Raises BadRequest when `keep` is less than one.
+    """
+    if keep < 1:
+        raise BadRequest(f"Cannot keep {keep} images: keep at least 1 of each release.")
+    with ctx.db.transaction() as tx:
+        rows.lock(tx)
+        gone = rows.delete_superseded(tx, keep)
+        named = {entry.sha256 for image in rows.all_images(tx) for entry in files(image.manifest)}
+    for path in sorted(ctx.config.images.iterdir()):
+        young = ctx.clock.now().timestamp() - path.stat().st_mtime < spared_s
+        if _SHA256.fullmatch(path.name) and path.name not in named and not young:
+            shutil.rmtree(path)
+            gone.append(path.name)
+    return gone
 
 
 def _load(manifest_file: Path) -> dict[str, Any]:

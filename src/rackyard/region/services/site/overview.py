@@ -25,7 +25,11 @@ def read(ctx: Context) -> dict[str, Any]:
         "racks": [_rack(details) for details in view.list_all(ctx)],
         "machines": {label(status): count for status, count in registry.count_by_status(ctx).items()},
         "subnets": [f"{subnet.name} ({subnet.cidr})" for subnet in known.subnets],
-        "images": [f"{image.name} ({image.arch})" for image in images.list_all(ctx) if image.is_default],
+        "images": [
+            f"{image.name} ({image.arch}{', default' if image.is_default else ''})"
+            for image in images.list_all(ctx)
+            if image.is_current
+        ],
     }
 
 

@@ -17,6 +17,7 @@ Network = IPv4Network | IPv6Network
 # RFC 1123 section 2.1: a label of letters, digits and inner hyphens, at most 63 characters.
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _NAME = re.compile(r"[\w][\w .:/+-]{0,127}")
+_SUITE = re.compile(r"[a-z][a-z0-9.-]{0,31}")
 ARCHITECTURES = ("amd64/generic", "arm64/generic")
 MAX_TEXT = 10_000
 
@@ -74,6 +75,14 @@ def architecture(field: str, text: str) -> str:
     if full not in ARCHITECTURES:
         raise Invalid.field(field, f"{shown(text)} is not a known architecture; use one of {', '.join(ARCHITECTURES)}.")
     return full
+
+
+def suite(field: str, text: str) -> str:
+    """The code name of a Debian release; empty for the default."""
+    name = text.strip().lower()
+    if name and not _SUITE.fullmatch(name):
+        raise Invalid.field(field, f"{shown(text)} is no release's code name; write one such as trixie, or nothing.")
+    return name
 
 
 def name(field: str, text: str) -> str:

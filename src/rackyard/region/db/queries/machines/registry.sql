@@ -18,7 +18,7 @@ SELECT machine.id, machine.system_id, machine.hostname, machine.description, mac
        machine.boot_id, machine.boot_mac, machine.firmware_type, machine.secure_boot, machine.cpu_count,
        machine.cpu_model, machine.cpu_speed_mhz, machine.memory_mib, machine.storage_mb,
        CASE WHEN %(with_hardware)s THEN machine.hardware ELSE '{}' END AS hardware,
-       machine.commissioned_at, machine.created_at, machine.updated_at,
+       machine.commissioned_at, machine.created_at, machine.updated_at, machine.commissioning_suite,
        CASE WHEN %(with_steps)s THEN
            (SELECT max(boot_step.step) FROM boot_step WHERE boot_step.boot_id = machine.boot_id)
        END AS last_step
@@ -45,10 +45,11 @@ SELECT id, system_id, hostname, status FROM machine WHERE system_id = %(system_i
 -- name: machines.registry.add
 -- A new machine.
 INSERT INTO machine (system_id, hostname, description, architecture, owner_id, power_type, power_address, power_port,
-                     power_user, power_secret, power_options, status_changed_at, created_at, updated_at)
+                     power_user, power_secret, power_options, commissioning_suite, status_changed_at, created_at,
+                     updated_at)
 VALUES (%(system_id)s, %(hostname)s, %(description)s, %(architecture)s, %(owner_id)s, %(power_type)s,
-        %(power_address)s, %(power_port)s, %(power_user)s, %(power_secret)s, %(power_options)s, %(now)s, %(now)s,
-        %(now)s)
+        %(power_address)s, %(power_port)s, %(power_user)s, %(power_secret)s, %(power_options)s,
+        %(commissioning_suite)s, %(now)s, %(now)s, %(now)s)
 RETURNING id;
 
 -- name: machines.registry.update
@@ -57,7 +58,7 @@ UPDATE machine
 SET hostname = %(hostname)s, description = %(description)s, architecture = %(architecture)s,
     power_type = %(power_type)s, power_address = %(power_address)s, power_port = %(power_port)s,
     power_user = %(power_user)s, power_secret = coalesce(%(power_secret)s, power_secret),
-    power_options = %(power_options)s, updated_at = %(now)s
+    power_options = %(power_options)s, commissioning_suite = %(commissioning_suite)s, updated_at = %(now)s
 WHERE id = %(machine_id)s;
 
 -- name: machines.registry.forget_power_error
