@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from rackyard.region.context import Context
@@ -75,8 +75,16 @@ def _document(ctx: Context, rack: Rack, row: Row) -> dict[str, object] | None:
             "port": row["power_port"] or 623,
             "user": row["power_user"],
             "password": password,
-            "options": row["power_options"],
+            "options": effective_options(row["power_options"], row["firmware_type"]),
         },
         "boot_device": params.get("boot_device"),
         "expect_off": params.get("expect_off", False),
     }
+
+
+def effective_options(options: Mapping[str, object], firmware_type: str) -> dict[str, object]:
+    """The power options with `power_boot_type` decided: `auto` is what commissioning has found the firmware to be.
+
+    Some UEFI servers boot in legacy mode, or from disk, unless the BMC's boot flags say EFI (IPMI 2.0, table 28-14)."""
+    chosen = options.get("power_boot_type") or "auto"
+    return {**options, "power_boot_type": "efi"} if chosen == "auto" and firmware_type == "uefi" else dict(options)

@@ -22,7 +22,8 @@ WHERE machine.id = job.machine_id AND job.epoch = machine.epoch
                  ORDER BY waiting.kind = 'power_query', waiting.id LIMIT %(slots)s FOR UPDATE SKIP LOCKED)
 RETURNING job.id, job.kind, job.epoch, job.params, job.expires_at, machine.system_id, machine.hostname,
           machine.power_type, host(machine.power_address) AS power_address, machine.power_port, machine.power_user,
-          machine.power_secret, machine.power_options, (%(limits)s::jsonb ->> job.kind)::integer AS limit_s;
+          machine.power_secret, machine.power_options, machine.firmware_type,
+          (%(limits)s::jsonb ->> job.kind)::integer AS limit_s;
 
 -- name: power.queue.give_back
 -- What a rack was handed before a moment and does not hold waits for it again.
