@@ -85,9 +85,7 @@ def write(image: Path, size_mib: int, kernel: Path, shim: Path, work: Path) -> N
     run("mke2fs", "-q", "-t", "ext4", "-U", fs_uuid, "-d", str(tree), str(root), f"{ROOT_MIB}M")
 
     stub = work / "grub.cfg"
-    stub.write_text(
-        f"search.fs_uuid {fs_uuid} root\nset prefix=($root)'/boot/grub'\nconfigfile $prefix/grub.cfg\n"
-    )
+    stub.write_text(f"search.fs_uuid {fs_uuid} root\nset prefix=($root)'/boot/grub'\nconfigfile $prefix/grub.cfg\n")
     run("mkfs.vfat", "-C", str(esp), str(ESP_MIB * 1024))
     run("mmd", "-i", str(esp), "::/EFI", "::/EFI/debian")
     run("mcopy", "-i", str(esp), str(shim), "::/EFI/debian/shimx64.efi")

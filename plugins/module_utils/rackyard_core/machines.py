@@ -124,9 +124,10 @@ def _plan_create(wish: MachineWish) -> Plan:
         "hostname": wish.hostname,
         "architecture": wish.architecture or full_architecture("amd64"),
         "description": wish.description or "",
-        "commissioning_suite": wish.commissioning_suite or "",
         "mac_addresses": list(wish.mac_addresses or ()),
     }
+    if wish.commissioning_suite:
+        values["commissioning_suite"] = wish.commissioning_suite
     after = dict(values)
     if wish.power is not None:
         values["power"] = wish.power

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -110,14 +111,30 @@ def test_pxelinux(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("firmware", "words"),
-    [("ipxe", "sanboot --no-describe --drive 0x80"), ("grub", "exit 1"), ("pxelinux", "LOCALBOOT")],
+    [
+        ("ipxe", "sanboot --no-describe --drive 0x80"),
+        ("grub", "configfile ($root)/EFI/debian/grub.cfg"),
+        ("grub", "/EFI/BOOT/BOOTX64.EFI; do"),
+        ("pxelinux", "COM32 chain.c32"),
+        ("pxelinux", "LOCALBOOT"),
+    ],
 )
 def test_local_machine_boots_from_disk(world: World, firmware: str, words: str) -> None:
     world.answer = {"purpose": "local", "hostname": "m1"}
     status, text = world.get(PATHS[firmware])
     assert status == 200
     assert words in text
-    assert "linux" not in text.lower()
+    assert not re.search(r"^\s*(?:if )?(?:linux|kernel)\b", text, re.IGNORECASE | re.MULTILINE)
+
+
+def test_grub_tries_menus_before_loaders_and_never_leaves_to_the_firmware(world: World) -> None:
+    world.answer = {"purpose": "local", "hostname": "m1"}
+    _, text = world.get(PATHS["grub"])
+    lines = [line.strip() for line in text.splitlines()]
+    assert not [line for line in lines if line.split(" ")[0] in ("exit", "normal_exit", "fwsetup")]
+    assert lines[-1] == "reboot"
+    order = [text.index(words) for words in ("/EFI/debian/grub.cfg", "chainloader", "/EFI/$vendor/grub.cfg", "reboot")]
+    assert order == sorted(order)
 
 
 @pytest.mark.parametrize("firmware", PATHS)

@@ -115,9 +115,9 @@ def _image(tx: Transaction, machine: MachineState) -> Row:
     suites = tx.one("site.images.suites_of_machine", machine_id=machine.id)
     if suites is not None and suites["wanted"] and suites["there"]:
         raise BadRequest(
-            f"machine {machine.hostname} cannot boot: its commissioning_suite is {suites['wanted']}, and there are only "
-            f"{arch} images of {', '.join(suites['there'])}; build that one with the playbook rackyard.metal.image "
-            f"(boot_image_more_suites), or set another suite, or none for the default"
+            f"machine {machine.hostname} cannot boot: its commissioning_suite is {suites['wanted']}, and there are "
+            f"only {arch} images of {', '.join(suites['there'])}; build that one with the playbook "
+            "rackyard.metal.image (boot_image_more_suites), or set another suite, or none for the default"
         )
     raise BadRequest(
         f"machine {machine.hostname} cannot boot: no {arch} image is registered; build and register one with "
