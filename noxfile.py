@@ -22,6 +22,8 @@ LOCK = ROOT / "requirements-dev.txt"
 TEST_PACKAGES = (
     "bind9", "bind9-utils", "chrony", "isc-dhcp-server", "nginx", "openipmi", "postgresql", "rsyslog", "squid",
 )  # fmt: skip
+# With which the lab's tests make disks that have something on them.
+DISK_TOOLS = ("dosfstools", "e2fsprogs", "fdisk", "mtools", "qemu-utils")
 POLICY = Path("/usr/sbin/policy-rc.d")
 PYTHON_SOURCES = ("src", "plugins", "tests", "noxfile.py")
 IMPORT_PATH = os.pathsep.join((str(ROOT / "src"), str(ROOT / "plugins" / "module_utils")))
@@ -184,6 +186,7 @@ def molecule(session: nox.Session) -> None:
 def lab(session: nox.Session) -> None:
     """The whole product on fresh lab hosts and blank machines."""
     tools(session)
+    debian(session, DISK_TOOLS)
     session.run("pytest", "tests/lab", *session.posargs)
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from dataclasses import dataclass, field
@@ -141,6 +142,14 @@ def given(name: str) -> dict[str, Any]:
 def bmc_password(name: str) -> str:
     """The password that the lab made for a machine's BMC."""
     return (STATE / "bmc" / f"{name}.password").read_text().strip()
+
+
+def boot_files() -> Path:
+    """The folder of the default image that the demo built last: kernel, initramfs and the signed boot loaders."""
+    cache = Path(os.environ.get("RACKYARD_CACHE") or "/var/cache/rackyard") / "images"
+    manifests = {path: json.loads(path.read_text()) for path in cache.glob("????????????????/manifest.json")}
+    ours = [path for path, manifest in manifests.items() if manifest["suite"] == "bookworm"]
+    return max(ours, key=lambda path: path.stat().st_mtime).parent
 
 
 def ask_dns(name: str, server: str) -> str:

@@ -59,6 +59,11 @@ def test_any_other_boot_device_puts_the_disks_first(chassis: ModuleType, boot: s
     assert devices_in_boot_order(argv(chassis, boot)) == ["disk0", "disk1", "net0", "net1"]
 
 
+def test_firmware_s_own_order_counts_unless_the_bmc_says_network(chassis: ModuleType) -> None:
+    assert "bootindex" not in " ".join(argv(chassis, "none", boot_order="nvram"))
+    assert devices_in_boot_order(argv(chassis, "pxe", boot_order="nvram")) == ["net0", "net1", "disk0", "disk1"]
+
+
 def test_secure_boot_firmware_is_guarded_by_smm_and_keeps_its_own_variables(chassis: ModuleType) -> None:
     line = " ".join(argv(chassis, "pxe", firmware="uefi_secureboot"))
     assert "q35,smm=on" in line
