@@ -77,6 +77,14 @@ def test_firmware_and_secure_boot_are_as_given(lab: Lab, demo: str) -> None:
     assert lab.machine("m2")["secure_boot"] is True
 
 
+def test_boot_entries_of_uefi_firmware_are_facts(lab: Lab, demo: str) -> None:
+    assert lab.machine("m1")["boot_order"] is None
+    boot = lab.machine("m2")["boot_order"]
+    names = {entry["number"]: entry["name"] for entry in boot["entries"]}
+    assert "PXEv4" in names[boot["current"]], "it was commissioned over the network"
+    assert boot["order"][0] == boot["current"]
+
+
 @pytest.mark.parametrize("name", MACHINES)
 def test_twelve_steps_are_done_in_order_and_say_by_whom(lab: Lab, demo: str, name: str) -> None:
     system_id = lab.machine(name)["system_id"]

@@ -179,3 +179,38 @@ def test_all_dataclasses_are_frozen_and_have_slots() -> None:
     for kind in kinds:
         assert kind.__dataclass_params__.frozen
         assert "__slots__" in vars(kind)
+
+
+BOOT = {
+    "current": "0003",
+    "order": ["0003", "000a"],
+    "entries": [
+        {"id": "0003", "active": True, "name": "UEFI PXEv4 (MAC:525400200201)", "path": "PciRoot(0x0)/Pci(0x2,0x0)"},
+        {"id": "000a", "active": False, "name": "debian", "path": "HD(1,GPT,…)/File(\\EFI\\debian\\shimx64.efi)"},
+    ],
+}
+
+
+def test_boot_order_of_the_firmware_is_kept_and_missing_where_there_is_none() -> None:
+    assert parse_results(sample("bios")).firmware.boot is None
+    assert parse_results(changed("10-firmware", lambda document: document.update(boot={}))).firmware.boot is None
+    boot = parse_results(changed("10-firmware", lambda document: document.update(boot=BOOT))).firmware.boot
+    assert boot is not None
+    assert (boot.current, boot.order) == ("0003", ("0003", "000A"))
+    assert [(entry.number, entry.name, entry.active) for entry in boot.entries] == [
+        ("0003", "UEFI PXEv4 (MAC:525400200201)", True),
+        ("000A", "debian", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"order": ["3"]}, "four hex digits"),
+        ({"order": ["0001"] * 200}, "at most 128"),
+        ({"current": "zzzz"}, "four hex digits"),
+        ({"entries": [{**BOOT["entries"][0], "active": 1}]}, "true or false"),
+    ],
+)
+def test_boot_order_that_firmware_cannot_have_is_refused(change: dict[str, Any], words: str) -> None:
+    assert words in problem(changed("10-firmware", lambda document: document.update(boot={**BOOT, **change})))

@@ -157,6 +157,7 @@ _KNOWN: dict[str, Callable[[_View], Any]] = {
 _OURS: dict[str, Callable[[_View], Any]] = {
     "commissioning_suite": lambda view: view.known.commissioning_suite,
     "secure_boot": lambda view: view.known.secure_boot,
+    "boot_order": lambda view: view.known.hardware.get("boot_order"),
     "power_state_at": lambda view: moment(view.known.power_state_at),
     "power_error": lambda view: view.known.power_error,
     "status_changed_at": lambda view: moment(view.known.status_changed_at),
@@ -180,7 +181,7 @@ FIELDS: Mapping[str, Callable[[_View], Any]] = {
 # What has to be read for some fields only; everything else is in the machine's own row.
 _FROM_INTERFACES = {"ip_addresses", "interface_set", "boot_interface"}
 _FROM_DISKS = {"blockdevice_set", "physicalblockdevice_set", "boot_disk"}
-_FROM_HARDWARE = {"hardware_info", "hardware_uuid"}
+_FROM_HARDWARE = {"boot_order", "hardware_info", "hardware_uuid"}
 
 
 def machine(details: MachineDetails, domain: str, fields: Iterable[str] = FIELDS) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from rackyard.region.ephemeral.document import FactsError, Node, parse_document
 
 __all__ = [
     "BmcFacts",
+    "BootEntry",
+    "BootOrder",
     "Cpu",
     "Disk",
     "FactsError",
@@ -32,12 +34,33 @@ MAX_NICS = 256
 MAX_MODULES = 512
 MAX_NEIGHBOURS = 512
 MAX_ADDRESSES = 64
+MAX_BOOT_ENTRIES = 128
 MIB_LIMIT = 1 << 28  # 256 TiB
 
 _NIC_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,14}", re.ASCII)  # IFNAMSIZ is 16 with the final NUL
 _DISK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_!/-]{0,63}", re.ASCII)
 _DEVICE_PATH = re.compile(r"/dev/(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9_!/:.+=#@\\-]{0,250}", re.ASCII)
+_BOOT_NUMBER = re.compile(r"[0-9A-Fa-f]{4}", re.ASCII)
 _WORD = re.compile(r"[A-Za-z0-9_-]{1,32}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class BootEntry:
+    """One boot entry of UEFI firmware; ``path`` is its device path as efibootmgr words it."""
+
+    number: str
+    name: str
+    active: bool
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class BootOrder:
+    """What UEFI firmware boots (BootCurrent, BootOrder and Boot#### of the UEFI specification, 3.3)."""
+
+    current: str
+    order: tuple[str, ...]
+    entries: tuple[BootEntry, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +87,7 @@ class Firmware:
     date: str
     firmware_type: str
     secure_boot: bool
+    boot: BootOrder | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +242,23 @@ def _firmware(top: Node) -> Firmware:
         date=firmware["date"].text(),
         firmware_type=firmware["type"].one_of("bios", "uefi"),
         secure_boot=firmware["secure_boot"].flag(),
+        boot=_boot_order(top["boot"]) if top.has("boot") and top["boot"].has("order") else None,
+    )
+
+
+def _boot_order(node: Node) -> BootOrder:
+    current = node["current"]
+
+    def number(entry: Node) -> str:
+        return entry.matching(_BOOT_NUMBER, "four hex digits").upper()
+
+    return BootOrder(
+        current=current.or_empty(lambda: number(current)),
+        order=tuple(number(entry) for entry in node["order"].items(MAX_BOOT_ENTRIES)),
+        entries=tuple(
+            BootEntry(number(entry["id"]), entry["name"].text(), entry["active"].flag(), entry["path"].text())
+            for entry in node["entries"].items(MAX_BOOT_ENTRIES)
+        ),
     )
 
 

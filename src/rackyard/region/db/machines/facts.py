@@ -72,6 +72,7 @@ def _hardware(found: HardwareFacts) -> dict[str, Any]:
         "cpu_model": found.cpu.model,
         "cpu": cpu,
         "memory_modules": [asdict(module) for module in found.memory.modules],
+        "boot_order": firmware["boot"],
         "bmc": None if found.bmc is None else asdict(found.bmc),
     }
 
