@@ -104,7 +104,7 @@ def test_twelve_steps_are_done_in_order_and_say_by_whom(lab: Lab, demo: str, nam
 
 
 @pytest.mark.parametrize("name", MACHINES)
-def test_every_script_passed_and_a_package_was_installed_through_the_proxies(lab: Lab, demo: str, name: str) -> None:
+def test_every_script_passed_and_apt_reached_its_mirrors_through_the_proxies(lab: Lab, demo: str, name: str) -> None:
     system_id = lab.machine(name)["system_id"]
     results = lab.region().get(f"nodes/{system_id}/results/", include_output="1")
     scripts = {script["name"]: script for result in results for script in result["results"]}

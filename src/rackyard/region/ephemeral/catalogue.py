@@ -29,17 +29,17 @@ class Script:
         return {"apt": list(self.packages)} if self.packages else {}
 
 
-# name, limit in seconds, parallel. All of them only look; so only what waits or installs gains from running beside.
+# name, limit in seconds, parallel. All of them only look, each at something else, so all run beside each other.
 _INDEX = (
-    ("10-firmware", 30, False),
-    ("20-cpu", 30, False),
-    ("20-memory", 30, False),
-    ("20-network", 60, False),
-    ("20-storage", 60, False),
-    ("30-bmc", 120, False),
+    ("10-firmware", 60, True),
+    ("20-cpu", 60, True),
+    ("20-memory", 60, True),
+    ("20-network", 60, True),
+    ("20-storage", 60, True),
+    ("30-bmc", 120, True),
     ("30-lldp", 90, True),
-    ("40-apt-probe", 300, True),
-    ("50-support-info", 120, False),
+    ("40-apt-probe", 120, True),
+    ("50-support-info", 120, True),
 )
 
 
