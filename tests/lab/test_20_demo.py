@@ -3,16 +3,39 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
-from lab_site import Lab, ask_dns, bmc_password, given
+import used_disk
+from lab_site import STATE, Lab, ask_dns, bmc_password, given
 
 MACHINES = ("m1", "m2")
 
 
 @pytest.fixture(scope="module")
-def demo(lab: Lab) -> str:
+def used_disks(lab: Lab) -> dict[Path, str]:
+    """The disks of both machines with something on them, before anything is commissioned; the SHA-256 of each file."""
+    for name in MACHINES:
+        raw = lab.work / f"{name}.raw"
+        used_disk.write(raw, given(name)["disks"][0]["size_mib"])
+        target = str(STATE / "machines" / name / "disk0.qcow2")
+        subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", str(raw), target], check=True)
+        raw.unlink()
+    return {path: sha256(path) for name in MACHINES for path in (STATE / "machines" / name).glob("disk*.qcow2")}
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as image:
+        return hashlib.file_digest(image, "sha256").hexdigest()
+
+
+@pytest.fixture(scope="module")
+def demo(lab: Lab, used_disks: dict[Path, str]) -> str:
     for bridge in ("ry-pxe-a", "ry-bmc-a"):
         lab.capture(bridge)
     return lab.run("demo")
@@ -58,6 +81,22 @@ def test_hardware_found_is_the_hardware_given(lab: Lab, demo: str, name: str) ->
     assert machine["hardware_info"]["system_serial"] == truth["system"]["serial"]
     for nic in machine["interface_set"]:
         assert nic["link_connected"], nic["name"]
+
+
+def test_commissioning_writes_nothing_to_disks_that_hold_raid_lvm_and_bcache(
+    lab: Lab, demo: str, used_disks: dict[Path, str]
+) -> None:
+    """m1 boots Debian 12 and m2 Debian 13, both with mdadm, lvm2 and bcache-tools in the image."""
+    assert len(used_disks) == 3
+    assert {path: sha256(path) for path in used_disks} == used_disks
+    for name, release in (("m1", "12"), ("m2", "13")):
+        system_id = lab.machine(name)["system_id"]
+        results = lab.region().get(f"nodes/{system_id}/results/", include_output="1")
+        (support,) = [one for result in results for one in result["results"] if one["name"] == "50-support-info"]
+        info = json.loads(base64.b64decode(support["stdout"]))
+        assert f'VERSION_ID="{release}"' in info["release"]
+        loaded = {line.split(" ")[0] for line in info["lsmod"].splitlines()}
+        assert not loaded & {"raid1", "bcache", "dm_mod"}, "something was assembled"
 
 
 @pytest.mark.parametrize("name", MACHINES)
