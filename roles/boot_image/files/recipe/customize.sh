@@ -29,6 +29,10 @@ sed '/^#/d' "$RECIPE/masked-disk-rules.txt" | while read -r place; do
 done
 
 say "writing the initramfs"
+# It has no drivers of disks, and so needs nothing that would look for arrays and volumes on them.
+for tool in bcache dmsetup lvm2 mdadm multipath; do
+    rm -f "$root/usr/share/initramfs-tools/hooks/$tool" "$root"/usr/share/initramfs-tools/scripts/*/"$tool"
+done
 # The last run of update-initramfs must see all of the settings; earlier ones were skipped.
 rm -f "$root"/boot/initrd.img-*
 chroot "$root" update-initramfs -c -k all
