@@ -95,8 +95,9 @@ def test_commissioning_writes_nothing_to_disks_that_hold_raid_lvm_and_bcache(
         (support,) = [one for result in results for one in result["results"] if one["name"] == "50-support-info"]
         info = json.loads(base64.b64decode(support["stdout"]))
         assert f'VERSION_ID="{release}"' in info["release"]
-        loaded = {line.split(" ")[0] for line in info["lsmod"].splitlines()}
-        assert not loaded & {"raid1", "bcache", "dm_mod"}, "something was assembled"
+        devices = info["block_devices"]
+        assert {"linux_raid_member", "LVM2_member", "bcache", "swap"} <= set(devices.split()), "it has seen them all"
+        assert {line.split()[1] for line in devices.splitlines()[1:]} <= {"disk", "part", "loop"}, devices
 
 
 @pytest.mark.parametrize("name", MACHINES)
