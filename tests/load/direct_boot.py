@@ -146,7 +146,9 @@ def last_lines(console: Path) -> str:
 def boot(image: Path, port: int, arguments: argparse.Namespace) -> float:
     """Seconds from power-on to power-off of one machine. Raises BootError when it does not get there."""
     began = time.monotonic()
-    command = qemu(image, port, arguments.accelerator, arguments.cpus, arguments.memory_mib)
+    # It ends with this program, however that ends.
+    command = ["setpriv", "--pdeathsig", "KILL", "--"]
+    command += qemu(image, port, arguments.accelerator, arguments.cpus, arguments.memory_mib)
     with tempfile.NamedTemporaryFile(prefix="direct-boot-") as console:
         machine = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT)
         try:
