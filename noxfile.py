@@ -8,28 +8,94 @@ made once, made anew when that file changes, so that a warm session starts at on
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import nox
+import yaml
+from nox.command import CommandFailed
 
 ROOT = Path(__file__).resolve().parent
 CACHE = Path(os.environ.get("RACKYARD_CACHE") or Path.home() / ".cache" / "rackyard").resolve()
 LOCK = ROOT / "requirements-dev.txt"
-# Real daemons and their checkers, which tests start on free ports or ask to judge files.
+# Real daemons and their checkers, which tests start on free ports or ask to judge files; tools of their networks.
 TEST_PACKAGES = (
-    "bind9", "bind9-utils", "chrony", "isc-dhcp-server", "nginx", "openipmi", "postgresql", "rsyslog", "squid",
+    "bind9", "bind9-utils", "chrony", "iproute2", "isc-dhcp-server", "nginx", "openipmi", "openssl", "postgresql",
+    "procps", "rsyslog", "squid",
 )  # fmt: skip
-# With which the lab's tests make disks that have something on them.
-DISK_TOOLS = ("dosfstools", "e2fsprogs", "fdisk", "mtools", "qemu-utils")
+# What the lab's tests look with, and make disks with that have something on them; the lab's roles install what the lab
+# is made of.
+LAB_PACKAGES = (
+    "dosfstools", "e2fsprogs", "fdisk", "iproute2", "mtools", "nftables", "openssh-client", "procps", "qemu-utils",
+    "tcpdump",
+)  # fmt: skip
 POLICY = Path("/usr/sbin/policy-rc.d")
 PYTHON_SOURCES = ("src", "plugins", "tests", "noxfile.py")
 IMPORT_PATH = os.pathsep.join((str(ROOT / "src"), str(ROOT / "plugins" / "module_utils")))
 
-nox.options.sessions = ["lint", "unit", "service"]
+# The parts of `./run test`, the quick ones first.
+PARTS = ("unit", "service", "lint", "sanity", "molecule", "lab")
+# Where `./run test` wants to find what each part did: PART.json, and below PART/ reports in JUnit's format.
+REPORT = Path(os.environ["RACKYARD_REPORT"]) if "RACKYARD_REPORT" in os.environ else None
+
+nox.options.sessions = ["unit", "service", "lint"]
 nox.options.default_venv_backend = "none"
+
+
+class Part:
+    """One part of a run: goes through all its checks, notes time and failures for the summary of `./run test`."""
+
+    def __init__(self, session: nox.Session) -> None:
+        self._session = session
+        self._began = time.monotonic()
+        self._passed = 0
+        self._took: dict[str, float] = {}
+        self._reasons: list[str] = []
+
+    def __enter__(self) -> Part:
+        """Prepare the tools that every part has in common."""
+        try:
+            tools(self._session)
+        except Exception as error:
+            self._note(error)
+            raise
+        return self
+
+    def check(self, *command: str, name: str = "", **options: Any) -> None:
+        """Run one command; a failure fails the part, but not before its other checks have run."""
+        name = name or Path(command[0]).name
+        began = time.monotonic()
+        try:
+            self._session.run(*command, **options)
+            self._passed += 1
+        except CommandFailed as error:
+            words = str(error) if error.return_code is None else f"exit {error.return_code}"
+            self._reasons.append(f"{name}: {words}")
+        self._took[name] = round(time.monotonic() - began, 1)
+
+    def pytest(self, *arguments: str) -> None:
+        """Run tests; the report names those that failed."""
+        report = (f"--junit-xml={REPORT / self._session.name / 'pytest.xml'}",) if REPORT else ()
+        self.check("pytest", *report, *arguments)
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        """Write the note; fail the session if a check has failed."""
+        self._note(error)
+        if self._reasons and error is None:
+            self._session.error("; ".join(self._reasons))
+
+    def _note(self, error: BaseException | None) -> None:
+        if error is not None:
+            self._reasons.append(str(error) or type(error).__name__)
+        if REPORT:
+            seconds = round(time.monotonic() - self._began, 1)
+            note = {"seconds": seconds, "passed": self._passed, "took": self._took, "reasons": self._reasons}
+            (REPORT / f"{self._session.name}.json").write_text(json.dumps(note), encoding="utf-8")
 
 
 def tools(session: nox.Session) -> None:
@@ -93,57 +159,72 @@ def shell_scripts(session: nox.Session) -> list[str]:
 
 
 @nox.session
-def lint(session: nox.Session) -> None:
-    """Style and types: ruff, mypy, import contracts, YAML, Ansible, changelog, spelling, shell; then sanity."""
-    tools(session)
-    session.notify("sanity")
-    session.run("ruff", "check", *PYTHON_SOURCES)
-    session.run("ruff", "format", "--check", *PYTHON_SOURCES)
-    session.run("mypy")
-    session.run("lint-imports", env={"PYTHONPATH": IMPORT_PATH})
-    session.run("yamllint", "--strict", ".")
-    session.run("codespell")
-    session.run("shellcheck", "--external-sources", *shell_scripts(session))
-    session.run("antsibull-changelog", "lint")
-    session.run("ansible-lint", "--profile", "production")
-
-
-@nox.session
 def unit(session: nox.Session) -> None:
     """Tests that need no service, only Python and the checkers of our daemons."""
-    tools(session)
-    debian(session, TEST_PACKAGES)
-    session.run("pytest", "tests/unit", *session.posargs)
+    with Part(session) as part:
+        debian(session, TEST_PACKAGES)
+        part.pytest("tests/unit", *session.posargs)
 
 
 @nox.session
 def service(session: nox.Session) -> None:
     """Tests of the service and the modules against a real temporary PostgreSQL."""
-    tools(session)
-    debian(session, TEST_PACKAGES)
-    session.run("pytest", "tests/service", *session.posargs)
+    with Part(session) as part:
+        debian(session, TEST_PACKAGES + host_python_packages())
+        part.pytest("tests/service", *session.posargs)
+
+
+def host_python_packages() -> tuple[str, ...]:
+    """What our hosts' own Python has, for tests that run the service with it."""
+    variables = yaml.safe_load((ROOT / "roles/service_runtime/vars/main.yml").read_text(encoding="utf-8"))
+    packages = {name for names in variables["__service_runtime_packages"].values() for name in names}
+    return tuple(sorted(name for name in packages if name.startswith("python3-")))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and types: ruff, mypy, import contracts, YAML, Ansible, changelog, spelling, shell; then sanity."""
+    session.notify("sanity")
+    with Part(session) as part:
+        part.check("ruff", "check", *PYTHON_SOURCES)
+        part.check("ruff", "format", "--check", *PYTHON_SOURCES, name="ruff format")
+        part.check("mypy")
+        part.check("lint-imports", env={"PYTHONPATH": IMPORT_PATH})
+        part.check("yamllint", "--strict", ".")
+        part.check("codespell")
+        part.check("shellcheck", "--external-sources", *shell_scripts(session))
+        part.check("antsibull-changelog", "lint")
+        part.check("ansible-lint", "--profile", "production")
 
 
 @nox.session
 def sanity(session: nox.Session) -> None:
     """ansible-test sanity on the artefact a user would install, not on the working tree."""
-    tools(session)
+    with Part(session) as part:
+        session.chdir(unpacked_artefact(session))
+        # ansible-test takes the list of files to look at from git.
+        session.run("git", "init", "--quiet")
+        session.run("git", "add", "--all")
+        skipped = [word for name in sanity_tests_that_cannot_run() for word in ("--skip-test", name)]
+        python = f"{sys.version_info.major}.{sys.version_info.minor}"
+        home = {"HOME": str(ansible_test_home())}
+        command = ("ansible-test", "sanity", "--junit", "--python", python, "--color", "yes", *skipped)
+        part.check(*command, *session.posargs, env=home)
+        if REPORT:
+            shutil.copytree("tests/output/junit", REPORT / "sanity", dirs_exist_ok=True)
+
+
+def unpacked_artefact(session: nox.Session) -> Path:
+    """Build the collection and unpack it where Ansible finds collections."""
     work = CACHE / "sanity"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     session.run("ansible-galaxy", "collection", "build", "--force", "--output-path", str(work))
     (artefact,) = work.glob("rackyard-metal-*.tar.gz")
-    collections = work / "ansible_collections" / "rackyard" / "metal"
-    collections.mkdir(parents=True)
-    session.run("tar", "-xzf", str(artefact), "-C", str(collections))
-    session.chdir(collections)
-    # ansible-test takes the list of files to look at from git.
-    session.run("git", "init", "--quiet")
-    session.run("git", "add", "--all")
-    skipped = [word for name in sanity_tests_that_cannot_run() for word in ("--skip-test", name)]
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    home = {"HOME": str(ansible_test_home())}
-    session.run("ansible-test", "sanity", "--python", python, "--color", "yes", *skipped, *session.posargs, env=home)
+    collection = work / "ansible_collections" / "rackyard" / "metal"
+    collection.mkdir(parents=True)
+    session.run("tar", "-xzf", str(artefact), "-C", str(collection))
+    return collection
 
 
 def ansible_test_home() -> Path:
@@ -176,23 +257,28 @@ def sanity_tests_that_cannot_run() -> list[str]:
 @nox.session
 def molecule(session: nox.Session) -> None:
     """Role and topology scenarios on lab hosts: `nox -s molecule -- dhcp` for one of them, all without a name."""
-    tools(session)
     names = list(session.posargs) or sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
-    for name in names:
-        session.run("molecule", "test", "--scenario-name", name)
+    with Part(session) as part:
+        for name in names:
+            report = {}
+            if REPORT:
+                junit = {"JUNIT_OUTPUT_DIR": str(REPORT / "molecule" / name), "JUNIT_HIDE_TASK_ARGUMENTS": "true"}
+                report = {**junit, "ANSIBLE_CALLBACKS_ENABLED": "ansible.builtin.junit"}
+            part.check("molecule", "test", "--scenario-name", name, name=name, env=report)
 
 
 @nox.session
 def lab(session: nox.Session) -> None:
     """The whole product on fresh lab hosts and blank machines."""
-    tools(session)
-    debian(session, DISK_TOOLS)
-    session.run("pytest", "tests/lab", *session.posargs)
+    with Part(session) as part:
+        debian(session, LAB_PACKAGES)
+        part.pytest("tests/lab", *session.posargs)
 
 
 @nox.session
 def test(session: nox.Session) -> None:
-    """Everything a change has to pass, the quick checks first."""
-    for name in ("lint", "sanity", "unit", "service", "lab"):
+    """Everything a change has to pass, the quick parts first."""
+    if REPORT:
+        (REPORT / "parts.json").write_text(json.dumps(PARTS), encoding="utf-8")
+    for name in PARTS:
         session.notify(name)
-    session.notify("molecule", posargs=["site"])
