@@ -104,7 +104,11 @@ def _removal(path: str) -> Change:
 def _attributes(entry: dict[str, Any]) -> Change:
     """Owner, group and permissions against what is wanted."""
     status = os.stat(entry["path"])
-    before = [_name(pwd.getpwuid, status.st_uid), _name(grp.getgrgid, status.st_gid), f"{stat.S_IMODE(status.st_mode):04o}"]
+    before = [
+        _name(pwd.getpwuid, status.st_uid),
+        _name(grp.getgrgid, status.st_gid),
+        f"{stat.S_IMODE(status.st_mode):04o}",
+    ]
     after = [entry["owner"], entry["group"], f"{int(mode_of(entry), 8):04o}"]
     if before == after:
         return Change(False, False, b"", (), False)

@@ -145,7 +145,9 @@ CONFINED = {"dhcp": "usr.sbin.dhcpd", "dns": "usr.sbin.named", "ntp": "usr.sbin.
 
 @pytest.mark.parametrize(("role", "profile"), CONFINED.items(), ids=CONFINED)
 def test_a_confined_daemon_gets_leave_to_read_what_the_service_writes(role: str, profile: str) -> None:
-    (run,) = [task for task in load(ROOT / "roles" / role / "tasks/main.yml") if "daemon_profile" in task.get("vars", {})]
+    (run,) = [
+        task for task in load(ROOT / "roles" / role / "tasks/main.yml") if "daemon_profile" in task.get("vars", {})
+    ]
     assert run["ansible.builtin.import_role"] == {"name": "rackyard.metal.daemon", "tasks_from": "converge"}
     assert run["vars"]["daemon_profile"] == profile
     assert run["vars"]["daemon_service_dir"] == f"{{{{ {role}_service_dir }}}}"
