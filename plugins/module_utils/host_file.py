@@ -137,7 +137,7 @@ def _wanted(entry: dict[str, Any], present: bytes | None, *, check_mode: bool) -
 
 
 def with_the_rest(present: bytes, block: str) -> str:
-    """The block between its marks, followed by what else the file has. Raises ValueError when an end mark is missing."""
+    """The block between its marks, then what else the file has. Raises ValueError when an end mark is missing."""
     before, begin, after = present.decode("utf-8").partition(BEGIN)
     _old, end, rest = after.partition(END)
     if begin and not end:

@@ -48,7 +48,7 @@ def judge(folder: Path, plays: list[dict[str, object]], hosts: list[str]) -> Run
     (folder / "ansible.cfg").write_text(
         f"[defaults]\ncollections_path = {ROOT / 'collections'}\ngathering = explicit\n"
     )
-    # No task has this tag, so that only the judgement runs, and what runs always: that finds all packages there and cannot become anybody.
+    # No task has this tag, so that only the judgement runs, and what runs always: that finds all packages there.
     command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "hosts", "--check", "--tags", "judgement"]
     variables: dict[str, object] = {"ansible_become": False, "ansible_python_interpreter": sys.executable}
     variables |= {"__daemon_missing": [], "m9_bmc_password": "a secret of the reader's"}
