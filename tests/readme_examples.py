@@ -20,14 +20,14 @@ BLOCK = re.compile(r"^```yaml\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 
 # What the READMEs call the first region; rack_service's examples enrol there.
 REGION_NAME, REGION_ADDRESS = "region1", "192.0.2.11"
-# Roles in the order in which their examples work. Molecule leaves out those of the lab, which make the hosts, and the image,
-# which takes minutes.
+# Roles in the order in which their examples work. Molecule leaves out those of the lab, which make the hosts,
+# and the image, which takes minutes.
 ON_HOSTS = (
     "service_runtime", "postgres", "controller_identity", "dns", "http", "proxy", "syslog", "ntp", "dhcp", "tftp",
     "region_service", "rack_service",
 )  # fmt: skip
-# The first example of each role is alone on its host, so that nothing else helps it. The second ones share hosts, as far as
-# they agree.
+# The first example of each role is alone on its host, so that nothing else helps it. The second ones share hosts,
+# as far as they agree.
 SHARED = {
     "controller_identity": "mol-region-2", "dns": "mol-region-2", "http": "mol-region-2", "proxy": "mol-region-2",
     "syslog": "mol-region-2", "ntp": "mol-region-2", "region_service": "mol-region-2",

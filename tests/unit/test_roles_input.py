@@ -7,17 +7,21 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def ansible(folder: Path, tasks: list[dict[str, Any]], given: dict[str, str], **variables: Any) -> str:
-    """Run tasks for a host region1 with extra variables as words (`-e name=value`); the output, which ends in a recap."""
+    """Run tasks for a host region1, with extra variables as words (`-e name=value`); the output, a recap at its end."""
     play = {"hosts": "region1", "gather_facts": False, "vars": variables, "tasks": tasks}
     (folder / "play.yml").write_text(yaml.safe_dump([play], sort_keys=False))
     (folder / "hosts").write_text("region1 ansible_connection=local\nrack1\n")
@@ -47,7 +51,9 @@ def options() -> dict[str, dict[str, Any]]:
     return found
 
 
-JUDGED = sorted(path.parents[1].name for path in ROOT.glob("roles/*/tasks/assert.yml") if path.parents[1].name != "postgres")
+JUDGED = sorted(
+    path.parents[1].name for path in ROOT.glob("roles/*/tasks/assert.yml") if path.parents[1].name != "postgres"
+)
 
 
 def test_numbers_and_truths_may_come_as_words(tmp_path: Path) -> None:
@@ -92,7 +98,11 @@ LOCAL = [
     "postgresql:///rackyard",
     "postgresql://rackyard@127.0.0.1/rackyard",
 ]
-REMOTE = ["dbname=rackyard host=db.example.net", "hostaddr=192.0.2.5 dbname=rackyard", "postgresql://r@db.example.net/r"]
+REMOTE = [
+    "dbname=rackyard host=db.example.net",
+    "hostaddr=192.0.2.5 dbname=rackyard",
+    "postgresql://r@db.example.net/r",
+]
 
 
 def test_two_regions_with_a_database_each_are_refused_and_with_a_common_one_are_not(tmp_path: Path) -> None:
@@ -141,3 +151,35 @@ def test_the_inventory_wins_over_what_playbooks_derive_from_groups(tmp_path: Pat
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     for line in ("region1 region region2", "rack1 rack region2"):
         assert line in done.stdout, done.stdout + done.stderr
+
+
+def enrolled(folder: Path, name: str, days: int) -> None:
+    """What a rack has that was enrolled under a name: its certificate, ending in so many days, and the name."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "abc123")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject).issuer_name(subject).public_key(key.public_key()).serial_number(1)
+        .not_valid_before(now - timedelta(days=40)).not_valid_after(now + timedelta(days=days))
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    (folder / "rack.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "name").write_text(f"{name}\n")
+
+
+@pytest.mark.parametrize(
+    ("known_as", "days", "words"),
+    [
+        ("rack1", 20, "failed=0"),
+        ("old-name", 20, "region1 is enrolled as old-name, and its region knows it by this name only"),
+        ("old-name", -1, "Would enrol rack1 with region9"),
+    ],
+    ids=["the same name", "another name", "another name, but its certificate has ended"],
+)
+def test_a_rack_is_not_renamed_behind_its_regions_back(tmp_path: Path, known_as: str, days: int, words: str) -> None:
+    enrolled(tmp_path, known_as, days)
+    given = {"__controller_identity_rack_dir": str(tmp_path), "controller_identity_name": "rack1"}
+    given |= {"controller_identity_authority": "region9"}
+    role = {"name": "rackyard.metal.controller_identity", "tasks_from": "rack"}
+    assert words in ansible(tmp_path, [{"ansible.builtin.import_role": role}], given)
