@@ -23,8 +23,9 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         variables = task_vars or {}
         entries = [self._with_content(dict(entry), variables) for entry in self._task.args.get("files") or []]
+        arguments = {**self._task.args, "files": entries}
         result: dict[str, Any] = self._execute_module(
-            module_name="rackyard.metal.host_files", module_args={"files": entries}, task_vars=variables
+            module_name="rackyard.metal.host_files", module_args=arguments, task_vars=variables
         )
         result.pop("invocation", None)
         return result
@@ -32,7 +33,7 @@ class ActionModule(ActionBase):
     def _with_content(self, entry: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         own = entry.pop("vars", None) or {}
         template = entry.pop("template", None)
-        if entry.get("state") == "directory" or entry.get("content") is not None:
+        if entry.get("state") in ("directory", "absent") or entry.get("content") is not None or entry.get("copy_of"):
             return entry
         if not entry.get("path"):
             raise AnsibleActionFail("each of `files` needs a path")

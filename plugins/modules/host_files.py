@@ -14,7 +14,8 @@ version_added: "0.1.0"
 author: Rackyard contributors (@rackyard)
 description:
   - Renders templates on the controller and brings files and directories of the host to their state, all in one step.
-  - Does what M(ansible.builtin.template) and M(ansible.builtin.file) do in a loop, without their cost for each item.
+  - Does what M(ansible.builtin.template), M(ansible.builtin.copy) and M(ansible.builtin.file) do in a loop, without their cost for each
+    item.
 options:
   files:
     description: What there is to be, in the order in which it is made.
@@ -27,9 +28,11 @@ options:
         type: path
         required: true
       state:
-        description: Whether it is a file or a directory. The directory of a file must be there, or come before it.
+        description:
+          - Whether it is a file, a directory, or a file or link that is not to be there. The directory of a file must be there, or come
+            before it.
         type: str
-        choices: [file, directory]
+        choices: [file, directory, absent]
         default: file
       template:
         description: Template of a file, searched for as usual. By default O(files[].path) without its first slash, and C(.j2).
@@ -37,6 +40,11 @@ options:
       content:
         description: Content of a file, in place of a template.
         type: str
+      copy_of:
+        description:
+          - File of the host whose content it gets, in place of a template. The content is never shown, and in check mode the file may be
+            missing.
+        type: path
       vars:
         description: Variables for this template only.
         type: dict
@@ -46,6 +54,10 @@ options:
         default: true
       block:
         description: Whether the content is a marked block at the top of a file whose rest belongs to somebody else and is kept.
+        type: bool
+        default: false
+      backup:
+        description: Whether a file whose content changes is kept beside it, with the date in its name.
         type: bool
         default: false
       owner:
@@ -61,16 +73,29 @@ options:
         type: str
       validate:
         description: Command that judges a file before it is put into place; C(%s) is its path.
+          The file lies in its final directory then, with its final owner and permissions.
         type: str
+      after:
+        description: Command that is run when this entry has changed and is in place, before the next entry; also when O(pending) names it.
+        type: str
+  check:
+    description: Command that judges everything together once all is in place, when anything has changed. The task fails with its words.
+    type: str
+  pending:
+    description:
+      - File that says what has changed and has yet to be applied by a restart or a reload. It is made before the first change, and while it is
+        there the task reports a change. Whoever does the restart removes it, so that a run cut off in between is made good by the next one.
+      - Put it below C(/run), where it is gone after a reboot, as it should be.
+    type: path
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
 attributes:
   check_mode:
     support: full
-    description: Compares everything and changes nothing. Files are not validated.
+    description: Compares everything and changes nothing. No command is run, so files are not validated.
   diff_mode:
     support: full
-    description: Shows what changes in each file.
+    description: Shows what changes in each file, and changes of its owner, group and permissions.
   platform:
     platforms: posix
 """
@@ -87,140 +112,79 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changed_paths:
-  description: Paths that were, or in check mode would be, changed.
+  description: Paths that were, or in check mode would be, changed, and before them those that O(pending) named already.
   type: list
   elements: str
   returned: success
   sample: [/etc/example/example.toml]
 """
 
-import grp
 import os
-import pwd
 import shlex
 import tempfile
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-BEGIN = "# BEGIN rackyard.metal\n"
-END = "# END rackyard.metal\n"
-
-FILE_SPEC: dict[str, Any] = {
-    "path": {"type": "path", "required": True},
-    "state": {"type": "str", "choices": ["file", "directory"], "default": "file"},
-    "template": {"type": "str"},
-    "content": {"type": "str"},
-    "vars": {"type": "dict"},
-    "force": {"type": "bool", "default": True},
-    "block": {"type": "bool", "default": False},
-    "owner": {"type": "str", "default": "root"},
-    "group": {"type": "str", "default": "root"},
-    "mode": {"type": "str"},
-    "validate": {"type": "str"},
-}
+from ..module_utils.host_file import FILE_SPEC, Change, decide, ids, mode_of
 
 
-def read(path: str) -> bytes | None:
-    """Content of a file, None when there is none."""
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
+class Pending:
+    """The file that names what has changed and is yet to be applied, one path a line."""
+
+    def __init__(self, path: str | None) -> None:
+        self._file = Path(path) if path else None
+        self.there = bool(self._file and self._file.exists())
+        self.paths = self._file.read_text(encoding="utf-8").splitlines() if self._file and self.there else []
+
+    def add(self, path: str) -> None:
+        """Note a change that is about to be made."""
+        if self._file and path not in self.paths:
+            with self._file.open("a", encoding="utf-8") as file:
+                file.write(f"{path}\n")
 
 
-def shown(content: bytes | None) -> str:
-    """Content for diff mode."""
-    if content is None:
-        return ""
-    return content.decode("utf-8", errors="replace")
-
-
-def ids(entry: dict[str, Any]) -> tuple[int, int] | None:
-    """Numbers of the owner and the group, None when one of them is unknown here."""
-    try:
-        return pwd.getpwnam(entry["owner"]).pw_uid, grp.getgrnam(entry["group"]).gr_gid
-    except KeyError:
-        return None
-
-
-def mode_of(entry: dict[str, Any]) -> str:
-    """The wanted permissions."""
-    return entry["mode"] or ("0644" if entry["state"] == "file" else "0755")
-
-
-def validate(module: AnsibleModule, entry: dict[str, Any], candidate: str) -> None:
-    """Fail with the checker's words unless it accepts the candidate."""
-    command = [word.replace("%s", candidate) for word in shlex.split(entry["validate"])]
-    code, out, err = module.run_command(command)
+def run(module: AnsibleModule, command: str, failure: str, candidate: str = "") -> None:
+    """Run a command, C(%s) in it being the candidate; fail with its words unless it succeeds."""
+    words = [word.replace("%s", candidate) for word in shlex.split(command)]
+    code, out, err = module.run_command(words)
     if code != 0:
-        module.fail_json(msg=f"{entry['path']} is refused by its check and stays as it was: {(err or out).strip()}")
+        module.fail_json(msg=f"{failure}: {(err or out).strip()}")
 
 
-def put(module: AnsibleModule, entry: dict[str, Any], owner: tuple[int, int]) -> None:
+def put(module: AnsibleModule, entry: dict[str, Any], content: bytes, owner: tuple[int, int]) -> None:
     """Write beside, with the final owner and permissions, then move into place: nobody sees half a file, or a secret."""
     folder, name = os.path.split(entry["path"])
     if not os.path.isdir(folder):
         module.fail_json(msg=f"There is no directory {folder} for {name}; name it before the file")
     descriptor, beside = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
     module.add_cleanup_file(beside)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(entry["content"] or "")
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
     os.chown(beside, *owner)
     os.chmod(beside, int(mode_of(entry), 8))
     if entry["validate"]:
-        validate(module, entry, beside)
+        refusal = f"{entry['path']} is refused by its check and stays as it was"
+        run(module, entry["validate"], refusal, candidate=beside)
+    if entry["backup"] and os.path.exists(entry["path"]):
+        module.backup_local(entry["path"])
     os.replace(beside, entry["path"])
 
 
-def directory_diff(path: str) -> dict[str, str] | None:
-    """What making the directory would change. Raises ValueError when something else is in the way."""
-    if os.path.isdir(path):
-        return None
-    if os.path.lexists(path):
-        raise ValueError(f"{path} is not a directory; move it away")
-    return {"before_header": path, "after_header": path, "before": "absent\n", "after": "directory\n"}
-
-
-def file_diff(path: str, wanted: str, *, force: bool) -> dict[str, str] | None:
-    """What would change in the file's content. Raises ValueError when something else is in the way."""
-    if os.path.lexists(path) and not os.path.isfile(path):
-        raise ValueError(f"{path} is not a file; move it away")
-    content = read(path)
-    if content is not None and (not force or content == wanted.encode()):
-        return None
-    return {"before_header": path, "after_header": path, "before": shown(content), "after": wanted}
-
-
-def with_the_rest(path: str, block: str) -> str:
-    """The block between its marks, followed by what else the file has. Raises ValueError when an end mark is missing."""
-    before, begin, after = (read(path) or b"").decode("utf-8").partition(BEGIN)
-    _old, end, rest = after.partition(END)
-    if begin and not end:
-        raise ValueError(f"it has the line {BEGIN.strip()!r} without {END.strip()!r}; put it back")
-    body = block if block.endswith("\n") else f"{block}\n"
-    return f"{BEGIN}{body}{END}{before}{rest}"
-
-
-def converge(module: AnsibleModule, entry: dict[str, Any]) -> tuple[bool, dict[str, str] | None]:
-    """Bring one entry to its state; whether it changed, and the diff of its content."""
+def carry_out(module: AnsibleModule, entry: dict[str, Any], change: Change) -> bool:
+    """Bring one entry to its state; whether anything changed."""
     path, owner = entry["path"], ids(entry)
-    if entry["state"] == "directory":
-        diff = directory_diff(path)
-    else:
-        if entry["block"]:
-            entry = {**entry, "content": with_the_rest(path, entry["content"] or "")}
-        diff = file_diff(path, entry["content"] or "", force=entry["force"])
-    if module.check_mode and (diff or owner is None):
-        # An earlier task would have made whoever is missing.
-        return True, diff
+    if change.remove:
+        os.unlink(path)
+    if entry["state"] == "absent":
+        return bool(change)
     if owner is None:
         module.fail_json(msg=f"{path} is to belong to {entry['owner']}:{entry['group']}, who is unknown on this host")
-    if diff and entry["state"] == "directory":
+    if change.make and entry["state"] == "directory":
         os.makedirs(path)
-    elif diff:
-        put(module, entry, owner)
+    elif change.make:
+        put(module, entry, change.content, owner)
     wanted = {
         "path": path,
         "owner": str(owner[0]),
@@ -229,28 +193,53 @@ def converge(module: AnsibleModule, entry: dict[str, Any]) -> tuple[bool, dict[s
         "attributes": None,
         "secontext": module.selinux_default_context(path),
     }
-    return module.set_fs_attributes_if_different(wanted, bool(diff)), diff
+    return bool(module.set_fs_attributes_if_different(wanted, bool(change)))
+
+
+def converge(module: AnsibleModule, entry: dict[str, Any], pending: Pending) -> tuple[bool, Change]:
+    """Decide, then act, for one entry; whether it changed, and what the decision was."""
+    if not os.path.isabs(entry["path"]):
+        raise ValueError("it is not an absolute path")
+    change = decide(entry, check_mode=module.check_mode)
+    if module.check_mode:
+        # An earlier task would have made an owner who is missing.
+        return bool(change) or ids(entry) is None, change
+    if change:
+        pending.add(entry["path"])
+    changed = carry_out(module, entry, change)
+    if entry["after"] and (changed or entry["path"] in pending.paths):
+        run(module, entry["after"], f"{entry['path']} is in place, but `{entry['after']}` failed; run this again")
+    return changed, change
 
 
 def main() -> None:
     """Go through the list."""
     module = AnsibleModule(
-        argument_spec={"files": {"type": "list", "elements": "dict", "required": True, "options": FILE_SPEC}},
+        argument_spec={
+            "files": {"type": "list", "elements": "dict", "required": True, "options": FILE_SPEC},
+            "check": {"type": "str"},
+            "pending": {"type": "path"},
+        },
         supports_check_mode=True,
     )
-    changed_paths, diffs = [], []
+    pending = Pending(module.params["pending"])
+    changed_paths, diffs = list(pending.paths), []
     for entry in module.params["files"]:
-        if not os.path.isabs(entry["path"]):
-            module.fail_json(msg=f"{entry['path']} is not an absolute path")
         try:
-            changed, diff = converge(module, entry)
+            changed, change = converge(module, entry, pending)
         except (OSError, ValueError) as error:
             module.fail_json(msg=f"Cannot make {entry['path']}: {error}", changed_paths=changed_paths)
-        if changed:
+        if changed and entry["path"] not in changed_paths:
             changed_paths.append(entry["path"])
-        if diff:
-            diffs.append(diff)
-    module.exit_json(changed=bool(changed_paths), changed_paths=changed_paths, diff=diffs)
+        diffs += change.diffs
+    changed = bool(changed_paths) or pending.there
+    if pending.there:
+        names = {"before_header": module.params["pending"], "after_header": module.params["pending"]}
+        diffs.append({**names, "before": "yet to be applied\n", "after": "applied\n"})
+    if module.params["check"] and changed and not module.check_mode:
+        failure = f"`{module.params['check']}` refuses what is in place, and the daemon goes on with what it had before; correct it"
+        run(module, module.params["check"], failure)
+    module.exit_json(changed=changed, changed_paths=changed_paths, diff=diffs)
 
 
 if __name__ == "__main__":

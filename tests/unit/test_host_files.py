@@ -31,11 +31,13 @@ class Play:
     def template(self, name: str, text: str) -> None:
         (self.folder / "templates" / name).write_text(text)
 
-    def run(self, files: list[dict[str, Any]], *options: str, **variables: Any) -> dict[str, Any]:
+    def run(
+        self, files: list[dict[str, Any]], *options: str, task: dict[str, Any] | None = None, **variables: Any
+    ) -> dict[str, Any]:
         entries = [{"owner": USER, "group": GROUP, **entry, "path": str(self.host / entry["path"])} for entry in files]
         converge = {
             "name": "Converge",
-            "rackyard.metal.host_files": {"files": entries},
+            "rackyard.metal.host_files": {"files": entries, **(task or {})},
             "register": "outcome",
             "ignore_errors": True,
         }
@@ -138,3 +140,80 @@ def test_check_mode_tells_and_changes_nothing(play: Play) -> None:
 def test_a_failure_names_the_object_and_the_remedy(play: Play, entry: dict[str, Any], words: str) -> None:
     (play.host / "there").mkdir()
     assert words in play.run([entry])["msg"]
+
+
+def test_the_diff_shows_a_drift_of_owner_and_permissions(play: Play) -> None:
+    files = [{"path": "key", "content": "secret", "mode": "0600"}, {"path": "etc", "state": "directory"}]
+    play.run(files)
+    (play.host / "key").chmod(0o666)
+    told = play.run(files, "--check", "--diff")
+    assert told["changed_paths"] == [str(play.host / "key")]
+    (diff,) = told["diff"]
+    assert diff["before"] == f"owner: {USER}\ngroup: {GROUP}\nmode: 0666\n"
+    assert diff["after"] == f"owner: {USER}\ngroup: {GROUP}\nmode: 0600\n"
+    assert (play.host / "key").stat().st_mode & 0o777 == 0o666
+
+
+def test_a_backup_keeps_the_former_content_beside_the_new_one(play: Play) -> None:
+    play.run([{"path": "x.conf", "content": "theirs\n"}])
+    play.run([{"path": "x.conf", "content": "ours\n", "backup": True}])
+    play.run([{"path": "x.conf", "content": "ours\n", "backup": True}])
+    kept = [path.read_text() for path in play.host.iterdir() if path.name != "x.conf"]
+    assert kept == ["theirs\n"]
+    assert (play.host / "x.conf").read_text() == "ours\n"
+
+
+def test_a_file_that_is_not_to_be_there_goes_and_a_directory_is_refused(play: Play) -> None:
+    (play.host / "site").symlink_to("elsewhere")
+    told = play.run([{"path": "site", "state": "absent"}], "--check", "--diff")
+    assert told["diff"][0]["before"] == "link to elsewhere\n"
+    assert play.run([{"path": "site", "state": "absent"}])["changed"] is True
+    assert not (play.host / "site").is_symlink()
+    assert play.run([{"path": "site", "state": "absent"}])["changed"] is False
+    (play.host / "folder").mkdir()
+    assert "only files are removed" in play.run([{"path": "folder", "state": "absent"}])["msg"]
+
+
+def test_a_copy_on_the_host_is_made_and_never_shown(play: Play) -> None:
+    copy = [{"path": "copy", "copy_of": str(play.host / "key"), "mode": "0640"}]
+    assert play.run(copy, "--check", "--diff")["changed"] is True, "check mode: an earlier task would have made the key"
+    assert "make it first" in play.run(copy)["msg"]
+    (play.host / "key").write_text("secret")
+    told = play.run(copy, "--diff")
+    assert (play.host / "copy").read_text() == "secret"
+    assert told["diff"] == []
+    assert play.run(copy)["changed"] is False
+
+
+def test_a_command_after_an_entry_runs_when_it_changed_and_before_the_next_entry(play: Play) -> None:
+    log = play.host / "log"
+    files = [
+        {"path": "profile", "content": "may read\n", "after": f"sh -c 'echo loaded >> {log}'"},
+        {"path": "main", "content": "text\n", "validate": f"grep loaded {log} %s"},
+    ]
+    play.run(files)
+    assert log.read_text() == "loaded\n"
+    play.run(files)
+    assert log.read_text() == "loaded\n", "nothing had changed"
+
+
+def test_what_a_cut_off_run_left_behind_is_made_good_by_the_next_one(play: Play) -> None:
+    """Written, then refused by the check of the whole: the daemon is yet to be reloaded, though the files are right."""
+    (play.host / "other").write_text("broken")
+    note = play.host / "pending"
+    task = {"pending": str(note), "check": f"grep good {play.host / 'other'}"}
+    files = [{"path": "main", "content": "new\n", "after": f"sh -c 'echo done >> {play.host / 'log'}'"}]
+    refused = play.run(files, task=task)
+    assert refused["failed"] is True
+    assert "refuses what is in place" in refused["msg"]
+    (play.host / "other").write_text("good")
+    told = play.run(files, "--check", "--diff", task=task)
+    assert told["changed"] is True
+    assert told["diff"] == [
+        {"before_header": str(note), "after_header": str(note), "before": "yet to be applied\n", "after": "applied\n"}
+    ]
+    again = play.run(files, task=task)
+    assert (again["changed"], again["changed_paths"]) == (True, [str(play.host / "main")])
+    assert (play.host / "log").read_text() == "done\ndone\n"
+    note.unlink()
+    assert play.run(files, task=task)["changed"] is False
