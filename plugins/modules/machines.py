@@ -14,7 +14,7 @@ description:
   - Creates, corrects or removes a list of machines in one task. It does for each what M(rackyard.metal.machine) does, but what the region
     knows is read once, and several machines are written at the same time.
   - Everything is decided before anything is done. An entry that cannot be meant, such as a malformed MAC address, a name or a MAC
-    address that is declared twice, or a MAC address that another machine has, fails the task before the first change.
+    address or a BMC that is declared twice, or a MAC address that another machine has, fails the task before the first change.
   - When the region refuses a machine nevertheless, the others are gone on with, and the failure names the machine and what was done.
     When the region cannot be reached any more, nothing further is tried.
   - Machines that the region knows and that are not in the list are left alone.
@@ -26,7 +26,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - What only the region can judge, such as the grammar of a host name, is not foreseen.
+      - What only the region can judge, such as whether a machine outside the list has the BMC, is not foreseen.
   diff_mode:
     support: full
     details:

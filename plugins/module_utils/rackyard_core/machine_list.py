@@ -86,7 +86,7 @@ class SomeFailed(RegionError):
     def __init__(self, decisions: Sequence[Decision], outcome: Outcome) -> None:
         self._decisions, self._outcome = decisions, outcome
         first = next(iter(outcome.failed.values()))
-        faults = [f"{name}: {error}" for name, error in sorted(outcome.failed.items())]
+        faults = [f"{name}: {str(error).rstrip('.')}" for name, error in sorted(outcome.failed.items())]
         untried = f", {len(outcome.untried)} were not tried" if outcome.untried else ""
         super().__init__(
             f"{len(faults)} of {len(decisions)} machines failed, {len(outcome.done)} are as declared{untried}: "
@@ -122,9 +122,16 @@ def orders_from(entries: Sequence[Mapping[str, Any]], update_password: str) -> l
     names = Counter(order.wish.hostname for order in orders)
     faults += [f"{name}: declared {count} times" for name, count in sorted(names.items()) if count > 1]
     faults += _shared(orders, lambda wish: wish.mac_addresses or (), "MAC address")
+    faults += _shared(orders, _bmcs, "BMC")
     if faults:
         raise BadOrders(faults, len(entries))
     return orders
+
+
+def _bmcs(wish: MachineWish) -> Iterable[str]:
+    """Two machines behind one BMC would switch each other off."""
+    power = wish.power
+    return [f"{power.address} port {power.port or 623}"] if power and power.type == "ipmi" and power.address else []
 
 
 def _shared(orders: Iterable[Order], values: Callable[[MachineWish], Iterable[str]], what: str) -> list[str]:

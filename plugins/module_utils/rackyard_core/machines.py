@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +22,7 @@ POWER_OPTIONS = {
     "off_mode": "power_off_mode",
     "privilege_level": "privilege_level",
 }
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _SECRET_BEFORE = "(kept by the region, never shown)"
 _SECRET_AFTER = "(as given)"
 
@@ -57,18 +60,39 @@ class MachineWish:
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> MachineWish:
-        """From the options of module ``machine``. Raises ValueError for a malformed MAC address."""
+        """From the options of module ``machine``. Raises ValueError for a malformed name or address."""
         given = options.get("mac_addresses")
         architecture = options.get("architecture")
         power = options.get("power")
         return cls(
-            hostname=options["hostname"].strip().lower(),
+            hostname=_label(options["hostname"]),
             mac_addresses=None if given is None else tuple(dict.fromkeys(macs.normal(mac) for mac in given)),
             architecture=full_architecture(architecture) if architecture else None,
             description=options.get("description"),
-            power=None if power is None else Power(**power),
+            power=None if power is None else Power(**{**power, "address": _bmc_address(power.get("address"))}),
             commissioning_suite=options.get("commissioning_suite"),
         )
+
+
+def _label(text: str) -> str:
+    """A host name in lower case. With a domain the region would keep another name, that the next run misses."""
+    label = text.strip().lower()
+    if not _LABEL.fullmatch(label):
+        raise ValueError(
+            f"hostname: '{text}' cannot be a host name (RFC 1123); use 1 to 63 letters, digits and inner hyphens, "
+            "without a domain"
+        )
+    return label
+
+
+def _bmc_address(text: str | None) -> str | None:
+    """The address as the region writes it."""
+    if not text:
+        return text
+    try:
+        return str(ipaddress.ip_address(text.strip()))
+    except ValueError:
+        raise ValueError(f"power.address: '{text}' is no IP address; write one such as 192.0.2.141") from None
 
 
 def full_architecture(text: str) -> str:

@@ -89,6 +89,10 @@ def test_check_mode_tells_the_truth_for_each_machine_and_changes_nothing(
             [entry(2), entry(3, mac_addresses=["52-54-00-20-01-02"])],
             "m2, m3: MAC address 52:54:00:20:01:02 is declared",
         ),
+        ([entry(2, hostname="web_2")], "web_2: hostname: 'web_2' cannot be a host name"),
+        ([entry(2, hostname="web-2.example.org")], "without a domain"),
+        ([entry(2, power={"type": "ipmi", "address": "10.30.0"})], "m2: power.address: '10.30.0' is no IP address"),
+        ([entry(2), entry(3, power={"type": "ipmi", "address": "10.30.0.2"})], "m2, m3: BMC 10.30.0.2 port 623 is"),
         ([entry(2, mac_addresses=["52:54:00:20:01:09"])], "m2: MAC address 52:54:00:20:01:09 belongs to machine m9"),
     ],
 )
@@ -107,12 +111,13 @@ def test_one_bad_entry_is_refused_before_anything_is_done(
 def test_refusal_names_the_machine_and_the_others_are_gone_on_with(
     declare: Run, known: Callable[[], list[str]]
 ) -> None:
-    refused = declare(entry(1), entry(2, hostname="-bad-"), entry(3))
+    refused = declare(entry(1), entry(2, architecture="vax"), entry(3))
     assert refused["failed"]
-    assert "1 of 3 machines failed, 2 are as declared: -bad-: hostname: " in refused["msg"]
-    assert [(one["hostname"], one["status"]) for one in refused["failures"]] == [("-bad-", 400)]
+    assert "1 of 3 machines failed, 2 are as declared: m2: architecture: 'vax/generic' is not" in refused["msg"]
+    assert [(one["hostname"], one["status"]) for one in refused["failures"]] == [("m2", 400)]
     assert refused["changed"]
     assert refused["actions"] == ["create machine m1", "create machine m3"]
+    assert [one["before_header"] for one in refused["diff"]] == ["machine m1", "machine m3"]
     assert known() == ["m1", "m3"]
 
 
