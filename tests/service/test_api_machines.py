@@ -242,6 +242,8 @@ def test_two_machines_cannot_share_a_bmc(m1, api) -> None:
         ({"power_parameters_power_pass": "x" * 21}, "power_parameters", "at most 20"),
         ({"power_parameters_power_pass": "x\ny"}, "power_parameters", "printable"),
         ({"power_parameters_cipher_suite_id": "1"}, "power_parameters", "cipher_suite_id"),
+        ({"power_parameters_cipher_suite_id": "8"}, "power_parameters", "use one of (empty), 3, 17"),
+        ({"power_parameters_power_driver": "LAN"}, "power_parameters", "use one of LAN_2_0"),
         ({"power_parameters_spell": "x"}, "power_parameters", "Unknown parameter 'spell'"),
         ({"power_type": "manual"}, "power_parameters", "takes no parameters"),
         ({"architecture": "vax"}, "architecture", "amd64/generic"),

@@ -3,7 +3,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from rackyard_core.machine_options import machine_options
 from rackyard_core.machines import (
+    POWER_OPTIONS,
     MachineWish,
     Power,
     form_values,
@@ -12,6 +14,7 @@ from rackyard_core.machines import (
     plan_present,
     power_view,
 )
+from rackyard_core.power.registry import DRIVERS
 
 MAC, OTHER, FOUND = "52:54:00:20:01:01", "52:54:00:20:01:02", "52:54:00:20:01:03"
 IPMI = Power("ipmi", "10.30.0.11", None, "admin", "sesame")
@@ -63,6 +66,13 @@ def test_power_options_have_the_names_of_the_api() -> None:
         "power_parameters_privilege_level": "OPERATOR",
         "power_parameters_cipher_suite_id": "3",
     }
+
+
+def test_every_option_is_one_that_racks_honour() -> None:
+    declared = {parameter.name: parameter.choices for parameter in DRIVERS["ipmi"].parameters}
+    offered = machine_options()["power"]["options"]
+    for name, field_name in POWER_OPTIONS.items():
+        assert set(offered[name]["choices"]) <= set(declared[field_name]), name
 
 
 def test_option_is_set_once_and_the_others_stay() -> None:

@@ -3,25 +3,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from rackyard.region.errors import Invalid
 from rackyard.region.services.site import validation
+from rackyard_core.power.base import Parameter
+from rackyard_core.power.registry import DRIVERS
 
 TYPES = ("", "manual", "ipmi")
 FIELD = "power_parameters"
 IPMI_PORT = 623
-# Limits of IPMI 2.0 (table 22-30): 16 characters of user name, 20 of password.
-MAX_USER, MAX_PASSWORD = 16, 20
 
-_OPTIONS: Mapping[str, tuple[str, ...]] = {
-    "power_driver": ("LAN", "LAN_2_0"),
-    "power_boot_type": ("auto", "legacy", "efi"),
-    "cipher_suite_id": ("", "3", "8", "12", "17"),
-    "privilege_level": ("USER", "OPERATOR", "ADMIN"),
-    "power_off_mode": ("hard", "soft"),
+# What the racks' driver declares: what no rack can honour is refused here, and not when the machine should go on.
+_IPMI: Mapping[str, Parameter] = {parameter.name: parameter for parameter in DRIVERS["ipmi"].parameters}
+_OPTIONS: Mapping[str, Sequence[str]] = {
+    name: parameter.choices for name, parameter in _IPMI.items() if parameter.kind == "choice"
 }
 
 
@@ -59,8 +57,8 @@ def parse(kind: str, given: Mapping[str, str], before: PowerSettings | None = No
         type=kind,
         address=_address(given, base),
         port=validation.number(FIELD, given["power_port"], 1, 65535) if given.get("power_port") else base.port,
-        user=_short(given.get("power_user", base.user), MAX_USER, "power_user"),
-        password=_short(given["power_pass"], MAX_PASSWORD, "power_pass") if "power_pass" in given else None,
+        user=_short(given.get("power_user", base.user), "power_user"),
+        password=_short(given["power_pass"], "power_pass") if "power_pass" in given else None,
         options={**base.options, **{name: _option(name, given[name]) for name in _OPTIONS if name in given}},
     )
     if settings.address is None:
@@ -72,8 +70,9 @@ def _address(given: Mapping[str, str], base: PowerSettings) -> str | None:
     return str(validation.address(FIELD, given["power_address"])) if given.get("power_address") else base.address
 
 
-def _short(text: str, limit: int, name: str) -> str:
+def _short(text: str, name: str) -> str:
     """Never quotes the text: it may be a password."""
+    limit = _IPMI[name].max_bytes
     if len(text.encode()) > limit or not text.isprintable():
         raise Invalid.field(FIELD, f"{name} must be at most {limit} printable characters (a limit of IPMI).")
     return text
