@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rackyard_core.machine_list import FIELDS
 from rackyard_core.machine_options import machine_options
 from rackyard_core.machines import (
     POWER_OPTIONS,
@@ -141,6 +142,35 @@ def test_no_plan_shows_the_password() -> None:
 def test_absent_deletes_once() -> None:
     assert [str(action) for action in plan_absent(view(), "m1").actions] == ["delete machine m1"]
     assert not plan_absent({}, "m1").changed
+
+
+class Noting(dict[str, Any]):
+    """A machine object that notes what is asked of it."""
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(values)
+        self.asked: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        self.asked.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.asked.add(name)
+        return super().get(name, default)
+
+
+def test_list_of_machines_is_read_with_every_field_that_a_plan_needs() -> None:
+    noting = Noting(
+        hostname="m1",
+        architecture="amd64/generic",
+        description="",
+        power_type="ipmi",
+        boot_interface={"mac_address": MAC},
+        interface_set=[{"mac_address": MAC}],
+    )
+    machine_view(noting, {})
+    assert noting.asked <= set(FIELDS.split(","))
 
 
 def test_view_puts_the_boot_interface_first() -> None:

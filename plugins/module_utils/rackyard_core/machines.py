@@ -75,7 +75,7 @@ class MachineWish:
 
 
 def _label(text: str) -> str:
-    """A host name in lower case. With a domain the region would keep another name, that the next run misses."""
+    """A host name in lower case. With a domain the region would keep another one, which the next run misses."""
     label = text.strip().lower()
     if not _LABEL.fullmatch(label):
         raise ValueError(
