@@ -17,7 +17,10 @@ from .machines import MachineWish, carry_out, machine_view, plan_for
 from .plan import Plan
 
 # What a plan is made from; the rest of a machine, its hardware above all, stays where it is.
-FIELDS = "system_id,hostname,architecture,description,power_type,boot_interface,interface_set,status_name"
+FIELDS = (
+    "system_id,hostname,status_name,architecture,description,commissioning_suite,power_type,boot_interface,"
+    "interface_set"
+)
 # Requests under way at once: a region process has 32 threads, and others want some of them.
 CONNECTIONS = 8
 _SHOWN = 10

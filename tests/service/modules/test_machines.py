@@ -49,9 +49,14 @@ def test_list_is_created_then_left_alone(declare: Run, known: Callable[[], list[
 
 
 def test_each_machine_becomes_what_module_machine_makes_of_it(declare: Run, run: Run) -> None:
-    wanted = [entry(1, architecture="arm64", description="first shelf"), entry(2, power={"type": "manual"})]
+    wanted = [
+        entry(1, architecture="arm64", description="first shelf"),
+        entry(2, power={"type": "manual"}),
+        entry(3, commissioning_suite="trixie"),
+    ]
     declare(*wanted)
-    assert [run(machine, **one)["changed"] for one in wanted] == [False, False]
+    assert not declare(*wanted)["changed"]
+    assert [run(machine, **one)["changed"] for one in wanted] == [False, False, False]
 
 
 def test_check_mode_tells_the_truth_for_each_machine_and_changes_nothing(
