@@ -15,8 +15,12 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("roles/*/README.md"), ROOT / "README.md"])
-# The lab takes itself away with ./run lab down.
-ROLES = [path for path in sorted(ROOT.glob("roles/*/README.md")) if not path.parent.name.startswith("lab_")]
+# The lab takes itself away with ./run lab down; an internal role has no files of its own.
+ROLES = [
+    path
+    for path in sorted(ROOT.glob("roles/*/README.md"))
+    if not path.parent.name.startswith("lab_") and "(internal)" not in path.read_text(encoding="utf-8").splitlines()[0]
+]
 # Set by the lab's own inventory.
 LAB = {"rackyard_lab_dir"}
 NAME = re.compile(r"\brackyard_[a-z][a-z0-9_]*")
