@@ -127,6 +127,7 @@ def serve(parent: socket.socket) -> None:
         answered = answer(sessions, request)
         signal.setitimer(signal.ITIMER_REAL, 0)
         parent.sendall(json.dumps(answered).encode() + b"\n")
+        sessions.expire()
     sessions.close()
 
 
