@@ -103,7 +103,7 @@ def _status(arguments: argparse.Namespace) -> int:
         and "live" in status["regions"].values()
         and all(daemon["ok"] for daemon in status["daemons"].values())
         and all(state in ("running", "off") for state in status["services"].values())
-        and not status["troubles"]
+        and not status.get("troubles")
     )
     if arguments.json:
         print(json.dumps(status, indent=2))
@@ -124,7 +124,7 @@ def _print_status(status: dict[str, Any], age_s: float) -> None:
         service = status["services"].get(name, "unknown")
         print(f"  {name}: {service}{', ' + daemon['message'] if daemon['message'] else ''}")
     print(f"reports waiting for a region: {status['reports_waiting']}")
-    for trouble in status["troubles"]:
+    for trouble in status.get("troubles", []):
         print(f"trouble: {trouble}")
 
 

@@ -21,7 +21,7 @@ from rackyard.daemons import files
 from rackyard.rack import order
 from rackyard.rack.log import log
 from rackyard.rack.order import Order, Superseded
-from rackyard.rack.spool import Spool
+from rackyard.rack.spool import Spool, SpoolFull
 from rackyard_core.power.base import PowerError, PowerUnreachable
 from rackyard_core.power.orders import DEFAULT_TIMEOUT_S, PowerResult, carry_out
 from rackyard_core.power.pool import PoolMachine, PowerPool
@@ -158,7 +158,12 @@ class JobRunner:
         with self._lock:
             self._reported.add(job_id)
             self._working.discard(job_id)
-        self._spool.append("result", [{"job": job_id, "result": result}])
+        try:
+            self._spool.append("result", [{"job": job_id, "result": result}])
+        except SpoolFull as reason:
+            # Not held any more, so the region hands it out again.
+            log("error", "result-lost", job=job_id, reason=reason)
+            self.delivered(job_id)
         (self._taken / f"{job_id}.json").unlink(missing_ok=True)
 
     def _permit(self, taken: Order) -> None:

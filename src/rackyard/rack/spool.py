@@ -28,7 +28,7 @@ _KEPT_KINDS = frozenset({"result", "applied"})
 _MAX_KEPT = 10_000
 
 
-class SpoolFull(Exception):
+class SpoolFull(OSError):
     """The disk takes no more; the report was not kept."""
 
 

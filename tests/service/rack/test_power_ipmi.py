@@ -126,7 +126,7 @@ def test_worker_that_is_late_ends_and_is_replaced(sim, silent: Bmc, process: Pow
     began = time.monotonic()
     with pytest.raises(PowerUnreachable, match="within 1 s"):
         process.call(silent, "state", {}, limit_s=1.0)
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 3.5
     assert process.call(sim.bmc, "state", {}) == "off"
 
 

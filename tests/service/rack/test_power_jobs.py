@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import signal
 import socket
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -245,12 +244,11 @@ def test_two_hundred_silent_bmcs_do_not_hold_up_a_power_on(sim: SimulatedBmc, tm
             # Each at an address of its own, as the pool knows BMCs by it.
             lost["power"] |= {"address": f"127.0.1.{number + 1}", "port": deaf.getsockname()[1]}
             runner.submit(lost)
-        began = time.monotonic()
         runner.submit(order(sim, kind="power_on", boot_device="pxe"))
         wait_until(lambda: 1 in results(spool), "the power-on", timeout_s=10)
-        assert time.monotonic() - began < 5
         assert results(spool)[1]["power_state"] == "on"
-        assert len(results(spool)) == 1
+        # One after the other, four workers would have had 200 s of silence ahead of it.
+        assert results(spool)[1]["took_seconds"] < 10
         wait_until(lambda: len(results(spool)) == 201, "all reports", timeout_s=30)
     assert {result["error_kind"] for job, result in results(spool).items() if job != 1} == {"unreachable"}
     runner.close()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rackyard_core.power import ipmi
+from rackyard_core.power import ipmi, worker
 from rackyard_core.power.base import PowerBusy, PowerRefused, PowerUnreachable
 from rackyard_core.power.orders import carry_out
 
@@ -119,3 +119,46 @@ def test_bmc_that_stays_silent_is_unreachable(bmc: ScriptedBmc, machine: Machine
     with pytest.raises(PowerUnreachable, match="stopped answering"):
         carry_out(machine, "on", timeout_s=10, clock=lambda: now[0], sleep=sleep)
     assert 9 < now[0] < 12
+
+
+class Kept:
+    """A session that may have died while nobody used it."""
+
+    def __init__(self, opened: list[Kept], answers: bool = True) -> None:
+        self.alive, self.answers, self.hurried, self.closed = True, answers, False, False
+        opened.append(self)
+
+    def state(self) -> str:
+        if not self.answers:
+            raise PowerUnreachable("gone")
+        return "on"
+
+    def hurry(self, hurried: bool) -> None:
+        self.hurried = hurried
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_sessions_are_kept_replaced_once_and_closed_when_idle() -> None:
+    opened: list[Kept] = []
+    now = [0.0]
+    sessions = worker.Sessions(lambda _bmc: Kept(opened), clock=lambda: now[0])
+    request = {"bmc": ipmi.bmc("10.30.0.11", "a", "b").as_dict(), "call": "state", "arguments": {}}
+    assert [worker.answer(sessions, request)["result"] for _turn in range(3)] == ["on"] * 3
+    assert len(opened) == 1
+    assert not opened[0].hurried
+    opened[0].answers = False
+    assert worker.answer(sessions, request) == {"ok": True, "result": "on"}
+    assert (len(opened), opened[0].closed, opened[0].hurried) == (2, True, True)
+    now[0] = worker.IDLE_S + 1
+    sessions.expire()
+    assert opened[1].closed
+
+
+def test_new_session_that_fails_is_not_tried_again_within_the_call() -> None:
+    opened: list[Kept] = []
+    sessions = worker.Sessions(lambda _bmc: Kept(opened, answers=False))
+    request = {"bmc": ipmi.bmc("10.30.0.11", "a", "b").as_dict(), "call": "state", "arguments": {}}
+    assert worker.answer(sessions, request)["error"] == "PowerUnreachable"
+    assert len(opened) == 1

@@ -30,8 +30,6 @@ DEFAULT_WORKERS = 16
 _TROUBLED_S = 300.0
 _MAX_TROUBLED = 10_000
 
-Place = tuple[str, str, int]
-
 
 @dataclass(order=True)
 class _Ticket:
@@ -39,7 +37,7 @@ class _Ticket:
 
     troubled: bool
     number: int
-    place: Place = field(compare=False)
+    place: tuple[str, str, int] = field(compare=False)
     turn: Future[int] = field(compare=False, default_factory=lambda: Future())
 
 
@@ -82,8 +80,8 @@ class PowerPool:
         self._waiting: list[_Ticket] = []
         # Worker -> what it works on now; BMC -> the worker that has, or had, a session with it.
         self._busy: dict[int, _Ticket] = {}
-        self._homes: dict[Place, int] = {}
-        self._troubled: dict[Place, float] = {}
+        self._homes: dict[tuple[str, str, int], int] = {}
+        self._troubled: dict[tuple[str, str, int], float] = {}
 
     def call(self, bmc: Bmc, call: str, permit: Callable[[], None], **arguments: Any) -> Any:
         """One call of a driver's session, as PowerProcess.call.
@@ -120,7 +118,7 @@ class PowerPool:
             worker.close()
         self._nursery.close()
 
-    def _queue(self, place: Place) -> _Ticket:
+    def _queue(self, place: tuple[str, str, int]) -> _Ticket:
         with self._lock:
             troubled = self._troubled.get(place, 0.0) > time.monotonic()
             ticket = _Ticket(troubled, next(self._numbers), place)
@@ -155,7 +153,7 @@ class PowerPool:
         homes = list(self._homes.values())
         return min(idle, key=lambda index: (homes.count(index), not self._workers[index].running, index))
 
-    def _note_trouble(self, place: Place) -> None:
+    def _note_trouble(self, place: tuple[str, str, int]) -> None:
         with self._lock:
             self._troubled[place] = time.monotonic() + _TROUBLED_S
             if len(self._troubled) > _MAX_TROUBLED:

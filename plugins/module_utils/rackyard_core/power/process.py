@@ -23,9 +23,6 @@ CALL_LIMIT_S = 25.0
 # The child gets the parent's module path, so that it finds this package also inside an Ansible payload.
 _BOOTSTRAP = "import sys, importlib; sys.path[:] = sys.argv[3:]; importlib.import_module(sys.argv[1]).main()"
 
-# Gives the parent's end of a new worker's socket.
-Hatch = Callable[[], socket.socket]
-
 
 def start_child(role: str) -> tuple[subprocess.Popen[bytes], socket.socket]:
     """A child of this module's package as ``role`` (worker or nursery), and our end of the socket to it."""
@@ -37,9 +34,11 @@ def start_child(role: str) -> tuple[subprocess.Popen[bytes], socket.socket]:
 
 
 class PowerProcess:
-    """One worker, started when it is needed and replaced when it was late. For one caller at a time."""
+    """One worker, started when it is needed and replaced when it was late. For one caller at a time.
 
-    def __init__(self, hatch: Hatch | None = None) -> None:
+    ``hatch`` gives our end of a new worker's socket; without it, the worker is a child of this process."""
+
+    def __init__(self, hatch: Callable[[], socket.socket] | None = None) -> None:
         self._hatch = hatch
         self._child: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None

@@ -25,8 +25,6 @@ from .base import Bmc, PowerAuthError, PowerError, PowerRefused, PowerUnreachabl
 
 IDLE_S = 25.0  # a BMC may drop an idle session after 60 s; pyghmi would need its event loop to keep it alive
 
-Connect = Callable[[Bmc], Session]
-
 
 def connect(bmc: Bmc) -> Session:
     """A new session by the BMC's driver."""
@@ -36,7 +34,9 @@ def connect(bmc: Bmc) -> Session:
 class Sessions:
     """Open sessions by BMC and credentials, closed when idle."""
 
-    def __init__(self, connect: Connect = connect, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, connect: Callable[[Bmc], Session] = connect, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._connect = connect
         self._clock = clock
         self._open: dict[Bmc, tuple[Session, float]] = {}
@@ -127,6 +127,7 @@ def serve(parent: socket.socket) -> None:
         answered = answer(sessions, request)
         signal.setitimer(signal.ITIMER_REAL, 0)
         parent.sendall(json.dumps(answered).encode() + b"\n")
+        sessions.expire()
     sessions.close()
 
 
