@@ -5,7 +5,7 @@
 bytes of content. Seven partitions of 64 MiB, first at 1 MiB: two halves of a RAID1 (md superblock 1.2, the kernel's
 include/uapi/linux/raid/md_p.h, never synchronised and different, so that whoever assembles it starts a resync), an LVM
 physical volume with a volume group (pvcreate, vgcreate of lvm2 2.03), a bcache backing and a bcache cache device
-(make-bcache of bcache-tools 1.0.8), swap (mkswap), ext4 (mke2fs).
+attached to each other (make-bcache --bucket 16k of bcache-tools 1.0.8), swap (mkswap), ext4 (mke2fs).
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from rackyard.region.db.pool import Transaction
-from rackyard.region.ephemeral.facts import HardwareFacts
+from rackyard.region.ephemeral.hardware import HardwareFacts
 
 
 def store(tx: Transaction, machine_id: int, found: HardwareFacts, now: datetime) -> None:

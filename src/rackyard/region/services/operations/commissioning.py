@@ -9,7 +9,7 @@ from rackyard.region.crypto import secret_hash
 from rackyard.region.db.machines import facts as fact_rows
 from rackyard.region.db.machines.state import MachineState
 from rackyard.region.db.pool import Row, Transaction
-from rackyard.region.ephemeral.facts import HardwareFacts
+from rackyard.region.ephemeral.hardware import HardwareFacts
 from rackyard.region.errors import BadRequest, Conflict
 from rackyard.region.services.boots import pace, steps, timeline
 from rackyard.region.services.operations import lifecycle
