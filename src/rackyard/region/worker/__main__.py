@@ -13,6 +13,7 @@ from pathlib import Path
 from rackyard.daemons.supervisor import Systemd
 from rackyard.region.config import DEFAULT_PATH, load
 from rackyard.region.context import Context
+from rackyard.region.db import migrations
 from rackyard.region.errors import RackyardError
 from rackyard.region.worker import own_daemons
 from rackyard.region.worker.leadership import Leadership
@@ -47,6 +48,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     try:
         ctx = Context.from_config(load(arguments.config))
+        migrations.require(ctx.db)
     except RackyardError as error:
         sys.stderr.write(f"{error.message}\n")
         return 1
