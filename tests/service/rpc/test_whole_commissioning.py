@@ -347,11 +347,11 @@ def test_replayed_and_late_evidence_counts_once_and_for_its_own_boot(api: Any, a
     commission(api, m1)
     agent.report(agent.job())
     old = "2020-01-01T00:00:00+00:00"
-    assert agent.lease(at=old).body == {"taken": 1}
+    assert agent.lease(at=old).body == {"taken": 1, "refused": []}
     assert timeline(api, m1)["steps"][4]["outcome"] == "waiting", "a lease of another life proves nothing"
     lease = {"key": "k1"}
-    assert agent.lease(**lease).body == {"taken": 1}
-    assert agent.lease(**lease).body == {"taken": 0}
+    assert agent.lease(**lease).body == {"taken": 1, "refused": []}
+    assert agent.lease(**lease).body == {"taken": 0, "refused": []}
     assert timeline(api, m1)["steps"][4]["outcome"] == "done"
 
 

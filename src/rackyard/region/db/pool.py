@@ -16,7 +16,7 @@ import psycopg2
 from rackyard.region.db import types
 from rackyard.region.db.constraints import domain_error
 from rackyard.region.db.queries import query
-from rackyard.region.errors import BadRequest, RackyardError, Unavailable, Undecided
+from rackyard.region.errors import RackyardError, Unavailable, Undecided
 
 Row = dict[str, Any]
 _log = logging.getLogger(__name__)
@@ -80,14 +80,11 @@ class Transaction:
     def savepoint(self) -> Iterator[None]:
         """A part of the transaction that may fail by itself: what it did is undone, what came before stays.
 
-        Raises BadRequest for values that PostgreSQL cannot hold, and its other refusals as `transaction` does."""
+        PostgreSQL's refusals come out as in `transaction`; a deadlock or a lost connection ends the whole of it."""
         self.script("SAVEPOINT part")
         try:
             yield
-        except psycopg2.DataError as error:
-            self.script("ROLLBACK TO SAVEPOINT part")
-            raise BadRequest(f"a value cannot be stored: {error.diag.message_primary}") from error
-        except psycopg2.IntegrityError as error:
+        except (psycopg2.DataError, psycopg2.IntegrityError) as error:
             self.script("ROLLBACK TO SAVEPOINT part")
             raise domain_error(error) or error from error
         except RackyardError:
@@ -152,8 +149,8 @@ class Database:
             # The driver's words name host, user and database: they are for the journal, not for whoever asks.
             _log.error("cannot reach PostgreSQL: %s", " ".join(str(error).split()))
             raise Unavailable(
-                "Cannot reach the region's PostgreSQL; the region's journal says why, and [database] dsn of region.toml "
-                "says where it should be."
+                "Cannot reach the region's PostgreSQL; the region's journal says why, and region.toml ([database] dsn) "
+                "where it should be."
             ) from error
         except BaseException:
             self._slots.release()

@@ -57,7 +57,7 @@ def parse_report(body: Mapping[str, object]) -> PowerReport:
         raise BadRequest("epoch (integer) and ok (boolean) are needed in a job's result")
     if state not in ("on", "off", "unknown"):
         raise BadRequest("power_state must be on, off or unknown")
-    if not isinstance(warnings, list) or not isinstance(took, (int, float)):
+    if not isinstance(warnings, list) or not isinstance(took, (int, float)) or not 0 <= took <= 86_400:
         raise BadRequest("warnings must be a list and took_seconds a number")
     kind = str(body.get("error_kind") or "")
     return PowerReport(

@@ -85,7 +85,7 @@ def _addresses(interface: Mapping[str, object]) -> list[tuple[str, str | None, s
     found: list[tuple[str, str | None, str]] = []
     for text in addresses:
         try:
-            address = ip_interface(str(text))
+            address = ip_interface(text if isinstance(text, str) and "%" not in text else "")
         except ValueError:
             raise BadRequest(f"interface {name}: {text!r} is not an address with prefix") from None
         if not (address.is_loopback or address.is_link_local):

@@ -23,6 +23,12 @@ WHERE rack_interface.mac IS DISTINCT FROM excluded.mac;
 DELETE FROM rack_interface
 WHERE rack_id = %(rack_id)s AND NOT (name || ' ' || address::text = ANY (%(keep)s));
 
+-- name: racks.registration.served
+-- The declared subnets that a rack has an address in.
+SELECT DISTINCT subnet.cidr::text AS cidr FROM rack_interface
+JOIN subnet ON subnet.cidr >>= host(rack_interface.address)::inet
+WHERE rack_interface.rack_id = %(rack_id)s ORDER BY cidr;
+
 -- name: racks.registration.by_address
 -- The unrevoked rack that owns this address, if any.
 SELECT rack.id, rack.system_id, rack.hostname

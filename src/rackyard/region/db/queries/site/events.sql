@@ -24,6 +24,11 @@ LIMIT %(limit)s;
 INSERT INTO event (machine_id, rack_id, level, type, description, username, created_at)
 VALUES (%(machine_id)s, %(rack_id)s, %(level)s, %(type)s, %(description)s, %(username)s, %(now)s);
 
+-- name: site.events.count_of_rack
+-- How many events of one type a rack has since a moment.
+SELECT count(*) AS count FROM event
+WHERE rack_id = %(rack_id)s AND type = %(type)s AND created_at >= %(since)s;
+
 -- name: site.events.count
 -- How many events of one type a machine has since a moment.
 SELECT count(*) AS count FROM event WHERE machine_id = %(machine_id)s AND type = %(type)s AND created_at >= %(since)s;
