@@ -389,7 +389,7 @@ CREATE TABLE event (
     written_by  xid8 DEFAULT pg_current_xact_id()
 );
 CREATE INDEX event_machine ON event (machine_id, id DESC);
-CREATE INDEX event_rack ON event (rack_id, id DESC) WHERE rack_id IS NOT NULL;
+CREATE INDEX event_rack ON event (rack_id, id DESC) WHERE machine_id IS NULL;
 CREATE INDEX event_created_at ON event (created_at);
 
 -- status: 0 pending, 1 running, 2 passed, 3 failed, 4 timed out, 5 aborted (MAAS SCRIPT_STATUS)

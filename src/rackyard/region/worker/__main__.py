@@ -32,7 +32,7 @@ def tasks(ctx: Context, root: Path) -> list[Task]:
         Task("lost jobs", 2, partial(power.expire_jobs, ctx)),
         Task("overdue steps", 5, partial(deadlines.note_overdue, ctx)),
         Task("power polling", power.POLL_PASS_S, partial(power.poll_power, ctx)),
-        Task("tidying", 600, partial(tidying.tidy, ctx)),
+        Task("tidying", 120, partial(tidying.tidy, ctx)),
         Task("heartbeat", 30, partial(own_daemons.beat, ctx), leader_only=False),
         Task("internal domain", 30, domain, leader_only=False, on_change=True),
         Task("own daemons", 60, daemons.apply, leader_only=False, on_change=True, breath_s=2.0),

@@ -46,7 +46,7 @@ CREATE INDEX CONCURRENTLY event_created_at ON event (created_at);
 
 DROP INDEX CONCURRENTLY IF EXISTS event_rack;
 
-CREATE INDEX CONCURRENTLY event_rack ON event (rack_id, id DESC) WHERE rack_id IS NOT NULL;
+CREATE INDEX CONCURRENTLY event_rack ON event (rack_id, id DESC) WHERE machine_id IS NULL;
 
 DROP INDEX CONCURRENTLY IF EXISTS script_result_with_output;
 

@@ -31,7 +31,3 @@ ON CONFLICT (ip) DO UPDATE
 SET mac = excluded.mac, rack_id = excluded.rack_id, subnet_id = excluded.subnet_id, state = excluded.state,
     at = excluded.at, expires_at = excluded.expires_at
 WHERE lease.at <= excluded.at AND (excluded.state = 'commit' OR lease.mac = excluded.mac);
-
--- name: boots.leases.delete_old
--- Leases that ended before a moment.
-DELETE FROM lease WHERE coalesce(expires_at, at) < %(before)s AND (expires_at IS NOT NULL OR state <> 'commit');

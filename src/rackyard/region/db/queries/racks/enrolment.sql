@@ -51,7 +51,3 @@ SELECT revoked_at FROM rack WHERE id = %(rack_id)s;
 -- No certificate of that rack is accepted any more, and it no longer counts as alive.
 UPDATE rack SET revoked_at = %(now)s, alive = false WHERE hostname = %(hostname)s AND revoked_at IS NULL
 RETURNING id, system_id;
-
--- name: racks.enrolment.delete_tokens
--- Enrolment tokens that ended before a moment.
-DELETE FROM enroll_token WHERE expires_at < %(before)s;
