@@ -150,9 +150,9 @@ def add_boot(execute, boot_id: str, at) -> tuple[int, int]:
     )
     ((row_id,),) = execute(
         "INSERT INTO boot (boot_id, machine_id, operation_id, epoch, purpose, requested_at, consumer_key, token_key, "
-        "token_secret_sha256, token_secret) SELECT %s, id, %s, 1, 'commissioning', %s, 'c', 't', %s, 'x' FROM machine "
+        "token_secret_sha256, token_secret) SELECT %s, id, %s, 1, 'commissioning', %s, 'c', %s, %s, 'x' FROM machine "
         "RETURNING id",
-        (boot_id, operation_id, at, b"0" * 32),
+        (boot_id, operation_id, at, boot_id, b"0" * 32),
     )
     return operation_id, row_id
 
@@ -251,12 +251,9 @@ def test_outputs_of_old_boots_are_left_out_when_the_answer_would_be_too_long(
     api, m1, execute, ctx, monkeypatch
 ) -> None:
     monkeypatch.setattr(results, "MAX_OUTPUT_BYTES", 1000)
-    for number in range(3):
-        execute(
-            "INSERT INTO boot (boot_id, machine_id, epoch, requested_at, consumer_key, token_key, token_secret_sha256, "
-            "token_secret, credentials_expire_at) SELECT %s, id, 1, now(), 'c', %s, %s, 'x', now() FROM machine",
-            (f"{number:032x}", str(number), b"0" * 32),
-        )
+    for number in "123":
+        add_boot(execute, number * 32, ctx.clock.now())
+        execute("UPDATE operation SET outcome = 'done'")
     execute(
         "INSERT INTO script_result (boot_id, machine_id, name, status, stdout) "
         "SELECT id, machine_id, '10-cpu', 2, convert_to(repeat('x', 600), 'UTF8') FROM boot"

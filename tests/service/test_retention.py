@@ -27,14 +27,22 @@ def count(execute, table: str, where: str = "true") -> int:
 def add_boots(execute, number: int) -> None:
     """So many finished boots of each machine, one that runs, and a script result with output in each."""
     execute(
-        "INSERT INTO boot (boot_id, machine_id, epoch, requested_at, outcome, ended_at, consumer_key, token_key, "
-        "token_secret_sha256, token_secret, credentials_expire_at) "
-        "SELECT md5(machine.id || '-' || n), machine.id, n, now(), CASE WHEN n = %s THEN 'running' ELSE 'done' END, "
-        "CASE WHEN n = %s THEN NULL ELSE now() END, 'c', machine.id || '-' || n, sha256('x'), 'x', now() "
+        "INSERT INTO operation (machine_id, kind, epoch, requested_at, patience_s, progress_at, deadline_at, ends_at, "
+        "outcome, ended_at) SELECT machine.id, 'commission', n, now(), 60, now(), now(), now(), "
+        "CASE WHEN n = %s THEN 'running' ELSE 'done' END, CASE WHEN n = %s THEN NULL ELSE now() END "
         "FROM machine, generate_series(1, %s) AS n ORDER BY n",
         (number, number, number),
     )
-    execute("UPDATE machine SET boot_id = (SELECT max(id) FROM boot WHERE boot.machine_id = machine.id)")
+    execute(
+        "INSERT INTO boot (boot_id, machine_id, operation_id, purpose, epoch, requested_at, outcome, ended_at, "
+        "consumer_key, token_key, token_secret_sha256, token_secret) "
+        "SELECT md5(id::text), machine_id, id, kind, epoch, now(), outcome, ended_at, 'c', id::text, sha256('x'), 'x' "
+        "FROM operation ORDER BY operation.id"
+    )
+    execute(
+        "UPDATE machine SET boot_id = boot.id, operation_id = boot.operation_id FROM boot "
+        "WHERE boot.machine_id = machine.id AND boot.outcome = 'running'"
+    )
     execute("INSERT INTO boot_step (boot_id, step, by_whom, at) SELECT id, 1, 'x', now() FROM boot")
     execute("INSERT INTO script_result (boot_id, machine_id, name, stdout) SELECT id, machine_id, 's', 'out' FROM boot")
 
@@ -76,7 +84,8 @@ def test_newest_boots_of_each_machine_stay_and_a_running_one_always(site, ctx, e
     retention.tidy(ctx)
     assert execute("SELECT count(*) FROM boot GROUP BY machine_id") == [(10,), (10,), (10,)]
     assert count(execute, "boot", "outcome = 'running'") == 3
-    assert count(execute, "machine", "boot_id IS NOT NULL") == 3
+    assert count(execute, "machine", "boot_id IS NOT NULL AND operation_id IS NOT NULL") == 3
+    assert count(execute, "operation") == 30, "what they belonged to goes as well"
     assert (count(execute, "boot_step"), count(execute, "script_result")) == (30, 30)
     settings.put(ctx, "keep_boots", "1")
     retention.tidy(ctx)

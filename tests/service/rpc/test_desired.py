@@ -13,7 +13,7 @@ from rackyard.daemons.registry import DAEMONS
 from rackyard.region.context import Context
 from rackyard.region.services.racks import desired, enrolment
 
-from .conftest import RackClient
+from .conftest import RackClient, secret_of
 from .play import INTERFACES, AgentPlay, declare_network, register_machine
 
 
@@ -121,3 +121,17 @@ def test_unknown_and_idle_machines_get_no_boot(api: Any, served: RackClient):
     assert agent.boot_config().body == {"purpose": "local", "hostname": "m1"}
     assert agent.boot_config(mac="not-a-mac").status == 400
     assert agent.boot_config(firmware="coreboot").status == 400
+
+
+def test_registration_is_dated_once_until_the_rack_is_enrolled_anew(rack: RackClient, world: Context, execute: Any):
+    def registered_at() -> Any:
+        return execute("SELECT registered_at FROM rack")[0][0]
+
+    rack.register(("mgmt0", "10.10.0.21/24"))
+    first = registered_at()
+    world.clock.advance(10)
+    rack.register(("mgmt0", "10.10.0.21/24"))
+    assert registered_at() == first
+    assert rack.enroll(secret_of(enrolment.mint_token(world, "rack1"))).status == 200
+    rack.register(("mgmt0", "10.10.0.21/24"))
+    assert registered_at() > first

@@ -246,6 +246,14 @@ def test_hostile_results_fail_the_machine_and_store_nothing(
     assert agent.job()["kind"] == "power_off"
 
 
+@pytest.mark.parametrize("number", ["--5", "5-", "1_0", "٣", "99999999999", "1.5", "0x10", "-"])
+def test_number_that_is_none_is_400(api: Any, agent: AgentPlay, machine: MachinePlay, m1: str, number: str):
+    until_scripts(api, agent, machine, m1)
+    answer = machine.post("latest/", data={"op": "signal", "status": "WORKING", "script_result_id": number})
+    assert answer.status_code == 400
+    assert "script_result_id must be a whole number" in answer.get_data(as_text=True)
+
+
 def test_oversized_stream_marks_its_script_failed(api: Any, agent: AgentPlay, machine: MachinePlay, m1: str):
     until_scripts(api, agent, machine, m1)
     machine.run_scripts({"50-support-info": b"x" * (1024 * 1024 + 1)})

@@ -15,7 +15,7 @@ from rackyard.region.errors import BadRequest, Conflict, Forbidden, NotFound
 from rackyard.region.services.power import queue
 from rackyard.region.services.racks import identity, registration
 from rackyard.region.services.racks.identity import Certificate
-from rackyard.region.services.site import journal
+from rackyard.region.services.site import identifiers, journal
 
 TOKEN_TTL_S = 900
 MAX_TOKEN_TTL_S = 7 * 24 * 3600
@@ -168,7 +168,7 @@ def _check_token(used_at: datetime | None, used_by: str | None, expires_at: date
 def _rack_of_that_name(ctx: Context, tx: Transaction, hostname: str, version: str, *, named: bool) -> Rack:
     row = tx.one("racks.enrolment.lock_by_hostname", hostname=hostname)
     if row is None:
-        system_id = ctx.random.system_id()
+        system_id = identifiers.free_system_id(ctx, tx)
         row = tx.one("racks.enrolment.create", system_id=system_id, hostname=hostname, version=version)
         assert row is not None
     elif row["revoked_at"] is None and not named:

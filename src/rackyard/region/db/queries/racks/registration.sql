@@ -7,8 +7,9 @@ WHERE id = %(rack_id)s AND revoked_at IS NULL
   AND (NOT alive OR last_seen_at IS NULL OR last_seen_at < %(now)s - interval '5 seconds');
 
 -- name: racks.registration.registered
--- The rack's agent started, with this version.
-UPDATE rack SET registered_at = %(now)s, last_seen_at = %(now)s, alive = true, version = %(version)s
+-- The rack's agent tells about itself, again and again; the first time since it was enrolled counts as registration.
+UPDATE rack SET registered_at = coalesce(registered_at, %(now)s), last_seen_at = %(now)s, alive = true,
+       version = %(version)s
 WHERE id = %(rack_id)s;
 
 -- name: racks.registration.put_interface
