@@ -132,7 +132,7 @@ def authenticate(ctx: Context, sha256: str) -> Rack:
     with ctx.db.transaction() as tx:
         rack = rows.by_certificate(tx, sha256)
         if rack is not None and rack.revoked_at is None:
-            tx.run("racks.registration.seen", rack_id=rack.id, now=ctx.clock.now())
+            tx.run("racks.registration.seen", rack_id=rack.id)
     if rack is None:
         raise Forbidden(
             "this certificate belongs to no rack of this region (the rack was removed or enrolled anew); "
@@ -152,7 +152,7 @@ def still_valid(ctx: Context, rack: Rack) -> bool:
         row = tx.one("racks.enrolment.is_revoked", rack_id=rack.id)
         if row is None or row["revoked_at"] is not None:
             return False
-        tx.run("racks.registration.seen", rack_id=rack.id, now=ctx.clock.now())
+        tx.run("racks.registration.seen", rack_id=rack.id)
         return True
 
 

@@ -18,7 +18,6 @@ BATCH_BOOTS = 200
 # What does not fit in a pass is left to the next one.
 PASS_S = 60.0
 KEEP_QUERIES = timedelta(hours=1)
-KEEP_PROCESSES = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def tidy(ctx: Context, pass_s: float = PASS_S) -> dict[str, int]:
                 count = tx.run(rule.query, limit=rule.batch, **_limits(tx, rule, ctx.clock.now()))
             removed[rule.query] = removed.get(rule.query, 0) + count
     with ctx.db.transaction() as tx:
-        tx.run("site.processes.delete_old", before=ctx.clock.now() - KEEP_PROCESSES)
+        tx.run("site.processes.delete_old")
     return removed
 
 

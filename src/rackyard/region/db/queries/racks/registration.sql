@@ -1,14 +1,14 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
 
 -- name: racks.registration.seen
--- The rack spoke; written at most every five seconds.
-UPDATE rack SET last_seen_at = %(now)s, alive = true
+-- The rack spoke; written at most every five seconds. By PostgreSQL's clock, which all regions share.
+UPDATE rack SET last_seen_at = now(), alive = true
 WHERE id = %(rack_id)s AND revoked_at IS NULL
-  AND (NOT alive OR last_seen_at IS NULL OR last_seen_at < %(now)s - interval '5 seconds');
+  AND (NOT alive OR last_seen_at IS NULL OR last_seen_at < now() - interval '5 seconds');
 
 -- name: racks.registration.registered
 -- The rack's agent tells about itself, again and again; the first time since it was enrolled counts as registration.
-UPDATE rack SET registered_at = coalesce(registered_at, %(now)s), last_seen_at = %(now)s, alive = true,
+UPDATE rack SET registered_at = coalesce(registered_at, now()), last_seen_at = now(), alive = true,
        version = %(version)s
 WHERE id = %(rack_id)s;
 
@@ -58,6 +58,7 @@ ON CONFLICT (rack_id, name) DO UPDATE
 SET state = excluded.state, info = excluded.info, updated_at = excluded.updated_at;
 
 -- name: racks.registration.bury_silent
--- Racks that were not heard of since a moment are dead; their names leave the DNS by the trigger's notice.
-UPDATE rack SET alive = false WHERE alive AND (last_seen_at IS NULL OR last_seen_at < %(since)s)
+-- Racks that were silent for some seconds are dead; their names leave the DNS by the trigger's notice.
+UPDATE rack SET alive = false
+WHERE alive AND (last_seen_at IS NULL OR last_seen_at < now() - make_interval(secs => %(silence_s)s))
 RETURNING id, hostname, last_seen_at;
