@@ -13,8 +13,9 @@ from rackyard.region.db.pool import Transaction
 from rackyard.region.services.site import settings
 
 BATCH_ROWS = 5000
-# A boot takes its twelve steps and a dozen script results with it.
+# A boot takes its twelve steps and a dozen script results with it, and a result may hold megabytes.
 BATCH_BOOTS = 200
+BATCH_OUTPUTS = 500
 # What does not fit in a pass is left to the next one.
 PASS_S = 60.0
 KEEP_QUERIES = timedelta(hours=1)
@@ -36,7 +37,7 @@ RULES: Sequence[Rule] = (
     Rule("site.retention.tokens", "keep_tokens_days"),
     Rule("site.retention.events", "keep_events_days"),
     Rule("site.retention.jobs", "keep_jobs_days"),
-    Rule("site.retention.outputs", "keep_script_output", BATCH_BOOTS),
+    Rule("site.retention.outputs", "keep_script_output", BATCH_OUTPUTS),
     Rule("site.retention.boots", "keep_boots", BATCH_BOOTS),
     Rule("site.retention.operations", "keep_boots", BATCH_BOOTS),
 )

@@ -34,10 +34,15 @@ DELETE FROM operation WHERE outcome <> 'running' AND id IN (
 -- What scripts wrote in boots beyond the newest ones of each machine, a batch; how they ended stays.
 UPDATE script_result SET stdout = '', stderr = '', output = '', result = ''
 WHERE id IN (
-    SELECT ranked.id FROM (
-        SELECT id, dense_rank() OVER (PARTITION BY machine_id ORDER BY boot_id DESC) AS age FROM script_result
-        WHERE octet_length(stdout) + octet_length(stderr) + octet_length(output) + octet_length(result) > 0
-    ) AS ranked WHERE ranked.age > %(keep)s LIMIT %(limit)s);
+    SELECT written.id FROM machine CROSS JOIN LATERAL (
+        SELECT DISTINCT boot_id FROM script_result
+        WHERE machine_id = machine.id
+          AND octet_length(stdout) + octet_length(stderr) + octet_length(output) + octet_length(result) > 0
+        ORDER BY boot_id DESC OFFSET %(keep)s
+    ) AS old JOIN script_result AS written ON written.boot_id = old.boot_id
+    WHERE octet_length(written.stdout) + octet_length(written.stderr) + octet_length(written.output)
+              + octet_length(written.result) > 0
+    LIMIT %(limit)s);
 
 -- name: site.retention.leases
 -- Leases that ended long ago, a batch.
