@@ -177,3 +177,37 @@ def test_lost_database_is_503_with_retry_after(ctx, api, config, cluster) -> Non
     response = api.get("machines/")
     assert response.status_code == 503
     assert response.headers["Retry-After"] == "1"
+
+
+def test_key_can_be_made_listed_and_revoked(api, api_of) -> None:
+    made = api.post("account/?op=create_authorisation_token", data={"name": "ci"}).json
+    text = f"{made['consumer_key']}:{made['token_key']}:{made['token_secret']}"
+    assert api_of(text).get("users/?op=whoami").status_code == 200
+    listed = api.get("account/?op=list_authorisation_tokens").json
+    assert [key["name"] for key in listed] == ["", "ci"]
+    assert listed[1]["token"] == f"{made['consumer_key']}:{made['token_key']}"
+    assert made["token_secret"] not in str(listed)
+    gone = api.post("account/?op=delete_authorisation_token", data={"token_key": made["token_key"]})
+    assert gone.status_code == 204
+    assert api_of(text).get("users/?op=whoami").status_code == 401
+    trail = [event["description"] for event in api.get("events/?op=query&level=AUDIT").json["events"]]
+    assert trail[:2] == [
+        f"API key {made['token_key']} of admin was revoked",
+        f"API key {made['token_key']} of admin was made",
+    ]
+
+
+def test_nobody_revokes_or_sees_keys_of_others(api, api_of, key_of, admin_key) -> None:
+    reader = api_of(key_of("reader"))
+    assert len(reader.get("account/?op=list_authorisation_tokens").json) == 1
+    refused = reader.post("account/?op=delete_authorisation_token", data={"token_key": admin_key.split(":")[1]})
+    assert refused.status_code == 404
+    assert "no API key of reader" in refused.text
+    assert api.get("users/?op=whoami").status_code == 200
+    assert reader.post("account/?op=delete_authorisation_token").status_code == 400
+
+
+def test_key_may_revoke_itself(api) -> None:
+    (own,) = api.get("account/?op=list_authorisation_tokens").json
+    assert api.post("account/?op=delete_authorisation_token", data=own).status_code == 204
+    assert api.get("users/?op=whoami").status_code == 401

@@ -5,11 +5,15 @@ from __future__ import annotations
 
 import io
 import json
+import threading
+import time
+from dataclasses import replace
 
 import pytest
 
 from rackyard.region.api import machines as machine_routes
 from rackyard.region.db.machines import registry
+from rackyard.region.randomness import Randomness
 
 BMC = {
     "power_type": "ipmi",
@@ -354,3 +358,64 @@ def test_list_takes_the_same_number_of_statements_for_one_and_for_many(api, ctx)
         counts.append(statements)
     assert counts[0] == counts[1]
     assert len(counts[0]) == 5
+
+
+def test_password_goes_with_the_type_of_power_that_it_was_for(m1, api, execute) -> None:
+    path = f"machines/{m1['system_id']}/"
+    assert api.put(path, data={"power_type": "manual"}).status_code == 200
+    assert execute("SELECT power_secret FROM machine") == [(None,)]
+
+
+def test_new_bmc_address_needs_its_own_password(m1, api, sealed_password) -> None:
+    path, before = f"machines/{m1['system_id']}/", sealed_password(m1["system_id"])
+    moved = {"power_parameters_power_address": "10.30.0.99"}
+    refused = api.put(path, data=moved)
+    assert refused.status_code == 400
+    assert "needs power_pass as well" in refused.json["power_parameters"][0]
+    assert api.put(path, data={"power_parameters_power_port": "624"}).status_code == 200
+    assert sealed_password(m1["system_id"]) == before
+    answer = api.put(path, data=moved | {"power_parameters_power_pass": "another"})
+    assert answer.status_code == 200, answer.text
+    assert sealed_password(m1["system_id"]) != before
+
+
+def test_two_changes_of_power_settings_at_once_both_count(m1, api, ctx) -> None:
+    path = f"machines/{m1['system_id']}/"
+    with ctx.db.transaction() as tx:
+        tx.one("machines.registry.lock", system_id=m1["system_id"])
+        threads = [
+            threading.Thread(target=api.put, args=(path,), kwargs={"data": {f"power_parameters_{name}": value}})
+            for name, value in (("power_user", "other"), ("power_port", "625"))
+        ]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.5)
+    for thread in threads:
+        thread.join()
+    known = api.get(f"{path}?op=power_parameters").json
+    assert (known["power_user"], known["power_port"]) == ("other", "625")
+
+
+def test_identifier_that_is_taken_is_drawn_again(m1, api, app, ctx) -> None:
+    taken, free = m1["system_id"], "abcdef"
+    drawn = [taken, taken, free]
+
+    class Drawn(Randomness):
+        """Draws what a test gives it."""
+
+        def system_id(self) -> str:
+            return drawn.pop(0)
+
+    app.extensions["rackyard"] = replace(ctx, random=Drawn())
+    data = {"hostname": "m2", "mac_addresses": "52:54:00:20:01:12"}
+    assert api.post("machines/", data=data).json["system_id"] == free
+    drawn.extend([taken, free, taken])
+    refused = api.post("machines/", data={"hostname": "m3", "mac_addresses": "52:54:00:20:01:13"})
+    assert refused.status_code == 503
+
+
+def test_creation_with_commissioning_that_fails_leaves_no_event_and_no_machine(api) -> None:
+    data = {"hostname": "m2", "mac_addresses": "52:54:00:20:01:12", "commission": "true"}
+    assert api.post("machines/", data=data).status_code in (400, 409)
+    assert api.get("machines/").json == []
+    assert api.get("events/?op=query&level=DEBUG").json["count"] == 0, "one transaction: as if it was never asked"

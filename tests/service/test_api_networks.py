@@ -250,6 +250,48 @@ def test_dhcp_on_needs_a_rack_and_a_dynamic_range(api, subnet, rack) -> None:
     assert ok(api.put(path, data={"primary_rack": "", "dhcp_on": "false"}))["primary_rack"] is None
 
 
+@pytest.fixture
+def served(api, dynamic, rack) -> dict:
+    """A VLAN whose DHCP is on."""
+    return ok(api.put("fabrics/lab/vlans/0/", data={"dhcp_on": "true", "primary_rack": "rack1"}))
+
+
+def test_gateway_cannot_move_into_a_dynamic_range(api, dynamic, subnet) -> None:
+    words = refused(api.put(f"subnets/{subnet['id']}/", data={"gateway_ip": "10.20.0.150"}), "gateway_ip")
+    assert "10.20.0.150 of subnet pxe-a would be in its dynamic range 10.20.0.100 - 10.20.0.200" in words
+    assert ok(api.get(f"subnets/{subnet['id']}/"))["gateway_ip"] == "10.20.0.1"
+
+
+def test_last_dynamic_range_cannot_go_while_dhcp_is_on(api, served, dynamic, subnet) -> None:
+    for path in (f"ipranges/{dynamic['id']}/", f"subnets/{subnet['id']}/"):
+        assert "VLAN 0 of fabric lab would have none" in refused(api.delete(path), "dhcp_on")
+    reserved = api.put(f"ipranges/{dynamic['id']}/", data={"type": "reserved"})
+    assert "VLAN 0 of fabric lab would have none" in refused(reserved, "dhcp_on")
+    ok(api.post("ipranges/", data={"type": "dynamic", "start_ip": "10.20.0.210", "end_ip": "10.20.0.220"}))
+    assert api.delete(f"ipranges/{dynamic['id']}/").status_code == 204, "another one is left"
+
+
+def test_subnet_cannot_leave_its_vlan_without_a_range(api, served, subnet) -> None:
+    other = ok(api.post("fabrics/lab/vlans/", data={"vid": "7"}))
+    refused(api.put(f"subnets/{subnet['id']}/", data={"vlan": other["id"]}), "dhcp_on")
+    ok(api.put("fabrics/lab/vlans/0/", data={"dhcp_on": "false"}))
+    assert ok(api.put(f"subnets/{subnet['id']}/", data={"vlan": other["id"]}))["vlan"]["vid"] == 7
+
+
+def test_rack_without_an_address_there_cannot_serve_dhcp(api, dynamic, add_rack) -> None:
+    add_rack("rack2", "10.21.0.2/24")
+    answer = api.put("fabrics/lab/vlans/0/", data={"dhcp_on": "true", "primary_rack": "rack2"})
+    words = refused(answer, "primary_rack")
+    assert "Rack rack2 has no address in 10.20.0.0/24" in words
+    assert "it has 10.21.0.2" in words
+
+
+def test_what_was_wrong_before_stops_no_other_change(api, served, execute) -> None:
+    execute("UPDATE rack_interface SET address = '10.99.0.2/24'")
+    ok(api.post("fabrics/", data={"name": "another"}))
+    ok(api.put("fabrics/lab/vlans/0/", data={"mtu": "9000"}))
+
+
 def test_rack_may_be_named_by_system_id(api, dynamic, rack) -> None:
     assert ok(api.put("fabrics/lab/vlans/0/", data={"primary_rack": rack}))["primary_rack"] == rack
 

@@ -8,8 +8,10 @@ import hashlib
 import json
 from datetime import timedelta
 
+import psycopg2
 import pytest
 
+from rackyard.region.services.machines import results
 from rackyard.region.services.site import images
 
 
@@ -148,9 +150,9 @@ def add_boot(execute, boot_id: str, at) -> tuple[int, int]:
     )
     ((row_id,),) = execute(
         "INSERT INTO boot (boot_id, machine_id, operation_id, epoch, purpose, requested_at, consumer_key, token_key, "
-        "token_secret_sha256, token_secret) SELECT %s, id, %s, 1, 'commissioning', %s, 'c', 't', %s, 'x' FROM machine "
+        "token_secret_sha256, token_secret) SELECT %s, id, %s, 1, 'commissioning', %s, 'c', %s, %s, 'x' FROM machine "
         "RETURNING id",
-        (boot_id, operation_id, at, b"0" * 32),
+        (boot_id, operation_id, at, boot_id, b"0" * 32),
     )
     return operation_id, row_id
 
@@ -243,3 +245,71 @@ def test_commissioning_machine_shows_its_step_and_deadline(api, m1, change_machi
     assert shown["deadline"] == now.isoformat()
     assert shown["commissioning_status_name"] == "Running"
     assert m1["current_step"] is None
+
+
+def test_outputs_of_old_boots_are_left_out_when_the_answer_would_be_too_long(
+    api, m1, execute, ctx, monkeypatch
+) -> None:
+    monkeypatch.setattr(results, "MAX_OUTPUT_BYTES", 1000)
+    for number in "123":
+        add_boot(execute, number * 32, ctx.clock.now())
+        execute("UPDATE operation SET outcome = 'done'")
+    execute(
+        "INSERT INTO script_result (boot_id, machine_id, name, status, stdout) "
+        "SELECT id, machine_id, '10-cpu', 2, convert_to(repeat('x', 600), 'UTF8') FROM boot"
+    )
+    sets = api.get(f"nodes/{m1['system_id']}/results/?include_output=1").json
+    assert [group["results"][0]["output_omitted"] for group in sets] == [False, True, True]
+    assert [len(base64.b64decode(group["results"][0]["stdout"])) for group in sets] == [600, 0, 0]
+
+
+def add_events(execute, count: int) -> list[int]:
+    rows = execute(
+        "INSERT INTO event (type, description, created_at) SELECT 'NODE', n::text, now() "
+        "FROM generate_series(1, %s) AS n RETURNING id",
+        (count,),
+    )
+    return [row[0] for row in rows]
+
+
+def test_following_the_log_leaves_nothing_out(api, execute) -> None:
+    ids = add_events(execute, 30)
+    seen, page = [], f"events/?op=query&after={ids[4]}&limit=5"
+    for _turn in range(5):
+        answer = api.get(page).json
+        assert [event["id"] for event in answer["events"]] == sorted((e["id"] for e in answer["events"]), reverse=True)
+        seen += sorted(event["id"] for event in answer["events"])
+        page = answer["next_uri"].removeprefix("/MAAS/api/2.0/")
+    assert seen == ids[5:]
+    assert api.get(page).json["count"] == 0
+    add_events(execute, 1)
+    assert api.get(page).json["count"] == 1
+
+
+def test_follower_waits_for_an_event_with_a_smaller_id_that_is_not_committed_yet(api, ctx, execute) -> None:
+    start = add_events(execute, 1)[0]
+    slow = psycopg2.connect(ctx.config.dsn)
+    try:
+        with slow.cursor() as cursor:
+            cursor.execute("INSERT INTO event (type, created_at) VALUES ('SLOW', now())")
+            add_events(execute, 1)
+            path = f"events/?op=query&after={start}"
+            assert api.get(path).json["count"] == 0, "the quick one would hide the slow one for ever"
+            assert api.get("events/?op=query").json["count"] >= 2, "whoever only looks sees it"
+            slow.commit()
+        assert [event["type"] for event in api.get(path).json["events"]] == ["NODE", "SLOW"]
+    finally:
+        slow.close()
+
+
+def test_events_of_a_rack_and_of_several_machines_are_found_by_name(api, m1, add_rack, execute) -> None:
+    add_rack("rack1", "10.20.0.2/24")
+    execute("INSERT INTO event (rack_id, type, created_at) SELECT id, 'RACK_SILENT', now() FROM rack")
+    execute(
+        "INSERT INTO event (rack_id, machine_id, type, created_at) SELECT rack.id, machine.id, 'BOTH', now() "
+        "FROM rack, machine"
+    )
+    assert [event["type"] for event in api.get("events/?op=query&hostname=rack1").json["events"]] == ["RACK_SILENT"]
+    both = api.get("events/?op=query&hostname=rack1&hostname=m1&level=DEBUG").json["events"]
+    assert [event["type"] for event in both] == ["BOTH", "RACK_SILENT", "NODE_CREATED"]
+    assert api.get(f"events/?op=query&hostname=m1&after={both[1]['id']}").json["count"] == 1

@@ -188,3 +188,23 @@ def test_unreachable_database_is_named(run, config_file, config) -> None:
     status, _, error = run("migrate")
     assert status == 1
     assert "PostgreSQL" in error
+
+
+def test_api_keys_are_listed_and_revoked(run, api, admin_key) -> None:
+    _consumer, token, secret = admin_key.split(":")
+    status, output, _ = run("api-keys", "--username", "admin")
+    assert (status, token in output, secret in output) == (0, True, False)
+    status, _, error = run("revoke-api-key", admin_key)
+    assert status == 1
+    assert secret not in error
+    assert run("revoke-api-key", token)[0] == 0
+    assert api.get("users/?op=whoami").status_code == 401
+    assert "list them first" in run("revoke-api-key", token)[2]
+    assert "no account nobody" in run("api-keys", "--username", "nobody")[2]
+
+
+def test_status_shows_how_much_history_there_is_and_for_how_long(run, api) -> None:
+    run("setting", "set", "keep_events_days", "7")
+    output = run("status", "--json")[1]
+    assert '"keep_events_days": 7' in output
+    assert "mib" in output

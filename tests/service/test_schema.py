@@ -13,7 +13,7 @@ import pytest
 from rackyard.region.db import migrations, queries
 from rackyard.region.db.migrations import migrate
 from rackyard.region.db.pool import Database
-from rackyard.region.errors import RackyardError
+from rackyard.region.errors import RackyardError, Unavailable
 
 
 def dump(cluster, postgres_binary, database: str) -> list[str]:
@@ -40,8 +40,10 @@ def test_schema_file_equals_all_migrations(cluster, postgres_binary, empty_datab
     assert any("CREATE TABLE public.machine " in line for line in migrated)
 
 
-def test_migrations_are_numbered_without_gaps() -> None:
-    assert sorted(migrations.available()) == list(range(1, len(migrations.available()) + 1))
+def test_every_migration_has_a_number_of_its_own() -> None:
+    files = [file.name for file in resources.files("rackyard.region.db.migrations").iterdir()]
+    numbered = [name for name in files if name.endswith(".sql")]
+    assert len(migrations.available()) == len(numbered)
 
 
 def test_migrate_applies_each_migration_once(cluster, empty_database) -> None:
@@ -58,6 +60,65 @@ def test_migrate_refuses_a_database_of_a_newer_version(ctx) -> None:
         tx.run("site.migrations.record", version=9999)
     with pytest.raises(RackyardError, match=r"migration 9999.*install a newer"):
         migrate(ctx.db)
+
+
+def test_migration_that_was_left_out_is_applied_later(cluster, empty_database) -> None:
+    """Branches are merged in any order: a site may have number 5 before number 3."""
+    database = Database(cluster.dsn(empty_database))
+    migrate(database)
+    with database.transaction() as tx:
+        tx.script("DELETE FROM schema_migration WHERE version = 5")
+    assert migrate(database) == [5], "and a file without a transaction can be run again"
+    database.close()
+
+
+def test_interrupted_concurrent_index_is_made_anew(cluster, empty_database) -> None:
+    database = Database(cluster.dsn(empty_database))
+    migrate(database)
+    with database.transaction() as tx:
+        tx.script("DELETE FROM schema_migration WHERE version = 5")
+        tx.script("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'job_boot'::regclass")
+    migrate(database)
+    with database.transaction() as tx:
+        tx.script("DO $$ BEGIN ASSERT (SELECT bool_and(indisvalid) FROM pg_index); END $$")
+    database.close()
+
+
+def test_migration_gives_up_on_a_lock_and_keeps_what_went_before(
+    cluster, empty_database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = migrations.available()
+    steps = {1: known[1], 900: "CREATE TABLE kept ();", 901: "ALTER TABLE machine ADD COLUMN extra text;"}
+    monkeypatch.setattr(migrations, "available", lambda: {1: known[1]})
+    database = Database(cluster.dsn(empty_database))
+    migrate(database)
+    monkeypatch.setattr(migrations, "available", lambda: steps)
+    monkeypatch.setattr(migrations, "LOCK_TIMEOUT_S", 1)
+    with psycopg2.connect(cluster.dsn(empty_database)) as reader, reader.cursor() as cursor:
+        cursor.execute("SELECT * FROM machine")
+        with pytest.raises(Unavailable, match=r"Migration 901 was not applied.*migrate` again"):
+            migrate(database)
+        assert migrations.current(database) == 900
+        cursor.execute("SELECT * FROM kept")
+    reader.close()
+    assert migrate(database) == [901]
+    database.close()
+
+
+def test_process_starts_on_a_schema_it_knows_or_a_newer_one_but_not_on_an_older(
+    cluster, empty_database, ctx, caplog
+) -> None:
+    empty = Database(cluster.dsn(empty_database))
+    with pytest.raises(RackyardError, match=r"lacks migration 1.*`rackyard-region migrate`"):
+        migrations.require(empty)
+    empty.close()
+    migrations.require(ctx.db)
+    assert caplog.text == ""
+    with ctx.db.transaction() as tx:
+        tx.run("site.migrations.record", version=9999)
+    migrations.require(ctx.db)
+    assert "migration 9999, newer than this version" in caplog.text
+    migrations.require(Database("host=/nonexistent dbname=x"))
 
 
 def test_every_query_can_be_prepared(ctx) -> None:

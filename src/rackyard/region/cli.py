@@ -14,7 +14,7 @@ from rackyard.region import config as configuration
 from rackyard.region import key_file
 from rackyard.region.context import Context
 from rackyard.region.db.migrations import migrate
-from rackyard.region.errors import RackyardError
+from rackyard.region.errors import BadRequest, RackyardError
 from rackyard.region.services.racks import enrolment
 from rackyard.region.services.site import accounts, images, overview, settings
 
@@ -46,6 +46,20 @@ def _create_admin(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any]
         "changed": key_file.ensure(ctx, arguments.username, arguments.key_file),
         "key_file": str(arguments.key_file),
     }
+
+
+def _api_keys(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any]:
+    return {
+        key.token_key: {"username": key.username, "name": key.name, "created_at": key.created_at.isoformat()}
+        for key in accounts.keys_of(ctx, arguments.username)
+    }
+
+
+def _revoke_api_key(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any]:
+    if ":" in arguments.token:
+        raise BadRequest("Give the second part of the key only: a whole key on a command line is seen by everybody")
+    gone = accounts.revoke_key(ctx, arguments.token, "")
+    return {"changed": True, "revoked": gone.token_key, "username": gone.username}
 
 
 def _enroll_token(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any] | str:
@@ -107,6 +121,10 @@ def _parser() -> argparse.ArgumentParser:
     admin = command("create-admin", _create_admin, "make an administrator and an API key")
     admin.add_argument("--username", required=True)
     admin.add_argument("--key-file", type=Path, help="write the key here (mode 0600), unless a working one is there")
+    keys = command("api-keys", _api_keys, "list API keys by their tokens, without secrets")
+    keys.add_argument("--username", help="the keys of this account only")
+    no_key = command("revoke-api-key", _revoke_api_key, "accept an API key no more")
+    no_key.add_argument("token", help="its second part, as `api-keys` lists it")
     token = command("enroll-token", _enroll_token, "print a one-time token for `rackyard-rack enroll`")
     token.add_argument("--name", default="", help="the rack's hostname; another rack cannot use the token then")
     token.add_argument(

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -332,12 +332,14 @@ class MovableClock(Clock):
 
     def __init__(self) -> None:
         self.ahead = timedelta()
+        self.passes_for: Callable[[float], None] = lambda _seconds: None
 
     def now(self) -> datetime:
         return super().now() + self.ahead
 
     def advance(self, seconds: float) -> None:
         self.ahead += timedelta(seconds=seconds)
+        self.passes_for(seconds)
 
 
 @pytest.fixture
@@ -348,7 +350,16 @@ def clock() -> MovableClock:
 @pytest.fixture
 def world(ctx: Context) -> Context:
     """The test's own view of the database that the RPC worker uses."""
+    assert isinstance(ctx.clock, MovableClock)
+    ctx.clock.passes_for = lambda seconds: _age(ctx, seconds)
     return ctx
+
+
+def _age(ctx: Context, seconds: float) -> None:
+    """What PostgreSQL's clock dates is older by so much, when a test lets time pass."""
+    with ctx.db.transaction() as tx:
+        for table, column in (("rack", "last_seen_at"), ("region_process", "heartbeat_at")):
+            tx.script(f"UPDATE {table} SET {column} = {column} - interval '{float(seconds)} s'")  # noqa: S608
 
 
 @pytest.fixture

@@ -5,15 +5,19 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from rackyard.daemons.registry import DAEMONS
 from rackyard.region.context import Context
+from rackyard.region.db.racks.identity import Rack
 from rackyard.region.services.racks import desired, enrolment
+from rackyard.region.worker.own_daemons import beat
+from rackyard.region.worker.tasks import racks
 
-from .conftest import RackClient
+from .conftest import MovableClock, RackClient, secret_of
 from .play import INTERFACES, AgentPlay, declare_network, register_machine
 
 
@@ -121,3 +125,50 @@ def test_unknown_and_idle_machines_get_no_boot(api: Any, served: RackClient):
     assert agent.boot_config().body == {"purpose": "local", "hostname": "m1"}
     assert agent.boot_config(mac="not-a-mac").status == 400
     assert agent.boot_config(firmware="coreboot").status == 400
+
+
+def test_registration_is_dated_once_until_the_rack_is_enrolled_anew(rack: RackClient, world: Context, execute: Any):
+    def registered_at() -> Any:
+        return execute("SELECT registered_at FROM rack")[0][0]
+
+    rack.register(("mgmt0", "10.10.0.21/24"))
+    first = registered_at()
+    world.clock.advance(10)
+    rack.register(("mgmt0", "10.10.0.21/24"))
+    assert registered_at() == first
+    assert rack.enroll(secret_of(enrolment.mint_token(world, "rack1"))).status == 200
+    rack.register(("mgmt0", "10.10.0.21/24"))
+    assert registered_at() > first
+
+
+def test_of_two_regions_that_see_a_change_both_give_its_one_generation(
+    api: Any, served: RackClient, world: Context, execute: Any
+):
+    """The second one finds that the first has counted the change while it made the same document."""
+    before = served.get("desired").body["generation"]
+    api.put("subnets/1/", data={"dns_servers": "10.99.0.53"})
+    rack = Rack(*execute("SELECT id, system_id, hostname FROM rack")[0])
+    found: list[desired.Document] = []
+    with world.db.transaction() as first:
+        first.one("racks.desired.lock", rack_id=rack.id)
+        second = threading.Thread(target=lambda: found.append(desired.for_rack(world, rack)))
+        second.start()
+        time.sleep(0.7)
+        assert not found, "it waits for the first one"
+        _content, digest = desired._made_for(world, first, rack)
+        first.one("racks.desired.advance", rack_id=rack.id, sha256=digest)
+    second.join()
+    assert (found[0].body["generation"], found[0].etag) == (before + 1, digest)
+    assert served.get("desired").body["generation"] == before + 1
+
+
+def test_liveness_is_told_by_one_clock_whatever_the_regions_have(served: RackClient, world: Context, execute: Any):
+    late = MovableClock()
+    late.advance(-3600)
+    own = replace(world, clock=late)
+    beat(own)
+    assert [region["address"] for region in served.get("desired").body["http"]["regions"]] == ["10.10.0.11"]
+    ((age,),) = execute("SELECT now() - heartbeat_at < interval '60 s' FROM region_process LIMIT 1")
+    assert age, "a region whose clock is an hour late is not taken for dead"
+    enrolment.authenticate(own, execute("SELECT encode(cert_sha256, 'hex') FROM rack")[0][0])
+    assert racks.bury_dead_racks(world) == 0

@@ -246,6 +246,14 @@ def test_hostile_results_fail_the_machine_and_store_nothing(
     assert agent.job()["kind"] == "power_off"
 
 
+@pytest.mark.parametrize("number", ["--5", "5-", "1_0", "٣", "99999999999", "1.5", "0x10", "-"])
+def test_number_that_is_none_is_400(api: Any, agent: AgentPlay, machine: MachinePlay, m1: str, number: str):
+    until_scripts(api, agent, machine, m1)
+    answer = machine.post("latest/", data={"op": "signal", "status": "WORKING", "script_result_id": number})
+    assert answer.status_code == 400
+    assert "script_result_id must be a whole number" in answer.get_data(as_text=True)
+
+
 def test_oversized_stream_marks_its_script_failed(api: Any, agent: AgentPlay, machine: MachinePlay, m1: str):
     until_scripts(api, agent, machine, m1)
     machine.run_scripts({"50-support-info": b"x" * (1024 * 1024 + 1)})
@@ -347,11 +355,11 @@ def test_replayed_and_late_evidence_counts_once_and_for_its_own_boot(api: Any, a
     commission(api, m1)
     agent.report(agent.job())
     old = "2020-01-01T00:00:00+00:00"
-    assert agent.lease(at=old).body == {"taken": 1}
+    assert agent.lease(at=old).body == {"taken": 1, "refused": []}
     assert timeline(api, m1)["steps"][4]["outcome"] == "waiting", "a lease of another life proves nothing"
     lease = {"key": "k1"}
-    assert agent.lease(**lease).body == {"taken": 1}
-    assert agent.lease(**lease).body == {"taken": 0}
+    assert agent.lease(**lease).body == {"taken": 1, "refused": []}
+    assert agent.lease(**lease).body == {"taken": 0, "refused": []}
     assert timeline(api, m1)["steps"][4]["outcome"] == "done"
 
 

@@ -51,9 +51,9 @@ class Resource:
         """Handle GET."""
         return self._handle("GET", op, admin_only)
 
-    def create(self, op: str | None = None) -> Callable[[Handler], Handler]:
-        """Handle POST; administrators only, as every change."""
-        return self._handle("POST", op, True)
+    def create(self, op: str | None = None, *, admin_only: bool = True) -> Callable[[Handler], Handler]:
+        """Handle POST; administrators only, as every change but those of one's own account."""
+        return self._handle("POST", op, admin_only)
 
     def update(self) -> Callable[[Handler], Handler]:
         """Handle PUT."""

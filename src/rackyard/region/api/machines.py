@@ -12,13 +12,13 @@ from rackyard.region.api import machine_lists, machine_shapes
 from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.params import Params, json_object, scalar_text
 from rackyard.region.db.machines.registry import Machine, MachineFilter
-from rackyard.region.errors import RackyardError
+from rackyard.region.db.pool import Transaction
 from rackyard.region.services.boots import timeline
 from rackyard.region.services.machines import registry
-from rackyard.region.services.machines.registry import MachineDetails, Wish
+from rackyard.region.services.machines.registry import Wish
 from rackyard.region.services.operations import commissioning
-from rackyard.region.services.power import orders, parameters
-from rackyard.region.services.power.parameters import PowerSettings
+from rackyard.region.services.power import orders
+from rackyard.region.services.power.parameters import PowerWish
 from rackyard.region.services.site import validation
 
 # How long a caller waits for a BMC's own word.
@@ -65,15 +65,13 @@ def _filter(params: Params) -> MachineFilter:
 @collection.create()
 def create_machine(call: Call) -> dict[str, Any]:
     """Register a machine; with `commission=true` commission it as well."""
-    details = registry.create(call.ctx, _wish(call.params, None), call.account)
-    system_id = details.machine.system_id
-    if call.params.flag("commission"):
-        try:
-            commissioning.start(call.ctx, system_id, call.account.username)
-        except RackyardError:
-            registry.delete(call.ctx, system_id, call.account)  # what was asked for failed as a whole
-            raise
-    return read_machine(call, system_id)
+
+    def commission(tx: Transaction, system_id: str) -> None:
+        commissioning.begin(call.ctx, tx, orders.locked(tx, system_id), call.account.username)
+
+    wanted = commission if call.params.flag("commission") else None
+    details = registry.create(call.ctx, _wish(call.params), call.account, also=wanted)
+    return machine_shapes.machine(details, call.ctx.config.domain)
 
 
 @one.read()
@@ -85,8 +83,7 @@ def read_machine(call: Call, system_id: str) -> dict[str, Any]:
 @one.update()
 def update_machine(call: Call, system_id: str) -> dict[str, Any]:
     """Change what is given."""
-    before = registry.read(call.ctx, system_id)
-    details = registry.update(call.ctx, system_id, _wish(call.params, before), call.account)
+    details = registry.update(call.ctx, system_id, _wish(call.params), call.account)
     return machine_shapes.machine(details, call.ctx.config.domain)
 
 
@@ -154,18 +151,18 @@ def show_boot_timeline(call: Call, system_id: str) -> dict[str, Any]:
     return timeline.read(call.ctx, system_id)
 
 
-def _wish(params: Params, before: MachineDetails | None) -> Wish:
+def _wish(params: Params) -> Wish:
     return Wish(
         hostname=params.text("hostname"),
         description=params.text("description"),
         architecture=params.text("architecture"),
         macs=params.words("mac_addresses"),
-        power=_power(params, before),
+        power=_power(params),
         commissioning_suite=params.text("commissioning_suite"),
     )
 
 
-def _power(params: Params, before: MachineDetails | None) -> PowerSettings | None:
+def _power(params: Params) -> PowerWish | None:
     given = params.prefixed("power_parameters_")
     given.pop("skip_check", None)  # MAAS: do not check the parameters; they are always checked here
     document = params.text("power_parameters")
@@ -173,7 +170,4 @@ def _power(params: Params, before: MachineDetails | None) -> PowerSettings | Non
         values = json_object(document, "power_parameters")
         given = {**{name: scalar_text(value) for name, value in values.items()}, **given}
     kind = params.text("power_type")
-    current = registry.current_power(before.machine) if before else None
-    if kind is None and not given:
-        return None
-    return parameters.parse(kind if kind is not None else current.type if current else "", given, current)
+    return None if kind is None and not given else PowerWish(kind, given)

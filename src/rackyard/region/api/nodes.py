@@ -33,7 +33,9 @@ def list_block_devices(call: Call, system_id: str) -> list[dict[str, Any]]:
 
 @script_results.read()
 def list_results(call: Call, system_id: str) -> list[dict[str, Any]]:
-    """What each script said, newest boot first; with include_output also its words, in base64."""
+    """What each script said, newest boot first; with include_output also its words, in base64.
+
+    `output_omitted` is ours: whether the words were left out because the answer would become too long (older boots)."""
     with_output = bool(call.params.flag("include_output"))
     sets = results.of_machine(call.ctx, system_id, with_output=with_output)
     return [_result_set(system_id, known, with_output) for known in sets]
@@ -74,6 +76,7 @@ def _result(known: ScriptResult, with_output: bool) -> dict[str, Any]:
     if with_output:
         texts = {"output": known.output, "stdout": known.stdout, "stderr": known.stderr, "result": known.result}
         shown |= {name: base64.b64encode(text or b"").decode() for name, text in texts.items()}
+        shown["output_omitted"] = known.stdout is None
     return shown
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from rackyard.region.db.network.picture import Fabric, IpRange, Subnet, Vlan
 from rackyard.region.db.site.events import Event
 from rackyard.region.db.site.images import Image
-from rackyard.region.services.network.picture import Network
+from rackyard.region.services.network.network import Network
 from rackyard.region.services.site.events import LEVEL_NAMES
 
 ROOT = "/MAAS/api/2.0"

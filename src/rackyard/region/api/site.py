@@ -59,7 +59,9 @@ def whoami(call: Call) -> dict[str, Any]:
 
 @event_collection.read("query")
 def query_events(call: Call) -> dict[str, Any]:
-    """Events by hostname, mac_address, id, owner and level, newest first, in pages."""
+    """Events by hostname, mac_address, id, owner and level, in pages that show the newest first.
+
+    With `after` a page holds what comes next after that id: following next_uri leaves nothing out."""
     params = call.params
     wanted = _event_filter(params)
     page = events.query(call.ctx, wanted)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import psycopg2
 from psycopg2 import errorcodes
 
-from rackyard.region.errors import Conflict, Invalid, RackyardError, Unavailable
+from rackyard.region.errors import BadRequest, Conflict, Invalid, RackyardError, Unavailable
 
 _FIELDS = {
     "account_username_key": ("username", "An account with this name exists already; choose another name."),
@@ -51,6 +51,8 @@ def domain_error(error: psycopg2.Error) -> RackyardError | None:
         return Unavailable("The region's PostgreSQL does not answer; check postgresql.service on the database host.")
     if error.pgcode == errorcodes.UNDEFINED_TABLE:
         return Unavailable("The database has no Rackyard schema yet; run `rackyard-region migrate`.")
+    if isinstance(error, psycopg2.DataError):
+        return BadRequest(f"A value that was sent cannot be stored: {error.diag.message_primary}.")
     constraint = error.diag.constraint_name or ""
     if constraint in _FIELDS:
         return Invalid.field(*_FIELDS[constraint])

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,9 +16,10 @@ import psycopg2
 from rackyard.region.db import types
 from rackyard.region.db.constraints import domain_error
 from rackyard.region.db.queries import query
-from rackyard.region.errors import Unavailable, Undecided
+from rackyard.region.errors import RackyardError, Unavailable, Undecided
 
 Row = dict[str, Any]
+_log = logging.getLogger(__name__)
 
 
 class Transaction:
@@ -61,6 +63,34 @@ class Transaction:
         self.changes = True
         with self._connection.cursor() as cursor:
             cursor.execute(sql)
+
+    def statements(self, statements: Sequence[str]) -> None:
+        """Run statements that allow no transaction around them (CREATE INDEX CONCURRENTLY), each committed by itself.
+
+        Only as the first thing in a transaction."""
+        self._connection.autocommit = True
+        try:
+            with self._connection.cursor() as cursor:
+                for statement in statements:
+                    cursor.execute(statement)
+        finally:
+            self._connection.autocommit = False
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """A part of the transaction that may fail by itself: what it did is undone, what came before stays.
+
+        PostgreSQL's refusals come out as in `transaction`; a deadlock or a lost connection ends the whole of it."""
+        self.script("SAVEPOINT part")
+        try:
+            yield
+        except (psycopg2.DataError, psycopg2.IntegrityError) as error:
+            self.script("ROLLBACK TO SAVEPOINT part")
+            raise domain_error(error) or error from error
+        except RackyardError:
+            self.script("ROLLBACK TO SAVEPOINT part")
+            raise
+        self.script("RELEASE SAVEPOINT part")
 
 
 class Database:
@@ -116,7 +146,12 @@ class Database:
             return self._connect()
         except psycopg2.Error as error:
             self._slots.release()
-            raise Unavailable(f"Cannot reach the region's PostgreSQL: {error}".strip()) from error
+            # The driver's words name host, user and database: they are for the journal, not for whoever asks.
+            _log.error("cannot reach PostgreSQL: %s", " ".join(str(error).split()))
+            raise Unavailable(
+                "Cannot reach the region's PostgreSQL; the region's journal says why, and region.toml ([database] dsn) "
+                "where it should be."
+            ) from error
         except BaseException:
             self._slots.release()
             raise

@@ -323,8 +323,11 @@ CREATE TABLE boot (
 CREATE INDEX boot_machine ON boot (machine_id, id DESC);
 CREATE INDEX boot_operation ON boot (operation_id);
 CREATE INDEX boot_image ON boot (image_id, id DESC) WHERE outcome = 'done';
+CREATE INDEX boot_running ON boot (id) WHERE outcome = 'running';
 
 ALTER TABLE machine ADD CONSTRAINT machine_boot_fkey FOREIGN KEY (boot_id) REFERENCES boot ON DELETE SET NULL;
+CREATE INDEX machine_boot ON machine (boot_id) WHERE boot_id IS NOT NULL;
+CREATE INDEX machine_operation ON machine (operation_id) WHERE operation_id IS NOT NULL;
 
 CREATE TABLE boot_step (
     boot_id bigint NOT NULL REFERENCES boot ON DELETE CASCADE,
@@ -359,6 +362,18 @@ CREATE TABLE job (
 CREATE INDEX job_open ON job (rack_id, id) WHERE state IN ('queued', 'taken');
 CREATE INDEX job_machine ON job (machine_id, id DESC);
 CREATE INDEX job_open_machine ON job (machine_id) WHERE state IN ('queued', 'taken');
+CREATE INDEX job_boot ON job (boot_id, id) WHERE boot_id IS NOT NULL;
+-- Polls are removed after an hour, all else after weeks: an index each, so that neither is sought among the other.
+CREATE INDEX job_finished_query ON job (finished_at) WHERE kind = 'power_query';
+CREATE INDEX job_finished_change ON job (finished_at) WHERE kind <> 'power_query';
+
+-- The last time that a rack reached a machine's BMC, so that the choice of a rack reads no history of jobs.
+CREATE TABLE power_contact (
+    machine_id   bigint NOT NULL REFERENCES machine ON DELETE CASCADE,
+    rack_id      bigint NOT NULL REFERENCES rack ON DELETE CASCADE,
+    succeeded_at timestamptz NOT NULL,
+    PRIMARY KEY (machine_id, rack_id)
+);
 
 -- Levels are Python's logging numbers, as in MAAS: 10 debug, 20 info, 30 warning, 40 error, 0 audit.
 CREATE TABLE event (
@@ -369,9 +384,13 @@ CREATE TABLE event (
     type        text NOT NULL,
     description text NOT NULL DEFAULT '',
     username    text NOT NULL DEFAULT '',
-    created_at  timestamptz NOT NULL
+    created_at  timestamptz NOT NULL,
+    -- The transaction that wrote it: whoever follows the log must not overtake one that commits later.
+    written_by  xid8 DEFAULT pg_current_xact_id()
 );
 CREATE INDEX event_machine ON event (machine_id, id DESC);
+CREATE INDEX event_rack ON event (rack_id, id DESC) WHERE machine_id IS NULL;
+CREATE INDEX event_created_at ON event (created_at);
 
 -- status: 0 pending, 1 running, 2 passed, 3 failed, 4 timed out, 5 aborted (MAAS SCRIPT_STATUS)
 CREATE TABLE script_result (
@@ -391,6 +410,8 @@ CREATE TABLE script_result (
     CONSTRAINT script_result_boot_name_key UNIQUE (boot_id, name)
 );
 CREATE INDEX script_result_machine ON script_result (machine_id, id DESC);
+CREATE INDEX script_result_with_output ON script_result (machine_id, boot_id DESC)
+    WHERE octet_length(stdout) + octet_length(stderr) + octet_length(output) + octet_length(result) > 0;
 
 CREATE TABLE lease (
     ip         inet PRIMARY KEY,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass
 
 from flask import Request
@@ -16,6 +17,7 @@ from rackyard.region.services.operations.signals import STREAM_LIMIT_BYTES, STRE
 SIGNAL_LIMIT_BYTES = len(STREAMS) * (STREAM_LIMIT_BYTES + 1) + 256 * 1024
 WEBHOOK_LIMIT_BYTES = 256 * 1024
 MAX_PARTS = 24
+_INTEGER = re.compile(r"-?[0-9]{1,10}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,9 @@ def _check_length(request: Request, limit_bytes: int) -> None:
 def _integer(text: str | None, name: str) -> int | None:
     if text is None or text == "":
         return None
-    if not text.lstrip("-").isascii() or not text.lstrip("-").isdigit() or abs(int(text[:12])) > 2**31 - 1:
+    if not _INTEGER.fullmatch(text) or abs(int(text)) > 2**31 - 1:
         raise BadRequest(f"{name} must be a whole number")
-    return int(text[:12])
+    return int(text)
 
 
 def _seconds(text: str | None) -> float | None:

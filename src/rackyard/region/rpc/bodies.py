@@ -14,12 +14,14 @@ from flask import Request
 
 from rackyard.region.errors import BadRequest, TooLarge
 from rackyard.region.services.boots.answer import parse_mac
-from rackyard.region.services.boots.evidence import DAEMONS, STEPS, Lease, Sighting
+from rackyard.region.services.boots.evidence import DAEMONS, STEPS, Lease, Refusal, Sighting
 from rackyard.region.services.power.handout import DEFAULT_SLOTS, MAX_SLOTS, Poll
 
 LIMIT_BYTES = 8 * 1024 * 1024
 LIMIT_DEPTH = 16
 LIMIT_ITEMS = 5000
+# What a clock can say that was set at least once. PostgreSQL and Python would take others until they add to them.
+YEARS = range(2000, 2200)
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
 T = TypeVar("T")
@@ -34,7 +36,7 @@ def read(request: Request) -> dict[str, Any]:
         raise BadRequest("the body comes in chunks, so its size is not known; send it with a Content-Length")
     data = request.get_data(cache=False)
     try:
-        body = json.loads(data.decode())
+        body = json.loads(data.decode(), parse_constant=_no_number)
     except ValueError as error:
         raise BadRequest(f"the body is not JSON in UTF-8: {error}") from None
     except RecursionError:
@@ -70,6 +72,33 @@ def items(body: Mapping[str, Any], name: str, shape: Callable[[Mapping[str, Any]
     return shaped
 
 
+def judged(
+    body: Mapping[str, Any], name: str, shape: Callable[[Mapping[str, Any]], T]
+) -> tuple[list[T], list[Refusal]]:
+    """A list of objects, each shaped or refused by itself. Raises BadRequest only when it is no such list."""
+    values = body.get(name)
+    if not isinstance(values, list) or len(values) > LIMIT_ITEMS:
+        raise BadRequest(f"{name} must be a list of at most {LIMIT_ITEMS} objects")
+    shaped, refused = [], []
+    for index, value in enumerate(values):
+        try:
+            if not isinstance(value, dict):
+                raise BadRequest("must be an object")
+            shaped.append(shape(value))
+        except BadRequest as error:
+            key = value.get("key") if isinstance(value, dict) else None
+            refused.append(Refusal(key[:128] if isinstance(key, str) else "", f"{name}[{index}]: {error.message}"))
+    return shaped, refused
+
+
+def number(body: Mapping[str, Any], name: str, most: int = 2**31 - 1) -> int:
+    """A whole number from 0 to `most`. Raises BadRequest naming the field."""
+    value = body.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+        raise BadRequest(f"{name} must be a whole number from 0 to {most}")
+    return value
+
+
 def poll(value: Mapping[str, Any]) -> Poll:
     """How an agent asks for work."""
     wait_s, slots, held = value.get("wait", 0), value.get("slots", DEFAULT_SLOTS), value.get("held", [])
@@ -88,19 +117,16 @@ def _is_id(value: Any) -> bool:
 
 def lease(value: Mapping[str, Any]) -> Lease:
     """One lease event."""
-    action, lease_s = value.get("action"), value.get("lease_s", 0)
+    action = value.get("action")
     if action not in ("commit", "release", "expiry"):
         raise BadRequest("action must be commit, release or expiry")
-    if not isinstance(lease_s, int) or not 0 <= lease_s <= 2**32:
-        raise BadRequest("lease_s must be seconds")
-    return Lease(
-        _key(value), _moment(value), action, _address(value, "ip") or "", parse_mac(text(value, "mac")), lease_s
-    )
+    lease_s = number(value, "lease_s", 2**32) if "lease_s" in value else 0
+    return Lease(_key(value), _moment(value), action, _address(value, "ip"), parse_mac(text(value, "mac")), lease_s)
 
 
 def sighting(value: Mapping[str, Any]) -> Sighting:
     """One daemon log line."""
-    kind, daemon = value.get("type"), value.get("daemon")
+    kind, daemon = text(value, "type"), text(value, "daemon")
     if kind not in STEPS or daemon not in DAEMONS:
         raise BadRequest(f"type must be one of {', '.join(STEPS)} and daemon one of {', '.join(DAEMONS)}")
     mac = value.get("mac")
@@ -127,14 +153,23 @@ def _moment(value: Mapping[str, Any]) -> datetime:
         moment = datetime.fromisoformat(str(value.get("at")))
     except ValueError:
         raise BadRequest("at must be a time in ISO 8601") from None
+    if moment.year not in YEARS:
+        raise BadRequest(f"at must be a time in the years {YEARS.start} to {YEARS.stop - 1}; set the rack's clock")
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _address(value: Mapping[str, Any], name: str) -> str:
+    given = value.get(name)
     try:
-        return str(ip_address(str(value.get(name))))
+        # A scope (fe80::1%eth0) means something on the rack only.
+        return str(ip_address(given.partition("%")[0] if isinstance(given, str) else ""))
     except ValueError:
         raise BadRequest(f"{name} must be an IP address") from None
+
+
+def _no_number(text: str) -> float:
+    """NaN and Infinity are not JSON, and jsonb does not hold them."""
+    raise ValueError(f"{text} is no number")
 
 
 def _storable(value: Any) -> Any:

@@ -13,6 +13,7 @@ from rackyard.region.db.racks.identity import Rack
 from rackyard.region.errors import BadRequest
 from rackyard.region.rpc import bodies, peer
 from rackyard.region.services.boots import answer, evidence
+from rackyard.region.services.boots.evidence import Refusal, Verdict
 from rackyard.region.services.power import handout, outcomes
 from rackyard.region.services.racks import desired, enrolment, registration
 
@@ -128,11 +129,13 @@ def desired_state() -> Response:
 def applied() -> Response:
     """What the rack's daemons said to a desired state."""
     body = bodies.read(request)
-    generation, daemons = body.get("generation"), body.get("daemons")
-    if not isinstance(generation, int) or not isinstance(daemons, dict) or len(daemons) > 32:
-        raise BadRequest("generation (integer) and daemons (object) are needed")
-    if not all(isinstance(outcome, dict) for outcome in daemons.values()):
-        raise BadRequest("each daemon's outcome must be an object with ok and message")
+    generation, daemons = bodies.number(body, "generation", 2**63 - 1), body.get("daemons")
+    if not isinstance(daemons, dict) or len(daemons) > 32:
+        raise BadRequest("daemons must be an object with at most 32 names")
+    for name, outcome in daemons.items():
+        if not isinstance(outcome, dict) or not isinstance(outcome.get("ok"), bool):
+            raise BadRequest(f"daemons.{name[:40]} must be an object with ok (true or false) and message")
+        bodies.text(outcome, "message", 100_000)
     registration.applied(_ctx(), _rack(), generation, daemons)
     return jsonify({})
 
@@ -147,15 +150,15 @@ def boot_config() -> Response:
 @blueprint.post("/events")
 def events() -> Response:
     """Daemon log lines about boots."""
-    sightings = bodies.items(bodies.read(request), "events", bodies.sighting)
-    return jsonify({"taken": evidence.take_sightings(_ctx(), _rack(), sightings)})
+    sightings, malformed = bodies.judged(bodies.read(request), "events", bodies.sighting)
+    return _verdict(evidence.take_sightings(_ctx(), _rack(), sightings), malformed)
 
 
 @blueprint.post("/leases")
 def leases() -> Response:
     """Lease events of the rack's dhcpd."""
-    found = bodies.items(bodies.read(request), "leases", bodies.lease)
-    return jsonify({"taken": evidence.take_leases(_ctx(), _rack(), found)})
+    found, malformed = bodies.judged(bodies.read(request), "leases", bodies.lease)
+    return _verdict(evidence.take_leases(_ctx(), _rack(), found), malformed)
 
 
 @blueprint.post("/services")
@@ -164,6 +167,11 @@ def services() -> Response:
     states: list[dict[str, Any]] = bodies.items(bodies.read(request), "services", dict)
     registration.services(_ctx(), _rack(), states)
     return jsonify({})
+
+
+def _verdict(verdict: Verdict, malformed: list[Refusal]) -> Response:
+    refused = [{"key": each.key, "error": each.error} for each in (*malformed, *verdict.refused)]
+    return jsonify({"taken": verdict.taken, "refused": refused})
 
 
 def _wait_s() -> float:

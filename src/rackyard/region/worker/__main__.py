@@ -13,6 +13,7 @@ from pathlib import Path
 from rackyard.daemons.supervisor import Systemd
 from rackyard.region.config import DEFAULT_PATH, load
 from rackyard.region.context import Context
+from rackyard.region.db import migrations
 from rackyard.region.errors import RackyardError
 from rackyard.region.worker import own_daemons
 from rackyard.region.worker.leadership import Leadership
@@ -31,7 +32,7 @@ def tasks(ctx: Context, root: Path) -> list[Task]:
         Task("lost jobs", 2, partial(power.expire_jobs, ctx)),
         Task("overdue steps", 5, partial(deadlines.note_overdue, ctx)),
         Task("power polling", power.POLL_PASS_S, partial(power.poll_power, ctx)),
-        Task("tidying", 600, partial(tidying.tidy, ctx)),
+        Task("tidying", 120, partial(tidying.tidy, ctx)),
         Task("heartbeat", 30, partial(own_daemons.beat, ctx), leader_only=False),
         Task("internal domain", 30, domain, leader_only=False, on_change=True),
         Task("own daemons", 60, daemons.apply, leader_only=False, on_change=True, breath_s=2.0),
@@ -47,6 +48,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     try:
         ctx = Context.from_config(load(arguments.config))
+        migrations.require(ctx.db)
     except RackyardError as error:
         sys.stderr.write(f"{error.message}\n")
         return 1

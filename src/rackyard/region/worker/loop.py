@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A loop of timers, woken early when the desired state changes. One task at a time, one failure never stops another."""
+"""Timers, a thread each: a task that takes long, or hangs, keeps no other waiting, and never runs twice at a time.
+
+By the monotonic clock, unlike schedulers that reckon in wall time: chrony may step a host's clock by hours after a
+start, and deadlines must not wait for that."""
 
 from __future__ import annotations
 
@@ -11,6 +14,9 @@ from dataclasses import dataclass
 from rackyard.region.context import Context
 from rackyard.region.errors import RackyardError
 
+# How long `run` waits for tasks when it was told to stop; what they had not committed by then never happened.
+GRACE_S = 8.0
+_TICK_S = 1.0
 _log = logging.getLogger(__name__)
 
 
@@ -28,63 +34,103 @@ class Task:
     breath_s: float = 0.2
 
 
+class _Timer:
+    """When a task is due. Its own thread asks and waits; another one may hurry it."""
+
+    def __init__(self, task: Task, monotonic: Callable[[], float]) -> None:
+        self.task = task
+        self._monotonic = monotonic
+        self._due = self._ended = 0.0
+        self._again = False
+        self._hurried = threading.Condition()
+
+    def wait(self) -> bool:
+        """Wait for at most a tick; whether the task is due, which counts as begun then."""
+        with self._hurried:
+            pause_s = self._due - self._monotonic()
+            if pause_s > 0:
+                self._hurried.wait(min(pause_s, _TICK_S))
+                if self._due > self._monotonic():
+                    return False
+            self._due = self._monotonic() + self.task.period_s
+            self._again = False
+            return True
+
+    def ended(self) -> None:
+        """The task has run; when it was hurried meanwhile it may not have seen why, and is due after its breath."""
+        with self._hurried:
+            self._ended = self._monotonic()
+            if self._again:
+                self._due = min(self._due, self._ended + self.task.breath_s)
+
+    def hurry(self) -> None:
+        """The task is due soon."""
+        with self._hurried:
+            self._again = True
+            self._due = min(self._due, self._ended + self.task.breath_s)
+            self._hurried.notify()
+
+
 class Loop:
     """Runs tasks when they are due until it is told to stop."""
 
     def __init__(self, ctx: Context, tasks: Sequence[Task], leads: Callable[[], bool]) -> None:
         self._ctx = ctx
-        self._tasks = tasks
+        self._timers = [_Timer(task, ctx.clock.monotonic) for task in tasks]
         self._leads = leads
-        self._due = {task.name: 0.0 for task in tasks}
-        self._ended = {task.name: 0.0 for task in tasks}
-        self._words: dict[str, str] = {}
+        self._leading = False
         self._stopping = threading.Event()
 
     def stop(self) -> None:
-        """End after the task that runs now."""
+        """End soon; may be called by a signal handler."""
         self._stopping.set()
 
     def run(self) -> None:
         """Run until `stop`."""
+        self._leading = self._leads()
+        threads = [
+            threading.Thread(target=self._follow, args=(timer,), name=timer.task.name, daemon=True)
+            for timer in self._timers
+        ]
         with self._ctx.notifier.subscribe("rackyard_desired") as changed:
+            for thread in threads:
+                thread.start()
             while not self._stopping.is_set():
-                self.once()
-                pause_s = min(self._due.values()) - self._ctx.clock.monotonic()
-                if changed.wait(min(max(pause_s, 0.0), 1.0)):
-                    self.hurry()
+                if changed.wait(_TICK_S):
+                    self._hurry()
+                self._leading = self._leads()
+        give_up_at = self._ctx.clock.monotonic() + GRACE_S
+        for thread in threads:
+            thread.join(max(0.0, give_up_at - self._ctx.clock.monotonic()))
 
-    def hurry(self) -> None:
+    def _hurry(self) -> None:
         """The desired state changed: what follows it is due, after its breath."""
-        for task in self._tasks:
-            if task.on_change:
-                soon = self._ended[task.name] + task.breath_s
-                self._due[task.name] = min(self._due[task.name], soon)
+        for timer in self._timers:
+            if timer.task.on_change:
+                timer.hurry()
 
-    def once(self) -> None:
-        """Run every task that is due now."""
-        leading = self._leads()
-        for task in self._tasks:
-            now = self._ctx.clock.monotonic()
-            if self._due[task.name] > now or self._stopping.is_set():
-                continue
-            self._due[task.name] = now + task.period_s
-            if leading or not task.leader_only:
-                self._attempt(task)
-                self._ended[task.name] = self._ctx.clock.monotonic()
+    def _follow(self, timer: _Timer) -> None:
+        """The life of one task."""
+        words = ""
+        while not self._stopping.is_set():
+            if timer.wait() and (self._leading or not timer.task.leader_only):
+                words = _attempt(timer.task, words)
+                timer.ended()
 
-    def _attempt(self, task: Task) -> None:
-        try:
-            task.run()
-        except RackyardError as error:
-            self._complain(task, error.message)
-        except Exception as error:
-            _log.exception("%s failed", task.name)
-            self._complain(task, f"{type(error).__name__}: {error}")
-        else:
-            if self._words.pop(task.name, None):
-                _log.info("%s works again", task.name)
 
-    def _complain(self, task: Task, words: str) -> None:
-        if self._words.get(task.name) != words:
-            self._words[task.name] = words
-            _log.error("%s: %s", task.name, words)
+def _attempt(task: Task, words: str) -> str:
+    """Run a task once; what it complains of, empty when it went well. The same complaint is logged once."""
+    try:
+        task.run()
+    except RackyardError as error:
+        complaint = error.message
+    except Exception as error:
+        _log.exception("%s failed", task.name)
+        complaint = f"{type(error).__name__}: {error}"
+    else:
+        if words:
+            _log.info("%s works again", task.name)
+        return ""
+    if complaint != words:
+        _log.error("%s: %s", task.name, complaint)
+    return complaint

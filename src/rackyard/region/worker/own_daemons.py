@@ -66,5 +66,5 @@ def beat(ctx: Context) -> None:
         for port in ctx.config.rpc_ports:
             tx.run(
                 "site.processes.beat", name=ctx.config.name, pid=os.getpid(), address=ctx.config.addresses[0],
-                port=port, now=ctx.clock.now(),
+                port=port,
             )  # fmt: skip

@@ -162,9 +162,9 @@ def add(tx: Transaction, system_id: str, registration: Registration, owner_id: i
     return int(row["id"])
 
 
-def update(tx: Transaction, machine_id: int, registration: Registration, now: datetime) -> None:
-    """Write what an operator changed."""
-    tx.run("machines.registry.update", machine_id=machine_id, now=now, **asdict(registration))
+def update(tx: Transaction, machine_id: int, registration: Registration, now: datetime, *, keep_secret: bool) -> None:
+    """Write what an operator changed. `keep_secret`: the stored password stays when no other was given."""
+    tx.run("machines.registry.update", machine_id=machine_id, now=now, keep_secret=keep_secret, **asdict(registration))
 
 
 def forget_power_error(tx: Transaction, machine_id: int) -> None:

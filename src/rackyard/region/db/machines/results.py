@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from rackyard.region.db.pool import Transaction
@@ -11,7 +12,7 @@ from rackyard.region.db.pool import Transaction
 
 @dataclass(frozen=True)
 class ScriptResult:
-    """What one script of one boot did. Outputs are None when they were not asked for."""
+    """What one script of one boot did. Outputs are None when they were not read."""
 
     id: int
     boot_id: int
@@ -21,13 +22,19 @@ class ScriptResult:
     started_at: datetime | None
     ended_at: datetime | None
     runtime_s: float | None
+    output_bytes: int
     output: bytes | None = field(default=None, repr=False)
     stdout: bytes | None = field(default=None, repr=False)
     stderr: bytes | None = field(default=None, repr=False)
     result: bytes | None = field(default=None, repr=False)
 
 
-def of_machine(tx: Transaction, system_id: str, *, with_output: bool) -> list[ScriptResult]:
-    """The results of a machine, newest boot first, by name within a boot."""
-    name = "machines.results.of_machine_with_output" if with_output else "machines.results.of_machine"
-    return [ScriptResult(**row) for row in tx.all(name, system_id=system_id)]
+def of_machine(tx: Transaction, system_id: str) -> list[ScriptResult]:
+    """The results of a machine without their outputs, newest boot first, by name within a boot."""
+    return [ScriptResult(**row) for row in tx.all("machines.results.of_machine", system_id=system_id)]
+
+
+def with_outputs(tx: Transaction, known: Sequence[ScriptResult]) -> list[ScriptResult]:
+    """The same results with their outputs; one that was removed meanwhile is left as it is."""
+    rows = {row.pop("id"): row for row in tx.all("machines.results.outputs", ids=[result.id for result in known])}
+    return [replace(result, **rows.get(result.id, {})) for result in known]

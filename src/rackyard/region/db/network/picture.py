@@ -67,6 +67,7 @@ class RackAddress:
 
     address: str
     hostname: str
+    system_id: str
 
 
 def fabrics(tx: Transaction) -> list[Fabric]:

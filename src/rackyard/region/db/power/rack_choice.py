@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 
@@ -31,8 +32,8 @@ class Candidate:
     last_success_at: datetime | None
 
 
-def candidates(tx: Transaction, machine_id: int, bmc_address: str) -> list[Candidate]:
-    """Every unrevoked rack with what weighs in the choice for a machine's BMC."""
+def racks(tx: Transaction) -> list[Candidate]:
+    """Every unrevoked rack; `candidates` knows what they have to do with a machine."""
     return [
         Candidate(
             rack_id=row["id"],
@@ -40,8 +41,29 @@ def candidates(tx: Transaction, machine_id: int, bmc_address: str) -> list[Candi
             alive=row["alive"],
             interfaces=tuple(RackInterface(name, ip_interface(address)) for name, address in row["interfaces"]),
             open_jobs=row["open_jobs"],
-            holds=row["holds"],
-            last_success_at=row["last_success_at"],
+            holds=False,
+            last_success_at=None,
         )
-        for row in tx.all("power.rack_choice.candidates", machine_id=machine_id, bmc=bmc_address)
+        for row in tx.all("power.rack_choice.racks")
     ]
+
+
+def contacts(tx: Transaction, machine_ids: Sequence[int]) -> dict[tuple[int, int], datetime]:
+    """When racks last reached the BMCs of these machines, by machine and rack."""
+    rows = tx.all("power.rack_choice.contacts", machine_ids=list(machine_ids))
+    return {(row["machine_id"], row["rack_id"]): row["succeeded_at"] for row in rows}
+
+
+def candidates(tx: Transaction, machine_id: int) -> list[Candidate]:
+    """Every unrevoked rack with what weighs in the choice for a machine's BMC."""
+    reached = contacts(tx, [machine_id])
+    holding = {row["rack_id"] for row in tx.all("power.rack_choice.holding", machine_id=machine_id)}
+    return [
+        replace(rack, holds=rack.rack_id in holding, last_success_at=reached.get((machine_id, rack.rack_id)))
+        for rack in racks(tx)
+    ]
+
+
+def forget_contacts(tx: Transaction, machine_id: int) -> None:
+    """The machine has another BMC: who reached the one before says nothing."""
+    tx.run("power.rack_choice.forget_contacts", machine_id=machine_id)

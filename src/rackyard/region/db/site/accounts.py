@@ -27,6 +27,28 @@ class KeyOwner:
     token_secret_sha256: bytes = field(repr=False)
 
 
+@dataclass(frozen=True)
+class StoredKey:
+    """What is known of an API key: all but its secret."""
+
+    username: str
+    name: str
+    consumer_key: str
+    token_key: str
+    created_at: datetime
+
+
+def keys(tx: Transaction, username: str | None) -> list[StoredKey]:
+    """The API keys of an account, or of all, oldest first."""
+    return [StoredKey(**row) for row in tx.all("site.accounts.keys", username=username)]
+
+
+def delete_key(tx: Transaction, token_key: str, username: str | None) -> StoredKey | None:
+    """Remove an API key, of that account if one is named; what it was, None when there is none."""
+    row = tx.one("site.accounts.delete_key", token_key=token_key, username=username)
+    return StoredKey(**row) if row else None
+
+
 def find(tx: Transaction, username: str) -> Account | None:
     """The account of this name."""
     row = tx.one("site.accounts.find", username=username)

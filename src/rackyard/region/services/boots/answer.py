@@ -13,10 +13,10 @@ from rackyard.region.db.boots import records
 from rackyard.region.db.network import subnets
 from rackyard.region.db.pool import Transaction
 from rackyard.region.db.racks.identity import Rack
-from rackyard.region.errors import BadRequest, Conflict, NotFound
-from rackyard.region.services.boots import kernel_line, steps, timeline
+from rackyard.region.errors import BadRequest, Conflict, Forbidden, NotFound
+from rackyard.region.services.boots import claims, kernel_line, steps, timeline
 from rackyard.region.services.boots.kernel_line import KernelLine
-from rackyard.region.services.racks import names
+from rackyard.region.services.racks import names, serving
 from rackyard.region.services.site import images, journal, settings
 from rackyard_core import macs
 
@@ -47,12 +47,28 @@ def parse_mac(text: str) -> str:
 def configuration(ctx: Context, rack: Rack, query: BootQuery) -> dict[str, Any]:
     """Kernel, initrd, root file system and parameters for a machine that boots now, or purpose `local`.
 
-    Raises NotFound for an unknown MAC, Conflict when the machine's address is in no managed subnet."""
+    Raises NotFound for an unknown MAC, and just so for whoever gives the MAC of a machine that boots but has not its
+    address (an event is recorded); Forbidden when the rack has no address in the asker's subnet; Conflict when that is
+    not managed."""
     with ctx.db.transaction() as tx:
         boot = records.of_mac(tx, query.mac)
-        if boot is None:
-            raise NotFound(f"no machine has the MAC address {query.mac}; register it with mac_addresses={query.mac}")
-        if boot.id is None or boot.boot_id is None or boot.manifest is None:
+        refusal = serving.of_rack(tx, rack).refusal(query.client_ip)
+    if refusal:
+        raise Forbidden(refusal)
+    if boot is None:
+        raise _unknown(query.mac)
+    if boot.id is None or boot.boot_id is None or boot.manifest is None:
+        return {"purpose": "local", "hostname": boot.hostname}
+    claim = claims.settle(ctx, boot.machine_id, boot.system_id, query.client_ip)
+    if claim.refuted:
+        words = f"{claim.words(boot.hostname, query.client_ip)} (boot configuration at {rack.hostname})"
+        with ctx.db.transaction() as tx:
+            claims.note_stranger(tx, ctx.clock.now(), boot.machine_id, rack.id, words)
+        raise _unknown(query.mac)
+    with ctx.db.transaction() as tx:
+        again = records.of_mac(tx, query.mac)
+        if again is None or again.id != boot.id:
+            # It ended while the lease was waited for.
             return {"purpose": "local", "hostname": boot.hostname}
         subnet_name = _subnet_name(ctx, tx, boot.hostname, query)
         files = images.paths(boot.manifest)
@@ -74,7 +90,8 @@ def configuration(ctx: Context, rack: Rack, query: BootQuery) -> dict[str, Any]:
                 tx, now, "NODE_PXE_REQUEST", f"{by_whom} asked for {detail}", machine_id=boot.machine_id,
                 rack_id=rack.id,
             )  # fmt: skip
-        tx.run("boots.records.answered", id=boot.id, rack_id=rack.id, client_ip=query.client_ip)
+        known_at = query.client_ip if claim.proved else None
+        tx.run("boots.records.answered", id=boot.id, rack_id=rack.id, client_ip=known_at)
     return {
         "purpose": boot.purpose,
         "boot_id": boot.boot_id,
@@ -84,6 +101,10 @@ def configuration(ctx: Context, rack: Rack, query: BootQuery) -> dict[str, Any]:
         "squashfs": files.squashfs,
         "params": params,
     }
+
+
+def _unknown(mac: str) -> NotFound:
+    return NotFound(f"no machine has the MAC address {mac}; register it with mac_addresses={mac}")
 
 
 def parse_query(body: dict[str, Any]) -> BootQuery:
@@ -96,7 +117,7 @@ def parse_query(body: dict[str, Any]) -> BootQuery:
     addresses = []
     for field in ("client_ip", "local_ip"):
         try:
-            addresses.append(str(ip_address(str(body.get(field, "")))))
+            addresses.append(str(ip_address(str(body.get(field, "")).partition("%")[0])))
         except ValueError:
             raise BadRequest(f"{field} {str(body.get(field))[:50]!r} is not an IP address") from None
     return BootQuery(parse_mac(str(body.get("mac", ""))), arch, firmware, addresses[0], addresses[1])

@@ -2,21 +2,26 @@
 """What racks saw: leases and daemon log lines, turned into steps of the boot they belong to.
 
 Batches may be replayed and arrive late or out of order: each item has a key that is taken once, and its own time.
-What a rack dates into the future is dated now: a lease of a clock that ran ahead would outlive its correction."""
+What a rack dates into the future is dated now: a lease of a clock that ran ahead would outlive its correction.
+Items are judged one by one: what cannot be taken is refused with a reason, and keeps no other item back."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from rackyard.region.context import Context
+from rackyard.region.db.boots import leases as lease_rows
 from rackyard.region.db.boots import records
 from rackyard.region.db.boots.records import BootAt
 from rackyard.region.db.pool import Transaction
 from rackyard.region.db.racks.identity import Rack
-from rackyard.region.services.boots import steps, timeline
+from rackyard.region.errors import BadRequest, Conflict, Forbidden
+from rackyard.region.services.boots import claims, steps, timeline
+from rackyard.region.services.racks import serving
 from rackyard.region.services.site import journal
 
 DAEMONS = {"in.tftpd": "tftpd-hpa", "dhcpd": "dhcpd", "nginx": "nginx", "boot": "boot service"}
@@ -27,6 +32,7 @@ _STEP_EVENTS = {
     "image": ("LOADING_EPHEMERAL", "system image"),
 }
 _SQUASHFS = re.compile(r"\bfilesystem\.squashfs\b")
+Item = TypeVar("Item", "Lease", "Sighting")
 
 
 @dataclass(frozen=True)
@@ -54,42 +60,80 @@ class Sighting:
     daemon: str
 
 
-def take_leases(ctx: Context, rack: Rack, leases: Sequence[Lease]) -> int:
-    """Store lease events and what they prove; the number of new ones."""
-    now = ctx.clock.now()
-    taken = 0
+@dataclass(frozen=True)
+class Refusal:
+    """An item that was not taken, by its key (empty when it had none that can be read), and why."""
+
+    key: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How many items were new, and which were refused."""
+
+    taken: int
+    refused: Sequence[Refusal]
+
+
+def take_leases(ctx: Context, rack: Rack, leases: Sequence[Lease]) -> Verdict:
+    """Store lease events and what they prove."""
+
+    def take(tx: Transaction, lease: Lease) -> None:
+        lease = replace(lease, at=min(lease.at, ctx.clock.now()))
+        tx.run(
+            "boots.leases.put", ip=lease.ip, mac=lease.mac, rack_id=rack.id, state=lease.action, at=lease.at,
+            expires_at=lease.at + timedelta(seconds=lease.lease_s) if lease.lease_s else None,
+        )  # fmt: skip
+        if lease.action == "commit":
+            _leased(tx, rack, lease)
+
+    return _judge(ctx, rack, leases, take)
+
+
+def take_sightings(ctx: Context, rack: Rack, sightings: Sequence[Sighting]) -> Verdict:
+    """Record the steps that log lines prove."""
+
+    def take(tx: Transaction, sighting: Sighting) -> None:
+        sighting = replace(sighting, at=min(sighting.at, ctx.clock.now()))
+        boot = _boot_of(ctx, tx, rack, sighting)
+        if boot is not None:
+            _saw(tx, rack, sighting, boot)
+
+    return _judge(ctx, rack, sightings, take)
+
+
+def _judge(ctx: Context, rack: Rack, items: Sequence[Item], take: Callable[[Transaction, Item], None]) -> Verdict:
+    taken, refused = 0, []
     with ctx.db.transaction() as tx:
-        for lease in leases:
-            if not tx.run("boots.evidence.take_receipt", rack_id=rack.id, key=lease.key, now=now):
+        served = serving.of_rack(tx, rack)
+        for item in items:
+            words = served.refusal(item.ip) if item.ip is not None else ""
+            if words:
+                refused.append(Refusal(item.key, words))
                 continue
-            taken += 1
-            lease = replace(lease, at=min(lease.at, now))
-            tx.run(
-                "boots.leases.put", ip=lease.ip, mac=lease.mac, rack_id=rack.id, state=lease.action, at=lease.at,
-                expires_at=lease.at + timedelta(seconds=lease.lease_s) if lease.lease_s else None,
-            )  # fmt: skip
-            if lease.action == "commit":
-                _leased(ctx, tx, rack, lease)
-    return taken
+            try:
+                with tx.savepoint():
+                    if tx.run("boots.evidence.take_receipt", rack_id=rack.id, key=item.key, now=ctx.clock.now()):
+                        take(tx, item)
+                        taken += 1
+            except (BadRequest, Conflict, Forbidden) as error:
+                refused.append(Refusal(item.key, error.message))
+        if refused:
+            _note_refusals(ctx, tx, rack, refused)
+    return Verdict(taken, refused)
 
 
-def take_sightings(ctx: Context, rack: Rack, sightings: Sequence[Sighting]) -> int:
-    """Record the steps that log lines prove; the number of new ones."""
-    now = ctx.clock.now()
-    taken = 0
-    with ctx.db.transaction() as tx:
-        for sighting in sightings:
-            if not tx.run("boots.evidence.take_receipt", rack_id=rack.id, key=sighting.key, now=now):
-                continue
-            taken += 1
-            sighting = replace(sighting, at=min(sighting.at, now))
-            boot = _boot_of(tx, sighting)
-            if boot is not None:
-                _saw(tx, rack, sighting, boot)
-    return taken
+def _note_refusals(ctx: Context, tx: Transaction, rack: Rack, refused: Sequence[Refusal]) -> None:
+    """One warning for a rack whose reports are refused, and not again for ten minutes; the rack keeps them all."""
+    now, kind = ctx.clock.now(), "RACK_REPORT_REFUSED"
+    seen = tx.one("site.events.count_of_rack", rack_id=rack.id, type=kind, since=now - claims.NOTE_AGAIN)
+    if seen is None or seen["count"] == 0:
+        words = f"{len(refused)} reports of rack {rack.hostname} were refused; the first: {refused[0].error}"
+        journal.record(tx, now, kind, words, rack_id=rack.id, level=journal.WARNING)
 
 
-def _leased(ctx: Context, tx: Transaction, rack: Rack, lease: Lease) -> None:
+def _leased(tx: Transaction, rack: Rack, lease: Lease) -> None:
     boot = records.at(tx, lease.mac, lease.at)
     if boot is None:
         return
@@ -100,16 +144,28 @@ def _leased(ctx: Context, tx: Transaction, rack: Rack, lease: Lease) -> None:
             rack_id=rack.id,
         )  # fmt: skip
     tx.run("boots.records.answered", id=boot.id, rack_id=rack.id, client_ip=lease.ip)
-    # Whoever asked for the preseed before this lease was known is waiting for it.
+    # Whoever asked for something before this lease was known is waiting for it.
     tx.one("machines.state.announce", system_id=boot.system_id)
 
 
-def _boot_of(tx: Transaction, sighting: Sighting) -> BootAt | None:
-    mac = sighting.mac
-    if mac is None and sighting.ip is not None:
-        row = tx.one("boots.leases.holder_of_ip", ip=sighting.ip)
-        mac = row["mac"] if row else None
-    return None if mac is None else records.at(tx, mac, sighting.at)
+def _boot_of(ctx: Context, tx: Transaction, rack: Rack, sighting: Sighting) -> BootAt | None:
+    """The boot that a sighting belongs to: of the machine that the address is leased to.
+
+    A MAC that the asker gave is believed only while nobody else has the address: it stands in a file name that anybody
+    can ask for."""
+    if sighting.mac is None:
+        row = None if sighting.ip is None else tx.one("boots.leases.holder_of_ip", ip=sighting.ip)
+        return None if row is None else records.at(tx, row["mac"], sighting.at)
+    boot = records.at(tx, sighting.mac, sighting.at)
+    if boot is None or sighting.ip is None:
+        return boot
+    now = ctx.clock.now()
+    claim = lease_rows.claim(tx, boot.machine_id, sighting.ip, now)
+    if claim.holder is not None and not claim.own:
+        words = f"{claim.words(boot.hostname, sighting.ip)} ({sighting.kind} at {rack.hostname})"
+        claims.note_stranger(tx, now, boot.machine_id, rack.id, words)
+        return None
+    return boot
 
 
 def _saw(tx: Transaction, rack: Rack, sighting: Sighting, boot: BootAt) -> None:

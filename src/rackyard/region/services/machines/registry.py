@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,11 +22,13 @@ from rackyard.region.db.machines.registry import (
 from rackyard.region.db.network import picture as network_rows
 from rackyard.region.db.network.picture import Vlan
 from rackyard.region.db.pool import Transaction
+from rackyard.region.db.power import rack_choice
 from rackyard.region.db.site.accounts import Account
 from rackyard.region.errors import Invalid, NotFound
 from rackyard.region.services.operations.kinds import require_idle
-from rackyard.region.services.power.parameters import PowerSettings
-from rackyard.region.services.site import journal, validation
+from rackyard.region.services.power import parameters
+from rackyard.region.services.power.parameters import PowerSettings, PowerWish
+from rackyard.region.services.site import identifiers, journal, validation
 from rackyard.region.status import Status
 
 MAX_INTERFACES = 64
@@ -50,7 +52,7 @@ class Wish:
     description: str | None = None
     architecture: str | None = None
     macs: Sequence[str] | None = None
-    power: PowerSettings | None = None
+    power: PowerWish | None = None
     commissioning_suite: str | None = None
 
 
@@ -86,20 +88,24 @@ def read(ctx: Context, system_id: str) -> MachineDetails:
         return _read(tx, system_id, ctx.clock.now())
 
 
-def create(ctx: Context, wish: Wish, account: Account) -> MachineDetails:
-    """A new machine in status New. Raises Invalid naming the field, what is wrong and the remedy."""
+def create(
+    ctx: Context, wish: Wish, account: Account, also: Callable[[Transaction, str], None] | None = None
+) -> MachineDetails:
+    """A new machine in status New. Raises Invalid naming the field, what is wrong and the remedy.
+
+    `also` is done with the new machine's system_id in the same transaction: if it fails, there is no machine."""
     if not wish.macs:
         raise Invalid.field("mac_addresses", "One or more MAC addresses is required; give the MAC it boots from first.")
     now = ctx.clock.now()
     with ctx.db.transaction() as tx:
         macs = _checked_macs(tx, wish.macs, system_id=None)
-        system_id = ctx.random.system_id()
+        system_id = identifiers.free_system_id(ctx, tx)
         registration = Registration(
             hostname=_hostname(ctx, tx, wish.hostname or f"machine-{system_id}", system_id=None),
             description=validation.text("description", wish.description or ""),
             architecture=validation.architecture("architecture", wish.architecture or "amd64"),
             commissioning_suite=validation.suite("commissioning_suite", wish.commissioning_suite or ""),
-            **_power_columns(ctx, tx, wish.power or PowerSettings(""), system_id=None),
+            **_power_columns(ctx, tx, wish.power.settings(None) if wish.power else PowerSettings(""), system_id=None),
         )
         machine_id = rows.add(tx, system_id, registration, account.id, now)
         rows.set_macs(tx, machine_id, macs)
@@ -111,6 +117,8 @@ def create(ctx: Context, wish: Wish, account: Account) -> MachineDetails:
             machine_id=machine_id,
             username=account.username,
         )
+        if also is not None:
+            also(tx, system_id)
         return _read(tx, system_id, now)
 
 
@@ -122,7 +130,9 @@ def update(ctx: Context, system_id: str, wish: Wish, account: Account) -> Machin
         if wish.macs is not None or wish.power is not None:
             require_idle(locked.hostname, locked.status, "change its MACs or power settings")
         machine = _read(tx, system_id, now).machine
-        power = wish.power or current_power(machine)
+        before = current_power(machine)
+        # Read under the lock: what is not given is taken from what nobody else changes meanwhile.
+        power = wish.power.settings(before) if wish.power else before
         registration = Registration(
             hostname=_hostname(ctx, tx, machine.hostname if wish.hostname is None else wish.hostname, system_id),
             description=validation.text(
@@ -135,9 +145,11 @@ def update(ctx: Context, system_id: str, wish: Wish, account: Account) -> Machin
             ),
             **_power_columns(ctx, tx, power, system_id),
         )
-        rows.update(tx, machine.id, registration, now)
+        rows.update(tx, machine.id, registration, now, keep_secret=parameters.keeps_password(before, power))
         if wish.power is not None:
             rows.forget_power_error(tx, machine.id)
+        if (power.type, power.address) != (before.type, before.address):
+            rack_choice.forget_contacts(tx, machine.id)
         if wish.macs is not None:
             if not wish.macs:
                 raise Invalid.field("mac_addresses", f"Machine {machine.hostname} needs at least one MAC; give one.")
@@ -171,6 +183,7 @@ def current_power(machine: Machine) -> PowerSettings:
         port=machine.power_port,
         user=machine.power_user,
         options=machine.power_options,
+        has_password=machine.has_power_secret,
     )
 
 

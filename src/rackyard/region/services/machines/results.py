@@ -12,9 +12,12 @@ from rackyard.region.context import Context
 from rackyard.region.db.machines import registry as machine_rows
 from rackyard.region.db.machines import results as rows
 from rackyard.region.db.machines.results import ScriptResult
+from rackyard.region.db.pool import Transaction
 from rackyard.region.errors import NotFound
 from rackyard.region.services.site import validation
 
+# In base64 that is 32 MiB of JSON; our own client takes 64.
+MAX_OUTPUT_BYTES = 24 * 2**20
 # MAAS SCRIPT_STATUS
 PENDING, RUNNING, PASSED, FAILED, TIMED_OUT, ABORTED = range(6)
 STATUS_NAMES = {
@@ -52,12 +55,27 @@ class ResultSet:
 
 
 def of_machine(ctx: Context, system_id: str, *, with_output: bool = False) -> list[ResultSet]:
-    """Result sets, newest boot first. Raises NotFound."""
+    """Result sets, newest boot first. Raises NotFound.
+
+    Outputs are given for the newest boots, as many as fit into MAX_OUTPUT_BYTES, and for the newest in any case."""
     with ctx.db.transaction() as tx:
         if machine_rows.find(tx, system_id) is None:
             raise NotFound(f"No machine has the system_id {validation.shown(system_id)}; list them with GET machines/.")
-        known = rows.of_machine(tx, system_id, with_output=with_output)
-    return [_set(boot_id, list(members)) for boot_id, members in groupby(known, key=lambda result: result.boot_id)]
+        known = rows.of_machine(tx, system_id)
+        boots = [list(members) for _boot, members in groupby(known, key=lambda result: result.boot_id)]
+        if with_output:
+            boots = _with_outputs(tx, boots)
+    return [_set(members[0].boot_id, members) for members in boots]
+
+
+def _with_outputs(tx: Transaction, boots: Sequence[list[ScriptResult]]) -> list[list[ScriptResult]]:
+    told: list[list[ScriptResult]] = []
+    total_bytes = 0
+    for members in boots:
+        total_bytes += sum(member.output_bytes for member in members)
+        fits = not told or total_bytes <= MAX_OUTPUT_BYTES
+        told.append(rows.with_outputs(tx, members) if fits else members)
+    return told
 
 
 def _set(boot_id: int, members: Sequence[ScriptResult]) -> ResultSet:

@@ -11,7 +11,7 @@ from rackyard.region.db.network.picture import Fabric, Vlan
 from rackyard.region.db.pool import Transaction
 from rackyard.region.errors import Conflict, Invalid
 from rackyard.region.services.network import picture
-from rackyard.region.services.network.picture import Network
+from rackyard.region.services.network.network import Network
 from rackyard.region.services.site import validation
 
 DEFAULT_VID = 0
@@ -72,7 +72,6 @@ def create_vlan(ctx: Context, fabric_specifier: str, wish: VlanWish, username: s
         fabric = before.fabric(fabric_specifier)
         columns = _vlan_columns(tx, wish, fabric.id, None)
         _refuse_used_vid(before, fabric, str(columns["vid"]))
-        _check_dhcp(before, None, columns)
         vlan_id = rows.add(tx, "vlan", **columns)
         picture.record(ctx, tx, f"VLAN {columns['vid']} of fabric {fabric.name} was created", username)
         return picture.load(tx).vlan(str(vlan_id))
@@ -85,7 +84,6 @@ def update_vlan(ctx: Context, vlan_id: int, wish: VlanWish, username: str) -> Vl
         columns = _vlan_columns(tx, wish, vlan.fabric_id, vlan)
         if columns["vid"] != vlan.vid:
             _refuse_used_vid(before, before.fabric(str(vlan.fabric_id)), str(columns["vid"]))
-        _check_dhcp(before, vlan, columns)
         rows.update(tx, "vlan", vlan.id, **columns)
         picture.record(ctx, tx, f"VLAN {columns['vid']} of fabric {vlan.fabric} was changed", username)
         return picture.load(tx).vlan(str(vlan.id))
@@ -154,19 +152,3 @@ def _rack_id(tx: Transaction, name: str) -> int:
             "primary_rack", f"No enrolled rack is called {validation.shown(name)}; list them with GET rackcontrollers/."
         )
     return found
-
-
-def _check_dhcp(before: Network, vlan: Vlan | None, columns: dict[str, object]) -> None:
-    if not columns["dhcp_on"]:
-        return
-    if columns["primary_rack_id"] is None:
-        raise Invalid.field(
-            "dhcp_on", f"DHCP on VLAN {columns['vid']} needs a rack that serves it; give primary_rack as well."
-        )
-    subnets = before.subnets_of(vlan) if vlan else []
-    if not any(known.type == "dynamic" for subnet in subnets for known in before.ranges_of(subnet)):
-        raise Invalid.field(
-            "dhcp_on",
-            f"dhcp can only be turned on when a dynamic IP range is defined; "
-            f"add one to a subnet of VLAN {columns['vid']} with POST ipranges/.",
-        )

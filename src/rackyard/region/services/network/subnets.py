@@ -12,7 +12,7 @@ from rackyard.region.db.network import picture as rows
 from rackyard.region.db.network.picture import Fabric, Subnet, Vlan
 from rackyard.region.errors import Invalid, NotFound
 from rackyard.region.services.network import picture
-from rackyard.region.services.network.picture import Network
+from rackyard.region.services.network.network import Network
 from rackyard.region.services.site import validation
 from rackyard.region.services.site.validation import Network as Cidr
 

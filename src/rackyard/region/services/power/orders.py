@@ -45,7 +45,7 @@ def require_bmc(machine: MachineState) -> str:
 def choose_rack(tx: Transaction, machine: MachineState) -> Choice:
     """The rack that talks to the machine's BMC. Raises Conflict, in words, when none can."""
     bmc = require_bmc(machine)
-    racks = rack_rows.candidates(tx, machine.id, bmc)
+    racks = rack_rows.candidates(tx, machine.id)
     choice = rack_choice.choose(bmc, racks)
     if choice is None:
         raise Conflict(rack_choice.refusal(bmc, racks))
@@ -82,7 +82,7 @@ def power_off(ctx: Context, tx: Transaction, machine: MachineState, epoch: int, 
     When no rack can, an event and the last step of its boot say so, for nobody would hear of it otherwise."""
     if machine.power_type != "ipmi" or machine.power_address is None:
         return
-    choice = rack_choice.choose(machine.power_address, rack_rows.candidates(tx, machine.id, machine.power_address))
+    choice = rack_choice.choose(machine.power_address, rack_rows.candidates(tx, machine.id))
     if choice is None:
         now = ctx.clock.now()
         words = f"no live rack reaches BMC {machine.power_address} to switch {machine.hostname} off; it may still run"

@@ -57,7 +57,7 @@ def parse_report(body: Mapping[str, object]) -> PowerReport:
         raise BadRequest("epoch (integer) and ok (boolean) are needed in a job's result")
     if state not in ("on", "off", "unknown"):
         raise BadRequest("power_state must be on, off or unknown")
-    if not isinstance(warnings, list) or not isinstance(took, (int, float)):
+    if not isinstance(warnings, list) or not isinstance(took, (int, float)) or not 0 <= took <= 86_400:
         raise BadRequest("warnings must be a list and took_seconds a number")
     kind = str(body.get("error_kind") or "")
     return PowerReport(
@@ -183,6 +183,7 @@ def _failed(
     ctx: Context, tx: Transaction, rack_id: int, machine: MachineState, job: Row, words: str, kind: str
 ) -> None:
     now = ctx.clock.now()
+    known = machine.power_state == "error" and machine.power_error_kind == kind
     tx.run("machines.state.set_power", id=machine.id, state="error", now=now, error=words, kind=kind)
     if job["kind"] == "power_on" and _of_current_boot(job, machine):
         # A BMC that refuses us or does not answer is left alone: a second try could lock the account.
@@ -191,6 +192,8 @@ def _failed(
         return
     if job["kind"] == "power_off" and machine.boot_id is not None and _of_current_boot(job, machine):
         timeline.still_on(tx, machine.boot_id, ctx.config.name, now, words)
+    if job["kind"] == "power_query" and known:
+        return  # it is asked every few minutes: the error was told when it began
     level = journal.WARNING if job["kind"] == "power_query" else journal.ERROR
     journal.record(
         tx, now, f"NODE_{job['kind'].upper()}_FAILED", words, machine_id=machine.id, rack_id=rack_id, level=level

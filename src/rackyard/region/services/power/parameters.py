@@ -25,7 +25,8 @@ _OPTIONS: Mapping[str, Sequence[str]] = {
 
 @dataclass(frozen=True)
 class PowerSettings:
-    """How to reach a machine's BMC. `password` is None when none was given: the stored one stays."""
+    """How to reach a machine's BMC. `password` is None when none was given: the stored one stays, if there is one
+    (`has_password`) and it is for the same type of power."""
 
     type: str
     address: str | None = None
@@ -33,6 +34,20 @@ class PowerSettings:
     user: str = ""
     password: str | None = field(default=None, repr=False)
     options: Mapping[str, Any] = field(default_factory=dict)
+    has_password: bool = False
+
+
+@dataclass(frozen=True)
+class PowerWish:
+    """What an operator said about power: a type, or None for the one that the machine has, and parameters."""
+
+    type: str | None
+    given: Mapping[str, str] = field(repr=False)
+
+    def settings(self, before: PowerSettings | None) -> PowerSettings:
+        """What comes of it for a machine that has `before`. Raises Invalid naming the parameter."""
+        kind = self.type if self.type is not None else before.type if before else ""
+        return parse(kind, self.given, before)
 
 
 def parse(kind: str, given: Mapping[str, str], before: PowerSettings | None = None) -> PowerSettings:
@@ -63,7 +78,18 @@ def parse(kind: str, given: Mapping[str, str], before: PowerSettings | None = No
     )
     if settings.address is None:
         raise Invalid.field(FIELD, "Power type ipmi needs the BMC's address; give power_parameters_power_address.")
+    if base.has_password and settings.password is None and settings.address != base.address:
+        raise Invalid.field(
+            FIELD,
+            f"A new power_address needs power_pass as well: the stored password was given for BMC {base.address} and "
+            "is sent to no other.",
+        )
     return settings
+
+
+def keeps_password(before: PowerSettings, after: PowerSettings) -> bool:
+    """Whether the stored password is still of use: for another type of power it would only lie about."""
+    return before.type == after.type
 
 
 def _address(given: Mapping[str, str], base: PowerSettings) -> str | None:

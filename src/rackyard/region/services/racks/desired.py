@@ -51,14 +51,21 @@ def for_rack(ctx: Context, rack: Rack) -> Document:
     """The document of one rack."""
     with ctx.db.transaction() as tx:
         row = tx.one("racks.desired.rack", rack_id=rack.id)
-        own = [each["address"] for each in tx.all("racks.desired.rack_addresses", rack_id=rack.id)]
-        content = _rack_content(ctx, _site(ctx, tx), rack, own)
-        digest = _digest(content)
+        content, digest = _made_for(ctx, tx, rack)
+        if row is not None and row["desired_sha256"] != digest:
+            # Another process may be counting the same change, or a later one: under the lock there is one answer.
+            row = tx.one("racks.desired.lock", rack_id=rack.id)
+            content, digest = _made_for(ctx, tx, rack)
+            row = tx.one("racks.desired.advance", rack_id=rack.id, sha256=digest) or row
         generation = row["desired_generation"] if row else 0
-        if row is None or row["desired_sha256"] != digest:
-            advanced = tx.one("racks.desired.advance", rack_id=rack.id, sha256=digest)
-            generation = advanced["desired_generation"] if advanced else generation
     return Document({"generation": generation, **content}, digest)
+
+
+def _made_for(ctx: Context, tx: Transaction, rack: Rack) -> tuple[dict[str, Any], str]:
+    """The content of a rack's document as the database has it now, and its digest."""
+    own = [each["address"] for each in tx.all("racks.desired.rack_addresses", rack_id=rack.id)]
+    content = _rack_content(ctx, _site(ctx, tx), rack, own)
+    return content, _digest(content)
 
 
 def wait_for_rack(ctx: Context, rack: Rack, known_etag: str, wait_s: float) -> Document | None:
@@ -158,7 +165,7 @@ def _loaders(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 
 def _site(ctx: Context, tx: Transaction) -> _Site:
-    regions = {*ctx.config.addresses, *(row["address"] for row in tx.all("racks.desired.regions", now=ctx.clock.now()))}
+    regions = {*ctx.config.addresses, *(row["address"] for row in tx.all("racks.desired.regions"))}
     rack_rows = tx.all("racks.desired.all_rack_addresses")
     bmcs = [row["address"] for row in tx.all("racks.desired.bmc_addresses")]
     pools: dict[int, list[dict[str, str]]] = defaultdict(list)

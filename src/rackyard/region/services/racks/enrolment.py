@@ -15,7 +15,7 @@ from rackyard.region.errors import BadRequest, Conflict, Forbidden, NotFound
 from rackyard.region.services.power import queue
 from rackyard.region.services.racks import identity, registration
 from rackyard.region.services.racks.identity import Certificate
-from rackyard.region.services.site import journal
+from rackyard.region.services.site import identifiers, journal
 
 TOKEN_TTL_S = 900
 MAX_TOKEN_TTL_S = 7 * 24 * 3600
@@ -132,7 +132,7 @@ def authenticate(ctx: Context, sha256: str) -> Rack:
     with ctx.db.transaction() as tx:
         rack = rows.by_certificate(tx, sha256)
         if rack is not None and rack.revoked_at is None:
-            tx.run("racks.registration.seen", rack_id=rack.id, now=ctx.clock.now())
+            tx.run("racks.registration.seen", rack_id=rack.id)
     if rack is None:
         raise Forbidden(
             "this certificate belongs to no rack of this region (the rack was removed or enrolled anew); "
@@ -152,7 +152,7 @@ def still_valid(ctx: Context, rack: Rack) -> bool:
         row = tx.one("racks.enrolment.is_revoked", rack_id=rack.id)
         if row is None or row["revoked_at"] is not None:
             return False
-        tx.run("racks.registration.seen", rack_id=rack.id, now=ctx.clock.now())
+        tx.run("racks.registration.seen", rack_id=rack.id)
         return True
 
 
@@ -168,7 +168,7 @@ def _check_token(used_at: datetime | None, used_by: str | None, expires_at: date
 def _rack_of_that_name(ctx: Context, tx: Transaction, hostname: str, version: str, *, named: bool) -> Rack:
     row = tx.one("racks.enrolment.lock_by_hostname", hostname=hostname)
     if row is None:
-        system_id = ctx.random.system_id()
+        system_id = identifiers.free_system_id(ctx, tx)
         row = tx.one("racks.enrolment.create", system_id=system_id, hostname=hostname, version=version)
         assert row is not None
     elif row["revoked_at"] is None and not named:

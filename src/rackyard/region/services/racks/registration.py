@@ -26,14 +26,13 @@ def register(ctx: Context, rack: Rack, version: str, interfaces: Sequence[Mappin
     addresses = [item for interface in interfaces for item in _addresses(interface)]
     if len(addresses) > MAX_INTERFACES:
         raise BadRequest(f"rack {rack.hostname} reports more than {MAX_INTERFACES} addresses")
-    now = ctx.clock.now()
     with ctx.db.transaction() as tx:
-        tx.run("racks.registration.registered", rack_id=rack.id, now=now, version=version)
+        tx.run("racks.registration.registered", rack_id=rack.id, version=version)
         for name, mac, address in addresses:
             tx.run("racks.registration.put_interface", rack_id=rack.id, name=name, mac=mac, address=address)
         keep = [f"{name} {address}" for name, _mac, address in addresses]
         tx.run("racks.registration.drop_other_interfaces", rack_id=rack.id, keep=keep)
-        rows = tx.all("site.processes.addresses", now=now)
+        rows = tx.all("site.processes.addresses")
     live = [f"https://{_bracketed(row['address'])}:{row['port']}" for row in rows]
     return list(dict.fromkeys([*ctx.config.rpc_urls, *live]))
 
@@ -85,7 +84,7 @@ def _addresses(interface: Mapping[str, object]) -> list[tuple[str, str | None, s
     found: list[tuple[str, str | None, str]] = []
     for text in addresses:
         try:
-            address = ip_interface(str(text))
+            address = ip_interface(text if isinstance(text, str) and "%" not in text else "")
         except ValueError:
             raise BadRequest(f"interface {name}: {text!r} is not an address with prefix") from None
         if not (address.is_loopback or address.is_link_local):

@@ -12,7 +12,7 @@ from rackyard.region.db.racks import view as rows
 from rackyard.region.db.racks.view import RackController, RackInterface, RackService
 from rackyard.region.errors import NotFound
 from rackyard.region.services.network import picture
-from rackyard.region.services.network.picture import Network
+from rackyard.region.services.network.network import Network
 from rackyard.region.services.racks import enrolment
 from rackyard.region.services.site import validation
 

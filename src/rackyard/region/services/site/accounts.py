@@ -9,8 +9,9 @@ from rackyard.region.context import Context
 from rackyard.region.crypto import secret_hash, secret_matches
 from rackyard.region.db.pool import Transaction
 from rackyard.region.db.site import accounts as account_rows
-from rackyard.region.db.site.accounts import Account
-from rackyard.region.errors import Conflict, Unauthorized
+from rackyard.region.db.site.accounts import Account, StoredKey
+from rackyard.region.errors import Conflict, NotFound, Unauthorized
+from rackyard.region.services.site import journal, validation
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class ApiKey:
     consumer_key: str
     token_key: str
     token_secret: str = field(repr=False)
+    name: str = ""
 
     @property
     def text(self) -> str:
@@ -58,6 +60,34 @@ def add_account(ctx: Context, username: str) -> str:
         return _mint_key(ctx, tx, account_rows.add(tx, username, False, ctx.clock.now()), "").text
 
 
+def create_key(ctx: Context, account: Account, name: str) -> ApiKey:
+    """One more key of an account. Raises Invalid for a name that cannot be used."""
+    label = validation.text("name", name)
+    with ctx.db.transaction() as tx:
+        key = _mint_key(ctx, tx, account, label)
+        _record(ctx, tx, f"API key {key.token_key} of {account.username} was made", account.username)
+        return key
+
+
+def keys_of(ctx: Context, username: str | None = None) -> list[StoredKey]:
+    """The keys of an account, or of all, oldest first; their secrets are not known. Raises NotFound."""
+    with ctx.db.transaction() as tx:
+        if username is not None and account_rows.find(tx, username) is None:
+            raise NotFound(f"There is no account {username}; leave the name out to see the keys of all.")
+        return account_rows.keys(tx, username)
+
+
+def revoke_key(ctx: Context, token_key: str, by_whom: str, owner: str | None = None) -> StoredKey:
+    """Accept a key no more, from the next request on; only one of `owner`, if given. Raises NotFound."""
+    with ctx.db.transaction() as tx:
+        gone = account_rows.delete_key(tx, token_key, owner)
+        if gone is None:
+            whose = f" of {owner}" if owner else ""
+            raise NotFound(f"There is no API key{whose} with the token {validation.shown(token_key)}; list them first.")
+        _record(ctx, tx, f"API key {token_key} of {gone.username} was revoked", by_whom)
+        return gone
+
+
 def key_is_valid(ctx: Context, username: str, text: str) -> bool:
     """Whether this text is a working key of an administrator of that name."""
     parts = text.strip().split(":")
@@ -71,7 +101,7 @@ def key_is_valid(ctx: Context, username: str, text: str) -> bool:
 
 
 def _mint_key(ctx: Context, tx: Transaction, account: Account, name: str) -> ApiKey:
-    key = ApiKey(ctx.random.token(18), ctx.random.token(18), ctx.random.token(32))
+    key = ApiKey(ctx.random.token(18), ctx.random.token(18), ctx.random.token(32), name)
     account_rows.add_key(
         tx,
         account.id,
@@ -82,3 +112,7 @@ def _mint_key(ctx: Context, tx: Transaction, account: Account, name: str) -> Api
         now=ctx.clock.now(),
     )
     return key
+
+
+def _record(ctx: Context, tx: Transaction, description: str, username: str) -> None:
+    journal.record(tx, ctx.clock.now(), "AUTHORISATION", description, level=journal.AUDIT, username=username)

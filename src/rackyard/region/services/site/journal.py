@@ -7,7 +7,7 @@ from datetime import datetime
 
 from rackyard.region.db.pool import Transaction
 
-DEBUG, INFO, WARNING, ERROR = 10, 20, 30, 40
+AUDIT, DEBUG, INFO, WARNING, ERROR = 0, 10, 20, 30, 40
 MAX_DESCRIPTION = 2000
 
 

@@ -11,12 +11,12 @@ from rackyard.region.db import migrations
 from rackyard.region.services.machines import registry
 from rackyard.region.services.network import picture
 from rackyard.region.services.racks import view
-from rackyard.region.services.site import images
+from rackyard.region.services.site import images, retention
 from rackyard.region.status import label
 
 
 def read(ctx: Context) -> dict[str, Any]:
-    """Version, schema, racks, machines by status, network and images."""
+    """Version, schema, racks, machines by status, network, history and images."""
     known = picture.read(ctx)
     return {
         "region": ctx.config.name,
@@ -25,6 +25,7 @@ def read(ctx: Context) -> dict[str, Any]:
         "racks": [_rack(details) for details in view.list_all(ctx)],
         "machines": {label(status): count for status, count in registry.count_by_status(ctx).items()},
         "subnets": [f"{subnet.name} ({subnet.cidr})" for subnet in known.subnets],
+        "stored": retention.overview(ctx),
         "images": [
             f"{image.name} ({image.arch}{', default' if image.is_default else ''})"
             for image in images.list_all(ctx)

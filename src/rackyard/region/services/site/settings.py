@@ -27,6 +27,10 @@ def _seconds(low: int, high: int) -> Callable[[str, str], int]:
     return lambda name, text: validation.number(name, text, low, high)
 
 
+def _count(low: int, high: int) -> Callable[[str, str], int]:
+    return lambda name, text: validation.number(name, text, low, high)
+
+
 def _words(name: str, text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._:/=,+@ -]{0,1000}", text):
         raise Invalid.field(name, f"{validation.shown(text)} has a character that is not safe on a kernel line.")
@@ -38,6 +42,15 @@ KNOWN: Mapping[str, Setting] = {
         "a commissioning in which nothing happens for so long fails", 1200, _seconds(60, 86_400)
     ),
     "power_poll_s": Setting("time between two questions to the same BMC", 300, _seconds(30, 86_400)),
+    "keep_events_days": Setting("events older than this are removed", 90, _count(1, 3650)),
+    "keep_jobs_days": Setting(
+        "finished power jobs older than this are removed; questions after an hour", 30, _count(1, 3650)
+    ),
+    "keep_boots": Setting("boots kept of each machine, with their timelines and script results", 10, _count(1, 1000)),
+    "keep_script_output": Setting("boots of each machine whose scripts' output is kept", 3, _count(1, 1000)),
+    "keep_leases_days": Setting("leases that ended longer ago are removed", 30, _count(1, 3650)),
+    "keep_receipts_days": Setting("how long a report of a rack that comes again is known to be old", 2, _count(1, 365)),
+    "keep_tokens_days": Setting("enrolment tokens that expired longer ago are removed", 7, _count(1, 3650)),
     "kernel_options": Setting("more words for the kernel line of the ephemeral system", "", _words),
 }
 

@@ -10,7 +10,7 @@ from rackyard.region.db.machines import state
 from rackyard.region.db.machines.state import MachineState
 from rackyard.region.db.operations import records
 from rackyard.region.db.operations.records import Operation
-from rackyard.region.db.pool import Transaction
+from rackyard.region.db.pool import Row, Transaction
 from rackyard.region.services.boots import steps, timeline
 from rackyard.region.services.boots.steps import Names
 from rackyard.region.services.operations import registry
@@ -67,21 +67,25 @@ def fail_past_deadline(ctx: Context) -> int:
 
 
 def note_overdue(ctx: Context) -> int:
-    """One warning for each step that is overdue; the boot goes on."""
+    """One warning for each step that is overdue; the boot goes on. Each boot is a transaction of its own."""
     now = ctx.clock.now()
-    noted = 0
     with ctx.db.transaction() as tx:
-        for row in tx.all("boots.records.running"):
-            waiting = steps.pending(timeline.recorded(tx, row["id"]), timeline.clues_of(row))
-            if waiting is None or now <= waiting.due:
-                continue
-            kind = f"BOOT_STEP_{waiting.step}_OVERDUE"
-            seen = tx.one("site.events.count", machine_id=row["machine_id"], type=kind, since=waiting.since)
-            if seen is None or seen["count"] == 0:
-                text = steps.diagnose(waiting, now, timeline.names(row))
-                journal.record(tx, now, kind, text, machine_id=row["machine_id"], level=journal.WARNING)
-                noted += 1
-    return noted
+        running = tx.all("boots.records.running")
+    return sum(_note(ctx, row, now) for row in running)
+
+
+def _note(ctx: Context, row: Row, now: datetime) -> bool:
+    with ctx.db.transaction() as tx:
+        waiting = steps.pending(timeline.recorded(tx, row["id"]), timeline.clues_of(row))
+        if waiting is None or now <= waiting.due:
+            return False
+        kind = f"BOOT_STEP_{waiting.step}_OVERDUE"
+        seen = tx.one("site.events.count", machine_id=row["machine_id"], type=kind, since=waiting.since)
+        if seen is not None and seen["count"] > 0:
+            return False
+        text = steps.diagnose(waiting, now, timeline.names(row))
+        journal.record(tx, now, kind, text, machine_id=row["machine_id"], level=journal.WARNING)
+        return True
 
 
 def _diagnosis(ctx: Context, tx: Transaction, machine: MachineState, operation: Operation) -> str:

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from rackyard.region.context import Context
 from rackyard.region.db.machines import state
-from rackyard.region.db.machines.state import MachineState
-from rackyard.region.db.pool import Transaction
 from rackyard.region.db.power import rack_choice as rack_rows
+from rackyard.region.db.power.rack_choice import Candidate
 from rackyard.region.services.power import outcomes, queue, rack_choice
 from rackyard.region.services.site import settings
 
@@ -26,25 +28,44 @@ def expire_jobs(ctx: Context) -> int:
 
 
 def poll_power(ctx: Context) -> int:
-    """Ask a share of the BMCs, so that each is asked once in `power_poll_s` and they are spread over it."""
+    """Ask a share of the BMCs, so that each is asked once in `power_poll_s` and they are spread over it.
+
+    What the choice of racks weighs is read once; each machine is a transaction of its own. The number asked."""
     now = ctx.clock.now()
     with ctx.db.transaction() as tx:
         period_s = int(settings.get(tx, "power_poll_s"))
         count = tx.one("power.polling.count")
         share = 1 + (count["count"] if count else 0) * POLL_PASS_S // period_s
         due = tx.all("power.polling.due", since=now - timedelta(seconds=period_s), limit=share)
-        for row in due:
-            machine = state.lock_by_id(tx, row["id"])
-            if machine is not None and machine.power_address is not None:
-                _ask(ctx, tx, machine, machine.power_address)
+        racks = rack_rows.racks(tx) if due else []
+        contacts = rack_rows.contacts(tx, [row["id"] for row in due]) if due else {}
+    given: Counter[int] = Counter()
+    for row in due:
+        weighed = [
+            replace(
+                rack,
+                open_jobs=rack.open_jobs + given[rack.rack_id],
+                last_success_at=contacts.get((row["id"], rack.rack_id)),
+            )
+            for rack in racks
+        ]
+        rack_id = _ask(ctx, row["id"], row["power_address"], weighed)
+        given.update([] if rack_id is None else [rack_id])
     return len(due)
 
 
-def _ask(ctx: Context, tx: Transaction, machine: MachineState, bmc: str) -> None:
-    racks = rack_rows.candidates(tx, machine.id, bmc)
+def _ask(ctx: Context, machine_id: int, bmc: str, racks: Sequence[Candidate]) -> int | None:
+    """Write a question to a BMC; the rack that will ask, None when nobody can or the machine changed meanwhile."""
     choice = rack_choice.choose(bmc, racks)
-    if choice is None:
-        words = rack_choice.refusal(bmc, racks)
-        tx.run("machines.state.set_power", id=machine.id, state="unknown", now=ctx.clock.now(), error=words, kind="")
-        return
-    queue.enqueue(ctx, tx, machine, choice.rack_id, "power_query", epoch=machine.epoch)
+    with ctx.db.transaction() as tx:
+        machine = state.lock_by_id(tx, machine_id)
+        if machine is None or machine.power_address != bmc:
+            return None
+        if choice is None:
+            words = rack_choice.refusal(bmc, racks)
+            tx.run(
+                "machines.state.set_power", id=machine.id, state="unknown", now=ctx.clock.now(), error=words, kind=""
+            )
+            return None
+        queue.enqueue(ctx, tx, machine, choice.rack_id, "power_query", epoch=machine.epoch)
+        return choice.rack_id

@@ -22,7 +22,7 @@ def bury_dead_racks(ctx: Context) -> int:
         watched_since = deadlines.watched_since(tx)
         if watched_since is not None and watched_since > silent_since:
             return 0  # while nobody listened, nobody was silent
-        dead = tx.all("racks.registration.bury_silent", since=silent_since)
+        dead = tx.all("racks.registration.bury_silent", silence_s=RACK_SILENCE_S)
         for row in dead:
             journal.record(
                 tx, now, "RACK_SILENT",

@@ -3,23 +3,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import logging
 
 from rackyard.region.context import Context
+from rackyard.region.services.site import retention
 
-KEEP_TOKENS = timedelta(days=7)
-KEEP_RECEIPTS = timedelta(days=2)
-KEEP_JOBS = timedelta(days=30)
-KEEP_LEASES = timedelta(days=30)
-KEEP_PROCESSES = timedelta(days=1)
+_log = logging.getLogger(__name__)
 
 
 def tidy(ctx: Context) -> None:
-    """Remove what is long over."""
-    now = ctx.clock.now()
-    with ctx.db.transaction() as tx:
-        tx.run("racks.enrolment.delete_tokens", before=now - KEEP_TOKENS)
-        tx.run("boots.evidence.delete_receipts", before=now - KEEP_RECEIPTS)
-        tx.run("boots.leases.delete_old", before=now - KEEP_LEASES)
-        tx.run("site.processes.delete_old", before=now - KEEP_PROCESSES)
-        tx.run("power.queue.delete_old", before=now - KEEP_JOBS)
+    """One pass of the retention rules; what was removed stands in the journal."""
+    removed = {name.rpartition(".")[2]: count for name, count in retention.tidy(ctx).items() if count}
+    if removed:
+        _log.info("removed what is long over: %s", ", ".join(f"{count} {name}" for name, count in removed.items()))

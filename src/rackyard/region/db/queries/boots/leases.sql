@@ -5,6 +5,19 @@
 SELECT mac::text AS mac, at FROM lease
 WHERE ip = %(ip)s::inet AND state = 'commit' AND (expires_at IS NULL OR expires_at > %(now)s);
 
+-- name: boots.leases.claim
+-- Who holds an address, whether that is a MAC of this machine, and where else this machine is.
+SELECT held.mac::text AS holder,
+       coalesce(held.mac IN (SELECT mac FROM machine_interface WHERE machine_id = %(machine_id)s), false) AS own,
+       (SELECT host(other.ip) FROM lease AS other
+        JOIN machine_interface ON machine_interface.mac = other.mac
+        WHERE machine_interface.machine_id = %(machine_id)s AND other.ip <> %(ip)s::inet AND other.state = 'commit'
+          AND (other.expires_at IS NULL OR other.expires_at > %(now)s)
+        ORDER BY other.at DESC LIMIT 1) AS elsewhere
+FROM (SELECT 1) AS always
+LEFT JOIN lease AS held ON held.ip = %(ip)s::inet AND held.state = 'commit'
+     AND (held.expires_at IS NULL OR held.expires_at > %(now)s);
+
 -- name: boots.leases.holder_of_ip
 -- Who had an address last, be the lease over or not: for reports that arrive late.
 SELECT mac::text AS mac FROM lease WHERE ip = %(ip)s::inet;
@@ -18,7 +31,3 @@ ON CONFLICT (ip) DO UPDATE
 SET mac = excluded.mac, rack_id = excluded.rack_id, subnet_id = excluded.subnet_id, state = excluded.state,
     at = excluded.at, expires_at = excluded.expires_at
 WHERE lease.at <= excluded.at AND (excluded.state = 'commit' OR lease.mac = excluded.mac);
-
--- name: boots.leases.delete_old
--- Leases that ended before a moment.
-DELETE FROM lease WHERE coalesce(expires_at, at) < %(before)s AND (expires_at IS NOT NULL OR state <> 'commit');

@@ -17,8 +17,10 @@ UPDATE boot SET ended_at = %(now)s, outcome = %(outcome)s WHERE id = %(id)s AND 
 SELECT outcome FROM boot WHERE id = %(id)s;
 
 -- name: boots.records.answered
--- Which rack serves the boot, and at which address the machine is.
-UPDATE boot SET rack_id = %(rack_id)s, client_ip = %(client_ip)s WHERE id = %(id)s;
+-- Which rack serves the boot, and at which address the machine is, if that is known.
+UPDATE boot SET rack_id = %(rack_id)s, client_ip = coalesce(%(client_ip)s, client_ip)
+WHERE id = %(id)s
+  AND (rack_id, client_ip) IS DISTINCT FROM (%(rack_id)s, coalesce(%(client_ip)s, client_ip));
 
 -- name: boots.records.latest
 -- The machine and its latest boot, for the timeline.

@@ -53,11 +53,11 @@ VALUES (%(system_id)s, %(hostname)s, %(description)s, %(architecture)s, %(owner_
 RETURNING id;
 
 -- name: machines.registry.update
--- What an operator changed; a missing secret leaves the stored one.
+-- What an operator changed; without a new secret the stored one stays, or goes when it is of no use any more.
 UPDATE machine
 SET hostname = %(hostname)s, description = %(description)s, architecture = %(architecture)s,
     power_type = %(power_type)s, power_address = %(power_address)s, power_port = %(power_port)s,
-    power_user = %(power_user)s, power_secret = coalesce(%(power_secret)s, power_secret),
+    power_user = %(power_user)s, power_secret = coalesce(%(power_secret)s, CASE WHEN %(keep_secret)s THEN power_secret END),
     power_options = %(power_options)s, commissioning_suite = %(commissioning_suite)s, updated_at = %(now)s
 WHERE id = %(machine_id)s;
 

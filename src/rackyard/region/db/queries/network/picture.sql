@@ -37,7 +37,7 @@ ORDER BY ip_range.start_ip;
 
 -- name: network.picture.rack_addresses
 -- Addresses of enrolled racks.
-SELECT host(rack_interface.address) AS address, rack.hostname
+SELECT host(rack_interface.address) AS address, rack.hostname, rack.system_id
 FROM rack_interface JOIN rack ON rack.id = rack_interface.rack_id
 WHERE rack.revoked_at IS NULL;
 

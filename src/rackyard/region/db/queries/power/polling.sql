@@ -2,7 +2,7 @@
 
 -- name: power.polling.due
 -- BMCs that nobody asked since a moment. After an authentication error only new credentials change anything.
-SELECT machine.id, machine.system_id FROM machine
+SELECT machine.id, machine.hostname, host(machine.power_address) AS power_address FROM machine
 WHERE machine.power_type = 'ipmi' AND machine.power_address IS NOT NULL AND machine.power_error_kind <> 'auth'
   AND machine.status <> 1 AND (machine.power_state_at IS NULL OR machine.power_state_at < %(since)s)
   AND NOT EXISTS (SELECT 1 FROM job WHERE job.machine_id = machine.id AND job.state IN ('queued', 'taken'))

@@ -58,7 +58,12 @@ FROM job JOIN target ON target.id = job.machine_id
 WHERE job.id = %(id)s AND job.rack_id = %(rack_id)s FOR UPDATE OF job;
 
 -- name: power.queue.finish
--- The end of a job.
+-- The end of a job; a success is remembered for the next choice of a rack.
+WITH reached AS (
+    INSERT INTO power_contact (machine_id, rack_id, succeeded_at)
+    SELECT machine_id, rack_id, %(now)s FROM job WHERE id = %(id)s AND %(state)s = 'done'
+    ON CONFLICT (machine_id, rack_id) DO UPDATE SET succeeded_at = excluded.succeeded_at
+)
 UPDATE job SET state = %(state)s, finished_at = %(now)s, result = %(result)s, error = %(error)s WHERE id = %(id)s;
 
 -- name: power.queue.cancel_waiting
@@ -78,10 +83,6 @@ SELECT job.id, job.rack_id, job.state, job.taken_at, job.created_at, rack.hostna
 FROM job JOIN rack ON rack.id = job.rack_id
 WHERE job.state IN ('queued', 'taken') AND job.expires_at < %(now)s
 ORDER BY job.id LIMIT 100;
-
--- name: power.queue.delete_old
--- Finished jobs older than a moment.
-DELETE FROM job WHERE state NOT IN ('queued', 'taken') AND finished_at < %(before)s;
 
 -- name: power.queue.lost
 -- The last job of a boot that its rack never reported on, in words.

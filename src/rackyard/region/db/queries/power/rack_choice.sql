@@ -1,13 +1,21 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
 
--- name: power.rack_choice.candidates
--- Every unrevoked rack with what the choice of a rack for a BMC weighs.
+-- name: power.rack_choice.racks
+-- Every unrevoked rack with its addresses and open jobs.
 SELECT rack.id, rack.hostname, rack.alive,
        (SELECT coalesce(json_agg(json_build_array(name, address::text) ORDER BY name, address), '[]')
         FROM rack_interface WHERE rack_interface.rack_id = rack.id) AS interfaces,
-       (SELECT count(*) FROM job WHERE job.rack_id = rack.id AND job.state IN ('queued', 'taken')) AS open_jobs,
-       EXISTS (SELECT 1 FROM job WHERE job.rack_id = rack.id AND job.machine_id = %(machine_id)s AND job.state = 'taken') AS holds,
-       (SELECT max(finished_at) FROM job
-        JOIN machine ON machine.id = job.machine_id
-        WHERE job.rack_id = rack.id AND job.state = 'done' AND machine.power_address = %(bmc)s::inet) AS last_success_at
+       (SELECT count(*) FROM job WHERE job.rack_id = rack.id AND job.state IN ('queued', 'taken')) AS open_jobs
 FROM rack WHERE rack.revoked_at IS NULL ORDER BY rack.hostname;
+
+-- name: power.rack_choice.contacts
+-- When racks last reached the BMCs of some machines.
+SELECT machine_id, rack_id, succeeded_at FROM power_contact WHERE machine_id = ANY (%(machine_ids)s);
+
+-- name: power.rack_choice.holding
+-- The racks that work on a job for a machine now.
+SELECT rack_id FROM job WHERE machine_id = %(machine_id)s AND state = 'taken';
+
+-- name: power.rack_choice.forget_contacts
+-- The machine has another BMC: who reached the one before says nothing.
+DELETE FROM power_contact WHERE machine_id = %(machine_id)s;

@@ -38,7 +38,11 @@ SELECT arch, manifest FROM image WHERE is_default ORDER BY arch;
 -- name: racks.desired.regions
 -- Addresses of live region processes (their HTTP and daemons are on the same hosts).
 SELECT DISTINCT host(address) AS address FROM region_process
-WHERE heartbeat_at > %(now)s - interval '90 seconds' ORDER BY address;
+WHERE heartbeat_at > now() - interval '90 seconds' ORDER BY address;
+
+-- name: racks.desired.lock
+-- The same, for one region process at a time.
+SELECT id, system_id, hostname, desired_generation, desired_sha256 FROM rack WHERE id = %(rack_id)s FOR NO KEY UPDATE;
 
 -- name: racks.desired.advance
 -- The content changed: count one generation up.

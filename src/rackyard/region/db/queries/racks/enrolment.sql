@@ -28,7 +28,7 @@ RETURNING id, system_id, hostname, revoked_at;
 -- name: racks.enrolment.set_certificate
 -- Enrolment: this certificate and no other is the rack's; a revocation is forgiven by whoever made the token.
 UPDATE rack SET cert_sha256 = decode(%(sha256)s, 'hex'), previous_cert_sha256 = NULL, cert_serial = %(serial)s,
-       cert_not_after = %(not_after)s, revoked_at = NULL, version = %(version)s
+       cert_not_after = %(not_after)s, revoked_at = NULL, version = %(version)s, registered_at = NULL
 WHERE id = %(rack_id)s;
 
 -- name: racks.enrolment.renew_certificate
@@ -51,7 +51,3 @@ SELECT revoked_at FROM rack WHERE id = %(rack_id)s;
 -- No certificate of that rack is accepted any more, and it no longer counts as alive.
 UPDATE rack SET revoked_at = %(now)s, alive = false WHERE hostname = %(hostname)s AND revoked_at IS NULL
 RETURNING id, system_id;
-
--- name: racks.enrolment.delete_tokens
--- Enrolment tokens that ended before a moment.
-DELETE FROM enroll_token WHERE expires_at < %(before)s;

@@ -1,14 +1,15 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
 
 -- name: racks.registration.seen
--- The rack spoke; written at most every five seconds.
-UPDATE rack SET last_seen_at = %(now)s, alive = true
+-- The rack spoke; written at most every five seconds. By PostgreSQL's clock, which all regions share.
+UPDATE rack SET last_seen_at = now(), alive = true
 WHERE id = %(rack_id)s AND revoked_at IS NULL
-  AND (NOT alive OR last_seen_at IS NULL OR last_seen_at < %(now)s - interval '5 seconds');
+  AND (NOT alive OR last_seen_at IS NULL OR last_seen_at < now() - interval '5 seconds');
 
 -- name: racks.registration.registered
--- The rack's agent started, with this version.
-UPDATE rack SET registered_at = %(now)s, last_seen_at = %(now)s, alive = true, version = %(version)s
+-- The rack's agent tells about itself, again and again; the first time since it was enrolled counts as registration.
+UPDATE rack SET registered_at = coalesce(registered_at, now()), last_seen_at = now(), alive = true,
+       version = %(version)s
 WHERE id = %(rack_id)s;
 
 -- name: racks.registration.put_interface
@@ -22,6 +23,12 @@ WHERE rack_interface.mac IS DISTINCT FROM excluded.mac;
 -- Forget addresses that the rack no longer reports (`keep` holds "name address" texts).
 DELETE FROM rack_interface
 WHERE rack_id = %(rack_id)s AND NOT (name || ' ' || address::text = ANY (%(keep)s));
+
+-- name: racks.registration.served
+-- The declared subnets that a rack has an address in.
+SELECT DISTINCT subnet.cidr::text AS cidr FROM rack_interface
+JOIN subnet ON subnet.cidr >>= host(rack_interface.address)::inet
+WHERE rack_interface.rack_id = %(rack_id)s ORDER BY cidr;
 
 -- name: racks.registration.by_address
 -- The unrevoked rack that owns this address, if any.
@@ -51,6 +58,7 @@ ON CONFLICT (rack_id, name) DO UPDATE
 SET state = excluded.state, info = excluded.info, updated_at = excluded.updated_at;
 
 -- name: racks.registration.bury_silent
--- Racks that were not heard of since a moment are dead; their names leave the DNS by the trigger's notice.
-UPDATE rack SET alive = false WHERE alive AND (last_seen_at IS NULL OR last_seen_at < %(since)s)
+-- Racks that were silent for some seconds are dead; their names leave the DNS by the trigger's notice.
+UPDATE rack SET alive = false
+WHERE alive AND (last_seen_at IS NULL OR last_seen_at < now() - make_interval(secs => %(silence_s)s))
 RETURNING id, hostname, last_seen_at;

@@ -1,28 +1,116 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
 
--- name: site.events.select
--- Events that match every given filter, newest first.
+-- name: site.events.newest
+-- The newest events of the whole site before an id, if one is given.
 SELECT event.id, event.machine_id, event.rack_id, event.level, event.type, event.description, event.username,
        event.created_at, coalesce(machine.system_id, rack.system_id) AS system_id,
        coalesce(machine.hostname, rack.hostname) AS hostname
-FROM event
+FROM (
+    SELECT * FROM event
+    WHERE level >= %(level)s
+      AND (%(usernames)s::text[] IS NULL OR username = ANY (%(usernames)s))
+      AND (%(before)s::bigint IS NULL OR id < %(before)s)
+      AND (%(after)s::bigint IS NULL OR id > %(after)s)
+    ORDER BY id DESC LIMIT %(limit)s
+) AS event
 LEFT JOIN machine ON machine.id = event.machine_id
 LEFT JOIN rack ON rack.id = event.rack_id
-WHERE event.level >= %(level)s
-  AND (%(before)s::bigint IS NULL OR event.id < %(before)s)
-  AND (%(after)s::bigint IS NULL OR event.id > %(after)s)
-  AND (%(system_ids)s::text[] IS NULL OR coalesce(machine.system_id, rack.system_id) = ANY (%(system_ids)s))
-  AND (%(hostnames)s::text[] IS NULL OR coalesce(machine.hostname, rack.hostname) = ANY (%(hostnames)s))
-  AND (%(usernames)s::text[] IS NULL OR event.username = ANY (%(usernames)s))
-  AND (%(macs)s::macaddr[] IS NULL OR event.machine_id IN (
-        SELECT machine_id FROM machine_interface WHERE mac = ANY (%(macs)s::macaddr[])))
-ORDER BY event.id DESC
-LIMIT %(limit)s;
+ORDER BY event.id DESC;
+
+-- name: site.events.following
+-- The first events of the whole site after an id; none that one with a smaller id might still join.
+SELECT event.id, event.machine_id, event.rack_id, event.level, event.type, event.description, event.username,
+       event.created_at, coalesce(machine.system_id, rack.system_id) AS system_id,
+       coalesce(machine.hostname, rack.hostname) AS hostname
+FROM (
+    SELECT * FROM event
+    WHERE level >= %(level)s
+      AND (%(usernames)s::text[] IS NULL OR username = ANY (%(usernames)s))
+      AND id > %(after)s AND (%(before)s::bigint IS NULL OR id < %(before)s)
+      AND (written_by IS NULL OR written_by < pg_snapshot_xmin(pg_current_snapshot()))
+    ORDER BY id ASC LIMIT %(limit)s
+) AS event
+LEFT JOIN machine ON machine.id = event.machine_id
+LEFT JOIN rack ON rack.id = event.rack_id
+ORDER BY event.id DESC;
+
+-- name: site.events.newest_of
+-- The newest events of some machines and racks, by their indexes.
+SELECT event.id, event.machine_id, event.rack_id, event.level, event.type, event.description, event.username,
+       event.created_at, coalesce(machine.system_id, rack.system_id) AS system_id,
+       coalesce(machine.hostname, rack.hostname) AS hostname
+FROM (
+    SELECT found.* FROM unnest(%(machine_ids)s::bigint[]) AS wanted (id) CROSS JOIN LATERAL (
+        SELECT * FROM event
+        WHERE machine_id = wanted.id AND level >= %(level)s
+          AND (%(usernames)s::text[] IS NULL OR username = ANY (%(usernames)s))
+          AND (%(before)s::bigint IS NULL OR id < %(before)s)
+          AND (%(after)s::bigint IS NULL OR id > %(after)s)
+        ORDER BY id DESC LIMIT %(limit)s) AS found
+    UNION ALL
+    SELECT found.* FROM unnest(%(rack_ids)s::bigint[]) AS wanted (id) CROSS JOIN LATERAL (
+        SELECT * FROM event
+        WHERE rack_id = wanted.id AND machine_id IS NULL AND level >= %(level)s
+          AND (%(usernames)s::text[] IS NULL OR username = ANY (%(usernames)s))
+          AND (%(before)s::bigint IS NULL OR id < %(before)s)
+          AND (%(after)s::bigint IS NULL OR id > %(after)s)
+        ORDER BY id DESC LIMIT %(limit)s) AS found
+    ORDER BY id DESC LIMIT %(limit)s
+) AS event
+LEFT JOIN machine ON machine.id = event.machine_id
+LEFT JOIN rack ON rack.id = event.rack_id
+ORDER BY event.id DESC;
+
+-- name: site.events.following_of
+-- The first events of some machines and racks after an id.
+SELECT event.id, event.machine_id, event.rack_id, event.level, event.type, event.description, event.username,
+       event.created_at, coalesce(machine.system_id, rack.system_id) AS system_id,
+       coalesce(machine.hostname, rack.hostname) AS hostname
+FROM (
+    SELECT found.* FROM unnest(%(machine_ids)s::bigint[]) AS wanted (id) CROSS JOIN LATERAL (
+        SELECT * FROM event
+        WHERE machine_id = wanted.id AND level >= %(level)s
+          AND (%(usernames)s::text[] IS NULL OR username = ANY (%(usernames)s))
+          AND id > %(after)s AND (%(before)s::bigint IS NULL OR id < %(before)s)
+          AND (written_by IS NULL OR written_by < pg_snapshot_xmin(pg_current_snapshot()))
+        ORDER BY id ASC LIMIT %(limit)s) AS found
+    UNION ALL
+    SELECT found.* FROM unnest(%(rack_ids)s::bigint[]) AS wanted (id) CROSS JOIN LATERAL (
+        SELECT * FROM event
+        WHERE rack_id = wanted.id AND machine_id IS NULL AND level >= %(level)s
+          AND (%(usernames)s::text[] IS NULL OR username = ANY (%(usernames)s))
+          AND id > %(after)s AND (%(before)s::bigint IS NULL OR id < %(before)s)
+          AND (written_by IS NULL OR written_by < pg_snapshot_xmin(pg_current_snapshot()))
+        ORDER BY id ASC LIMIT %(limit)s) AS found
+    ORDER BY id ASC LIMIT %(limit)s
+) AS event
+LEFT JOIN machine ON machine.id = event.machine_id
+LEFT JOIN rack ON rack.id = event.rack_id
+ORDER BY event.id DESC;
+
+-- name: site.events.machines
+-- The machines that some filters name; None means any.
+SELECT id FROM machine
+WHERE (%(system_ids)s::text[] IS NULL OR system_id = ANY (%(system_ids)s))
+  AND (%(hostnames)s::text[] IS NULL OR hostname = ANY (%(hostnames)s))
+  AND (%(macs)s::macaddr[] IS NULL OR id IN (
+        SELECT machine_id FROM machine_interface WHERE mac = ANY (%(macs)s::macaddr[])));
+
+-- name: site.events.racks
+-- The racks that some filters name.
+SELECT id FROM rack
+WHERE (%(system_ids)s::text[] IS NULL OR system_id = ANY (%(system_ids)s))
+  AND (%(hostnames)s::text[] IS NULL OR hostname = ANY (%(hostnames)s));
 
 -- name: site.events.record
 -- One line of the event log.
 INSERT INTO event (machine_id, rack_id, level, type, description, username, created_at)
 VALUES (%(machine_id)s, %(rack_id)s, %(level)s, %(type)s, %(description)s, %(username)s, %(now)s);
+
+-- name: site.events.count_of_rack
+-- How many events of one type a rack has since a moment.
+SELECT count(*) AS count FROM event
+WHERE rack_id = %(rack_id)s AND type = %(type)s AND created_at >= %(since)s;
 
 -- name: site.events.count
 -- How many events of one type a machine has since a moment.

@@ -4,6 +4,14 @@
 -- Only one migration at a time, on any host; released with the transaction.
 SELECT pg_advisory_xact_lock(hashtext('rackyard migration'));
 
+-- name: site.migrations.wait_patiently
+-- A large table takes its time: the limits of ordinary requests do not hold for this transaction.
+SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true);
+
+-- name: site.migrations.wait_briefly_for_locks
+-- How long this transaction waits for a lock, and makes others wait behind it.
+SELECT set_config('lock_timeout', %(limit)s, true);
+
 -- name: site.migrations.table_exists
 -- Whether this database was ever migrated.
 SELECT to_regclass('schema_migration') IS NOT NULL AS present;

@@ -3,12 +3,12 @@
 -- name: site.processes.addresses
 -- Addresses and ports of region processes that live (heartbeat within 90 s).
 SELECT name, host(address) AS address, port FROM region_process
-WHERE heartbeat_at > %(now)s - interval '90 seconds' ORDER BY name, port;
+WHERE heartbeat_at > now() - interval '90 seconds' ORDER BY name, port;
 
 -- name: site.processes.beat
--- This region process lives.
+-- This region process lives, by PostgreSQL's clock, which all regions share.
 INSERT INTO region_process (name, pid, address, port, heartbeat_at)
-VALUES (%(name)s, %(pid)s, %(address)s, %(port)s, %(now)s)
+VALUES (%(name)s, %(pid)s, %(address)s, %(port)s, now())
 ON CONFLICT (name, port) DO UPDATE
 SET pid = excluded.pid, address = excluded.address, heartbeat_at = excluded.heartbeat_at;
 
@@ -17,5 +17,5 @@ SET pid = excluded.pid, address = excluded.address, heartbeat_at = excluded.hear
 SELECT pg_try_advisory_lock(hashtext('rackyard worker')) AS leading;
 
 -- name: site.processes.delete_old
--- Region processes that have not beaten since a moment.
-DELETE FROM region_process WHERE heartbeat_at < %(before)s;
+-- Region processes that have not beaten for a day.
+DELETE FROM region_process WHERE heartbeat_at < now() - interval '1 day';

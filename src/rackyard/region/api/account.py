@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`account/`: the API keys of whoever asks, which MAAS calls authorisation tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rackyard.region.api.dispatch import Call, Resource
+from rackyard.region.api.shapes import moment
+from rackyard.region.errors import Invalid
+from rackyard.region.services.site import accounts
+
+own = Resource("/account/")
+
+
+@own.create("create_authorisation_token", admin_only=False)
+def create_token(call: Call) -> dict[str, str]:
+    """A new key of one's own; its secret is shown this once."""
+    key = accounts.create_key(call.ctx, call.account, call.params.text("name") or "")
+    return {
+        "name": key.name,
+        "consumer_key": key.consumer_key,
+        "token_key": key.token_key,
+        "token_secret": key.token_secret,
+    }
+
+
+@own.read("list_authorisation_tokens")
+def list_tokens(call: Call) -> list[dict[str, Any]]:
+    """One's own keys. `token` has no third part, because secrets are not stored."""
+    return [
+        {
+            "name": key.name,
+            "token": f"{key.consumer_key}:{key.token_key}",
+            "token_key": key.token_key,
+            "created_at": moment(key.created_at),
+        }
+        for key in accounts.keys_of(call.ctx, call.account.username)
+    ]
+
+
+@own.create("delete_authorisation_token", admin_only=False)
+def delete_token(call: Call) -> None:
+    """Revoke a key of one's own, be it the one that signs this request."""
+    token_key = call.params.text("token_key")
+    if not token_key:
+        raise Invalid.field("token_key", "Give the second part of the key; op=list_authorisation_tokens lists them.")
+    accounts.revoke_key(call.ctx, token_key, call.account.username, owner=call.account.username)

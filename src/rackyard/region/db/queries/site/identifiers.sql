@@ -1,0 +1,6 @@
+-- SPDX-License-Identifier: GPL-3.0-or-later
+
+-- name: site.identifiers.owner
+-- Who has a system id.
+SELECT hostname FROM machine WHERE system_id = %(system_id)s
+UNION ALL SELECT hostname FROM rack WHERE system_id = %(system_id)s LIMIT 1;

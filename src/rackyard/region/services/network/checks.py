@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must hold in the network as a whole, whichever part of it was changed.
+
+Each part checks its own values where it is changed; these are about how parts fit together, so they are looked at after
+every change. What was wrong before (a rack that lost its address) is no reason to refuse an unrelated change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+
+from rackyard.region.db.network.picture import IpRange, RackAddress, Subnet, Vlan
+from rackyard.region.errors import Invalid
+from rackyard.region.services.network.network import Network
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that does not fit: the field to blame and words with the remedy."""
+
+    field: str
+    words: str
+
+
+def check(before: Network, after: Network, racks: Sequence[RackAddress]) -> None:
+    """Raise Invalid for the first problem that a change brought."""
+    known = set(problems(before, racks))
+    for problem in problems(after, racks):
+        if problem not in known:
+            raise Invalid.field(problem.field, problem.words)
+
+
+def problems(network: Network, racks: Sequence[RackAddress]) -> Iterator[Problem]:
+    """Everything that does not fit together."""
+    for subnet in network.subnets:
+        for known in network.ranges_of(subnet):
+            yield from _given_away(subnet, known)
+    for vlan in network.vlans:
+        if vlan.dhcp_on:
+            yield from _unserved(network, vlan, racks)
+
+
+def _given_away(subnet: Subnet, known: IpRange) -> Iterator[Problem]:
+    if known.type == "dynamic" and subnet.gateway_ip and _contains(known, subnet.gateway_ip):
+        yield Problem(
+            "gateway_ip",
+            f"Gateway {subnet.gateway_ip} of subnet {subnet.name} would be in its dynamic range {known.start_ip} - "
+            f"{known.end_ip} (id {known.id}), and DHCP would give it to a machine; choose another address, or "
+            "change that range.",
+        )
+
+
+def _unserved(network: Network, vlan: Vlan, racks: Sequence[RackAddress]) -> Iterator[Problem]:
+    name = f"VLAN {vlan.vid} of fabric {vlan.fabric}"
+    if vlan.primary_rack is None:
+        yield Problem("dhcp_on", f"DHCP on {name} needs a rack that serves it; give primary_rack as well.")
+        return
+    pools = [subnet for subnet in network.subnets_of(vlan) if _has_pool(network.ranges_of(subnet))]
+    if not pools:
+        yield Problem(
+            "dhcp_on",
+            f"dhcp can only be turned on when a dynamic IP range is defined, and {name} would have none: add one to a "
+            "subnet of it (POST ipranges/), or turn DHCP off first (dhcp_on=false).",
+        )
+        return
+    own = [rack.address for rack in racks if rack.system_id == vlan.primary_rack]
+    # A rack that has told no address yet has only just been enrolled.
+    if own and not any(ip_address(address) in ip_network(subnet.cidr) for address in own for subnet in pools):
+        hostname = next(rack.hostname for rack in racks if rack.system_id == vlan.primary_rack)
+        wanted = ", ".join(subnet.cidr for subnet in pools)
+        yield Problem(
+            "primary_rack",
+            f"Rack {hostname} has no address in {wanted}, so nobody would serve DHCP on {name} (it has "
+            f"{', '.join(sorted(own))}); give it an interface there or name another rack.",
+        )
+
+
+def _has_pool(ranges: Iterable[IpRange]) -> bool:
+    return any(known.type == "dynamic" for known in ranges)
+
+
+def _contains(known: IpRange, address: str) -> bool:
+    start, end, wanted = ip_address(known.start_ip), ip_address(known.end_ip), ip_address(address)
+    return start.version == wanted.version and int(start) <= int(wanted) <= int(end)

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What racks and strangers say of a boot counts only when it can be true, and is judged item by item."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rackyard import contracts
+from rackyard.region.context import Context
+from rackyard.region.services.boots import claims
+from rackyard.region.services.racks import enrolment
+
+from . import test_whole_commissioning as whole
+from .conftest import RackClient, key, now_iso, secret_of
+from .hardware import MAC
+from .play import MACHINE_IP, AgentPlay, MachinePlay
+
+agent, image, m1, machine = whole.agent, whole.image, whole.m1, whole.machine
+commission, timeline = whole.commission, whole.timeline
+STRANGER_IP, STRANGER_MAC = "10.20.0.150", "52:54:00:99:99:99"
+
+
+@pytest.fixture
+def other_rack(rack: RackClient, world: Context, tmp_path: Path) -> AgentPlay:
+    """A second rack, enrolled as it should be, in networks of its own."""
+    client = RackClient(rack.server, "rack2", tmp_path)
+    assert client.enroll(secret_of(enrolment.mint_token(world))).status == 200
+    client.register(("mgmt0", "10.10.0.22/24"), ("pxe0", "10.21.0.2/24"))
+    return AgentPlay(client)
+
+
+@pytest.fixture
+def booting(api: Any, agent: AgentPlay, m1: str) -> str:
+    """A machine that is powered on and has said nothing yet."""
+    assert commission(api, m1).status_code == 200
+    agent.report(agent.job())
+    return m1
+
+
+def outcomes(api: Any, system_id: str) -> list[str]:
+    return [step["outcome"] for step in timeline(api, system_id)["steps"]]
+
+
+def events_of(api: Any, kind: str) -> list[dict[str, Any]]:
+    return [each for each in api.get("events/?op=query&level=WARNING").get_json()["events"] if each["type"] == kind]
+
+
+def lease_item(**changes: Any) -> dict[str, Any]:
+    return {
+        "key": key(), "at": now_iso(), "action": "commit", "ip": MACHINE_IP, "mac": MAC, "lease_s": 600, **changes
+    }  # fmt: skip
+
+
+BAD_LEASES = [
+    ({"at": "0001-01-01T00:00:00+14:00"}, "at must be a time in the years 2000 to 2199"),
+    ({"at": "9999-12-31T23:59:59+00:00"}, "at must be a time in the years"),
+    ({"at": {"year": 1}}, "at must be a time"),
+    ({"lease_s": 12345678901234567890123}, "lease_s must be a whole number"),
+    ({"lease_s": True}, "lease_s must be a whole number"),
+    ({"lease_s": 1.5}, "lease_s must be a whole number"),
+    ({"ip": 17}, "ip must be an IP address"),
+    ({"ip": ["10.20.0.7"]}, "ip must be an IP address"),
+    ({"mac": {"a": 1}}, "mac must be text"),
+    ({"action": ["commit"]}, "action must be"),
+    ({"key": 5}, "key must be"),
+]
+
+
+@pytest.mark.parametrize(("changed", "words"), BAD_LEASES)
+def test_bad_lease_is_refused_by_name_and_keeps_no_other_back(
+    api: Any, agent: AgentPlay, booting: str, changed: dict[str, Any], words: str
+):
+    bad = lease_item(**changed)
+    answer = agent.rack.post("leases", {"leases": [bad, lease_item()]})
+    assert answer.status == 200, answer.body
+    assert contracts.read("batch-answer", answer.body)["taken"] == 1
+    (refused,) = answer.body["refused"]
+    assert refused["key"] == ("" if bad["key"] == 5 else bad["key"])
+    assert words in refused["error"]
+    assert outcomes(api, booting)[4] == "done", "the good one counts"
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"type": ["loader"]}, "type must be text"),
+        ({"daemon": {}}, "daemon must be text"),
+        ({"detail": 12345678901234567890123}, "detail must be text"),
+        ({"at": "0001-01-01T00:00:00"}, "at must be a time"),
+        ({"mac": 7}, "is not a MAC address"),
+    ],
+)
+def test_bad_sighting_is_refused_by_name_and_keeps_no_other_back(
+    api: Any, agent: AgentPlay, booting: str, changed: dict[str, Any], words: str
+):
+    agent.lease()
+    good = {
+        "key": key(), "at": now_iso(), "type": "loader", "ip": MACHINE_IP, "daemon": "nginx", "detail": "/ipxe.cfg"
+    }  # fmt: skip
+    answer = agent.rack.post("events", {"events": [{**good, "key": key(), **changed}, "no object", good]})
+    assert (answer.status, answer.body["taken"]) == (200, 1)
+    assert words in answer.body["refused"][0]["error"]
+    assert answer.body["refused"][1] == {"key": "", "error": "events[1]: must be an object"}
+    assert outcomes(api, booting)[5] == "done"
+
+
+@pytest.mark.parametrize("path", ["leases", "events"])
+@pytest.mark.parametrize("value", [None, {}, "x", 7])
+def test_body_that_is_no_list_is_400(agent: AgentPlay, path: str, value: Any):
+    assert agent.rack.post(path, {path: value}).status == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "words"),
+    [
+        ("applied", {"generation": 12345678901234567890123, "daemons": {}}, "generation must be a whole number"),
+        ("applied", {"generation": -1, "daemons": {}}, "generation must be a whole number"),
+        ("applied", {"generation": 1, "daemons": []}, "daemons must be an object"),
+        ("applied", {"generation": 1, "daemons": {"dns": {"ok": "yes"}}}, "daemons.dns must be"),
+        ("applied", {"generation": 1, "daemons": {"dns": {"ok": False, "message": [1]}}}, "message must be text"),
+        ("jobs/1/result", {"epoch": 1, "ok": True, "took_seconds": 10**400}, "took_seconds a number"),
+        ("services", {"services": [{"name": ["dns"], "state": 7}]}, "is not known"),
+        ("register", {"version": "1", "interfaces": [{"name": "x", "addresses": ["fd00::1%eth0/64"]}]}, "interface x"),
+    ],
+)
+def test_odd_values_are_400_and_never_500(agent: AgentPlay, path: str, body: dict[str, Any], words: str):
+    answer = agent.rack.post(path, body)
+    assert answer.status == 400, answer.body
+    assert words in answer.error
+
+
+def test_numbers_that_json_does_not_have_are_400(agent: AgentPlay):
+    body = b'{"leases": [{"key": "k", "lease_s": NaN}]}'
+    answer = agent.rack.server.call("POST", "leases", raw=body, identity=agent.rack.identity)
+    assert answer.status == 400
+    assert "NaN is no number" in answer.error
+
+
+def test_rack_speaks_of_its_own_subnets_only(
+    api: Any, agent: AgentPlay, other_rack: AgentPlay, booting: str, machine: MachinePlay
+):
+    stranger = lease_item(ip=STRANGER_IP)
+    answer = other_rack.rack.post("leases", {"leases": [stranger]})
+    assert answer.body["taken"] == 0
+    assert "rack rack2" in answer.body["refused"][0]["error"]
+    assert answer.body["refused"][0]["key"] == stranger["key"]
+    assert "no subnet" in other_rack.saw("image", "nginx", "filesystem.squashfs").body["refused"][0]["error"]
+    asked = other_rack.boot_config()
+    assert asked.status == 403
+    assert "10.20.0.101 is in no subnet that rack rack2 has an address in" in asked.error
+    assert outcomes(api, booting)[4:] == ["waiting"] * 8
+    (noted,) = events_of(api, "RACK_REPORT_REFUSED")
+    assert "rack2" in noted["description"]
+    boot_id = str(agent.boots()["boot_id"])
+    machine.ip = STRANGER_IP
+    assert machine.preseed(boot_id).status_code == 403, "the stranger's lease was not stored"
+
+
+def test_stranger_with_a_lease_of_its_own_gets_what_an_unknown_machine_gets(
+    api: Any, agent: AgentPlay, booting: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(claims, "LEASE_WAIT_S", 0.5)
+    agent.lease(ip=STRANGER_IP, mac=STRANGER_MAC)
+    for _turn in range(3):
+        answer = agent.boot_config(client_ip=STRANGER_IP)
+        assert answer.status == 404
+        assert answer.error == f"no machine has the MAC address {MAC}; register it with mac_addresses={MAC}"
+    assert agent.saw("boot-config", "boot", "grub: commissioning", ip=STRANGER_IP, mac=MAC).body["taken"] == 1
+    assert outcomes(api, booting)[4:] == ["waiting"] * 8, "a stranger proves nothing"
+    (noted,) = events_of(api, "BOOT_STRANGER")
+    assert STRANGER_IP in noted["description"]
+    assert STRANGER_MAC in noted["description"]
+    assert noted["hostname"] == "m1"
+
+
+def test_stranger_without_a_lease_is_refused_once_the_machine_has_one(
+    api: Any, agent: AgentPlay, booting: str, monkeypatch: pytest.MonkeyPatch, execute: Any
+):
+    monkeypatch.setattr(claims, "LEASE_WAIT_S", 0.5)
+    agent.boots()
+    assert agent.boot_config(client_ip=STRANGER_IP).status == 404
+    assert execute("SELECT host(client_ip) FROM boot") == [(MACHINE_IP,)]
+
+
+def test_machine_whose_lease_is_not_known_yet_boots(
+    api: Any, agent: AgentPlay, booting: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(claims, "LEASE_WAIT_S", 0.5)
+    answer = agent.boot_config()
+    assert (answer.status, answer.body["purpose"]) == (200, "commissioning")
+    assert outcomes(api, booting)[6] == "done"
+    agent.saw("boot-config", "boot", "ipxe: commissioning", mac=MAC)
+    assert outcomes(api, booting)[7] == "done"
+
+
+def test_address_that_changed_hands_is_waited_for(api: Any, agent: AgentPlay, booting: str):
+    """The lease of the machine is under way while the region still holds that of the one before it."""
+    agent.lease(mac=STRANGER_MAC, at=now_iso(-300))
+    answers: list[Any] = []
+    asking = threading.Thread(target=lambda: answers.append((agent.boot_config(), time.monotonic())))
+    asking.start()
+    time.sleep(0.7)
+    assert not answers, "it waits"
+    reported = time.monotonic()
+    agent.lease()
+    asking.join()
+    answer, at = answers[0]
+    assert answer.status == 200
+    assert at - reported < 2
+    assert outcomes(api, booting)[6] == "done"
