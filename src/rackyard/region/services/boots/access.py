@@ -12,7 +12,7 @@ from rackyard.region.db.pool import Transaction
 from rackyard.region.db.racks.identity import Rack
 from rackyard.region.errors import Forbidden, NotFound
 from rackyard.region.services.boots import steps, timeline
-from rackyard.region.services.racks import names
+from rackyard.region.services.racks import names, serving
 from rackyard.region.services.site import journal
 
 # dhcpd's lease reaches the region through a journal and a batch: the machine may be quicker. cloud-init waits 10 s.
@@ -97,7 +97,10 @@ def stage(ctx: Context, boot: BootOfToken, event_type: str, name: str, result: s
 
 
 def _require_lease(ctx: Context, machine_id: int, system_id: str, hostname: str, address: str, rack: Rack) -> None:
-    refusal = _wait_for_lease(ctx, machine_id, system_id, hostname, address)
+    with ctx.db.transaction() as tx:
+        # A rack names the address that asks: it may do so in its own subnets only.
+        refusal = serving.of_rack(tx, rack).refusal(address)
+    refusal = refusal or _wait_for_lease(ctx, machine_id, system_id, hostname, address)
     if refusal:
         with ctx.db.transaction() as tx:
             journal.record(
