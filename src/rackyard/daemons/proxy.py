@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 from rackyard.daemons import values
@@ -11,16 +11,29 @@ from rackyard.daemons.model import Daemon, Section, comment
 
 # An ACL must have a value; nobody has this address as source or destination.
 _NOBODY = IPv4Network("255.255.255.255/32")
+# A translator on the way would turn an address in here into the IPv4 address in its last 32 bits (RFC 6052).
+_TRANSLATED = IPv6Network("64:ff9b::/96")
 
 
 def render(section: Section) -> bytes:
     """ACLs `rackyard_clients` and `rackyard_forbidden`, and one parent per region."""
     lines = _acl("rackyard_clients", "src", values.networks(section, "clients", "proxy"))
-    lines += _acl("rackyard_forbidden", "dst", values.networks(section, "forbidden", "proxy"))
+    forbidden = values.networks(section, "forbidden", "proxy")
+    lines += _acl("rackyard_forbidden", "dst", [*forbidden, *_translated(forbidden)])
     for address, port in values.endpoints(section, "parents", "proxy"):
         host = values.host_in_url(address)
         lines.append(f"cache_peer {host} parent {port} 0 no-query no-digest round-robin name=region-{address}-{port}")
     return comment(lines)
+
+
+def _translated(networks: list[values.Network]) -> list[values.Network]:
+    """IPv4 networks in the form that NAT64 translates back."""
+    base, skipped = int(_TRANSLATED.network_address), _TRANSLATED.prefixlen
+    return [
+        IPv6Network((base + int(entry.network_address), skipped + entry.prefixlen))
+        for entry in networks
+        if isinstance(entry, IPv4Network)
+    ]
 
 
 def _acl(name: str, kind: str, networks: list[values.Network]) -> list[str]:

@@ -54,7 +54,11 @@ SECTIONS["dhcp"] = {
 INPUTS: dict[str, dict[str, Any]] = {
     "dns": {"dns_forwarders": ["192.0.2.53", "2001:db8::53"], "dns_dnssec_validation": "no"},
     "ntp": {"ntp_upstream": ["192.0.2.123", "pool.example.org"], "ntp_set_system_clock": False},
-    "proxy": {"proxy_upstream": "http://proxy.example.org:3128", "proxy_forbidden": ["192.0.2.0/24", "2001:db8::/32"]},
+    "proxy": {
+        "proxy_upstream": "http://proxy.example.org:3128",
+        "proxy_forbidden": ["192.0.2.0/24", "198.51.100.7", "2001:db8::/32"],
+        "proxy_allowed": ["10.30.0.5", "2001:db8::5"],
+    },
 }
 
 
@@ -85,7 +89,8 @@ def trusted(value: Any) -> Any:
 def render(role: str, template: str, tiers: list[str], inputs: dict[str, Any]) -> str:
     """The template as Ansible renders it."""
     defaults = yaml.safe_load((ROLES / role / "defaults/main.yml").read_text(encoding="utf-8"))
-    variables = {name: trusted(value) for name, value in defaults.items()} | {"rackyard_tiers": tiers} | inputs
+    variables = {name: trusted(value) for name, value in defaults.items()} | {"rackyard_tiers": tiers}
+    variables |= {"inventory_hostname": "host1.example.org"} | inputs
     text = (ROLES / role / "templates" / f"{template}.j2").read_text(encoding="utf-8")
     return str(Templar(loader=DataLoader(), variables=variables).template(trust_as_template(text)))
 

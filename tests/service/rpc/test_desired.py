@@ -49,8 +49,16 @@ def test_document_says_what_the_rack_serves(served: RackClient):
     assert body["dns"] == {"forwarders": ["10.10.0.11"], "trusted": ["10.20.0.0/24"]}
     assert body["http"] == {"regions": [{"address": "10.10.0.11", "port": 5240}]}
     assert body["syslog"]["targets"] == [{"address": "10.10.0.11", "port": 5247}]
-    assert "10.30.0.11/32" in body["proxy"]["forbidden"], "no proxy leads to a BMC"
-    assert "10.10.0.11/32" in body["proxy"]["forbidden"], "nor to a controller"
+    # Networks of the BMC and of the controllers; of the machines' network only the rack.
+    assert body["proxy"]["forbidden"] == ["10.10.0.0/24", "10.20.0.2/32", "10.30.0.0/24"]
+
+
+def test_one_more_bmc_in_a_known_network_is_no_news_for_any_proxy(api: Any, served: RackClient, world: Context):
+    before = served.get("desired").body["proxy"], desired.for_region(world).body["proxy"]
+    register_machine(api, "m2", "52:54:00:00:00:02", "10.30.0.12")
+    assert (served.get("desired").body["proxy"], desired.for_region(world).body["proxy"]) == before
+    register_machine(api, "m3", "52:54:00:00:00:03", "10.99.7.12")
+    assert "10.99.7.0/24" in served.get("desired").body["proxy"]["forbidden"], "behind a router, in no known network"
 
 
 def test_racks_resolver_comes_before_the_subnets_own(api: Any, served: RackClient):

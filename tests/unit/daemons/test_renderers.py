@@ -60,12 +60,14 @@ def test_http() -> None:
     ]
 
 
-def test_proxy_merges_overlapping_networks() -> None:
-    assert lines("proxy")[1:6] == [
+def test_proxy_merges_overlapping_networks_and_closes_what_nat64_would_make_of_them() -> None:
+    assert lines("proxy")[1:8] == [
         "acl rackyard_clients src 10.20.0.0/24",
         "acl rackyard_clients src fd00:20::/64",
         "acl rackyard_forbidden dst 10.10.0.11/32",
         "acl rackyard_forbidden dst 10.30.0.11/32",
+        "acl rackyard_forbidden dst 64:ff9b::a0a:b/128",
+        "acl rackyard_forbidden dst 64:ff9b::a1e:b/128",
         "cache_peer 10.10.0.11 parent 8000 0 no-query no-digest round-robin name=region-10.10.0.11-8000",
     ]
 

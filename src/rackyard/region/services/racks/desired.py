@@ -16,7 +16,7 @@ from typing import Any
 from rackyard.region.context import Context
 from rackyard.region.db.pool import Row, Transaction
 from rackyard.region.db.racks.identity import Rack
-from rackyard.region.services.racks import enrolment
+from rackyard.region.services.racks import enrolment, forbidden
 from rackyard.region.services.site import images
 
 REGION_HTTP_PORT, SYSLOG_PORT, PROXY_PORT = 5240, 5247, 8000
@@ -167,17 +167,24 @@ def _loaders(rows: Iterable[Row]) -> list[dict[str, Any]]:
 def _site(ctx: Context, tx: Transaction) -> _Site:
     regions = {*ctx.config.addresses, *(row["address"] for row in tx.all("racks.desired.regions"))}
     rack_rows = tx.all("racks.desired.all_rack_addresses")
-    bmcs = [row["address"] for row in tx.all("racks.desired.bmc_addresses")]
     pools: dict[int, list[dict[str, str]]] = defaultdict(list)
     for row in tx.all("racks.desired.ranges"):
         pools[row["subnet_id"]].append({"start": row["start_ip"], "end": row["end_ip"]})
-    controllers = {*regions, *(row["address"] for row in rack_rows)}
+    subnets = tx.all("racks.desired.subnets")
     return _Site(
         regions=tuple(sorted(regions, key=_by_address)),
         racks=tuple(rack_rows),
-        subnets=tuple(tx.all("racks.desired.subnets")),
+        subnets=tuple(subnets),
         pools=pools,
-        forbidden=tuple(_host_network(each) for each in sorted({*bmcs, *controllers}, key=_by_address)),
+        forbidden=tuple(
+            forbidden.networks(
+                bmcs=(row["address"] for row in tx.all("racks.desired.bmc_addresses")),
+                rack_interfaces=(row["interface"] for row in rack_rows),
+                regions=regions,
+                declared=(row["cidr"] for row in tx.all("racks.desired.declared_subnets")),
+                managed=(row["cidr"] for row in subnets),
+            )
+        ),
         images=tuple(tx.all("racks.desired.images")),
     )
 

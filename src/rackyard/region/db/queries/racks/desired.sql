@@ -9,8 +9,9 @@ SELECT id, system_id, hostname, desired_generation, desired_sha256 FROM rack WHE
 SELECT host(address) AS address FROM rack_interface WHERE rack_id = %(rack_id)s ORDER BY address;
 
 -- name: racks.desired.all_rack_addresses
--- Addresses of every unrevoked rack.
-SELECT rack.id AS rack_id, rack.alive, host(rack_interface.address) AS address
+-- Addresses of every unrevoked rack; `interface` has the prefix length of its network too.
+SELECT rack.id AS rack_id, rack.alive, host(rack_interface.address) AS address,
+       host(rack_interface.address) || '/' || masklen(rack_interface.address) AS interface
 FROM rack_interface JOIN rack ON rack.id = rack_interface.rack_id
 WHERE rack.revoked_at IS NULL ORDER BY rack_interface.address;
 
@@ -27,8 +28,12 @@ WHERE subnet.managed ORDER BY subnet.cidr;
 SELECT subnet_id, host(start_ip) AS start_ip, host(end_ip) AS end_ip FROM ip_range
 WHERE type = 'dynamic' ORDER BY start_ip;
 
+-- name: racks.desired.declared_subnets
+-- All subnets, managed or not.
+SELECT cidr::text AS cidr FROM subnet ORDER BY cidr;
+
 -- name: racks.desired.bmc_addresses
--- Every BMC: no proxy leads there.
+-- Every BMC: no proxy leads into its network.
 SELECT DISTINCT host(power_address) AS address FROM machine WHERE power_address IS NOT NULL ORDER BY address;
 
 -- name: racks.desired.images
