@@ -27,7 +27,11 @@ def interfaces() -> list[dict[str, Any]]:
 
 
 def parse_interfaces(links: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Shape the output of `ip -json address show`: loopback and link-local addresses are left out."""
+    """Shape the output of `ip -json address show`: loopback and link-local addresses are left out.
+
+    So are IPv6 addresses that come and go by themselves (RFC 8981) or are on their way out: each change would reload
+    daemons everywhere. One that a person set is kept, also when it is no source address (`preferred_lft 0`).
+    """
     found = []
     for link in links:
         if not macs.is_normal(link.get("address")) or "LOOPBACK" in link.get("flags", []):
@@ -36,6 +40,7 @@ def parse_interfaces(links: list[dict[str, Any]]) -> list[dict[str, Any]]:
             f"{address['local']}/{address['prefixlen']}"
             for address in link.get("addr_info", [])
             if address.get("scope") == "global" and "local" in address
+            if not (address.get("temporary") or (address.get("deprecated") and address.get("dynamic")))
         ]
         found.append({"name": link["ifname"], "mac": link["address"], "addresses": addresses})
     return found

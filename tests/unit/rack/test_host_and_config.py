@@ -60,6 +60,19 @@ def test_interfaces_leave_out_loopback_and_link_local() -> None:
     assert host.parse_interfaces(links) == [{"name": "eth0", "mac": "52:54:00:00:00:01", "addresses": ["10.20.0.2/24"]}]
 
 
+def test_addresses_that_change_by_themselves_are_left_out() -> None:
+    """As `ip -json address show` of iproute2 6.1 words privacy extensions and a prefix that its router withdrew."""
+    lasting = {"family": "inet6", "local": "2001:db8::5054:ff:fe00:1", "prefixlen": 64, "scope": "global",
+               "dynamic": True, "mngtmpaddr": True, "noprefixroute": True}  # fmt: skip
+    temporary = {"family": "inet6", "local": "2001:db8::9a3f:1c2d:77aa:1", "prefixlen": 64, "scope": "global",
+                 "temporary": True, "dynamic": True}  # fmt: skip
+    withdrawn = {**lasting, "local": "2001:db8:1::5054:ff:fe00:1", "deprecated": True, "preferred_life_time": 0}
+    service = {"family": "inet6", "local": "2001:db8::53", "prefixlen": 128, "scope": "global", "deprecated": True}
+    link = {"ifname": "eth0", "address": "52:54:00:00:00:01", "addr_info": [temporary, withdrawn, lasting, service]}
+    (found,) = host.parse_interfaces([link])
+    assert found["addresses"] == ["2001:db8::5054:ff:fe00:1/64", "2001:db8::53/128"]
+
+
 def test_services_are_named_as_the_region_knows_them() -> None:
     found = {service["name"]: service for service in host.parse_services(SHOWN, {"dhcp": False})}
     assert found["dns"]["state"] == "running"
