@@ -6,22 +6,48 @@ Source: dhcpd.conf(5), dhcp-options(5), dhcp-eval(5); architecture numbers of RF
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from rackyard.daemons import values
-from rackyard.daemons.model import Daemon, Refused, Section, comment
+from rackyard.daemons.dhcp_hosts import HostRegister
+from rackyard.daemons.model import Daemon, Live, Refused, Section, comment
 
 _RACK_HTTP_PORT = 5248
+_MAX_HOSTS = 100_000
+# Strangers get this part of a subnet's dynamic addresses, at least one, and for so long.
+_STRANGERS_PART = 4
+_STRANGERS_LEASE_S = 120
+
+Range = tuple[IPv4Address, IPv4Address]
 
 
 def render(section: Section) -> bytes:
-    """The networks this rack serves; empty bytes when there are none."""
+    """The networks this rack serves; empty bytes when there are none.
+
+    When the region says which machines are registered (`hosts`), strangers get a bounded part of each subnet only.
+    """
     networks = sorted(values.mappings(section, "networks", "dhcp"), key=lambda network: str(network.get("name")))
-    lines = [line for network in networks for line in _network(network)]
+    lines = [line for network in networks for line in _network(network, divide="hosts" in section)]
     return comment(lines) if lines else b""
 
 
-def _network(network: Section) -> list[str]:
+def tell_hosts(register: HostRegister) -> Live:
+    """How a running dhcpd learns which machines are registered."""
+
+    def live(section: Section, check_only: bool) -> str:
+        if "hosts" not in section:
+            return ""
+        wanted = [values.mac(mac, "dhcp.hosts") for mac in values.items(section, "hosts", "dhcp", _MAX_HOSTS)]
+        plan = register.plan(wanted)
+        if plan and not check_only:
+            register.carry_out(plan)
+        return plan.diff()
+
+    return live
+
+
+def _network(network: Section, *, divide: bool) -> list[str]:
     label = values.name(network.get("name"), "dhcp network name")
     mtu = values.number(network.get("mtu", 1500), 552, 9216, f"dhcp network {label} mtu")
     subnets = values.mappings(network, "subnets", f"dhcp network {label}")
@@ -31,11 +57,11 @@ def _network(network: Section) -> list[str]:
     for subnet in sorted(
         subnets, key=lambda subnet: values.network4(subnet.get("cidr"), f"dhcp network {label} subnet cidr")
     ):
-        lines += [f"  {line}" for line in _subnet(subnet, mtu)]
+        lines += [f"  {line}" for line in _subnet(subnet, mtu, divide=divide)]
     return [*lines, "}"]
 
 
-def _subnet(subnet: Section, mtu: int) -> list[str]:
+def _subnet(subnet: Section, mtu: int, *, divide: bool) -> list[str]:
     cidr = values.network4(subnet.get("cidr"), "dhcp subnet cidr")
     what = f"dhcp subnet {cidr}"
     rack = values.address4(subnet.get("next_server"), f"{what} next_server")
@@ -58,13 +84,52 @@ def _subnet(subnet: Section, mtu: int) -> list[str]:
     # Firmware, initrd and the booted system send different client ids; the MAC is what they share.
     lines += [f"  next-server {rack};", "  ignore-client-uids true;"]
     lines += [f"  {line}" for line in _boot_files(str(rack))]
-    for pool in values.mappings(subnet, "pools", what):
-        start = values.address4(pool.get("start"), f"{what} pool start")
-        end = values.address4(pool.get("end"), f"{what} pool end")
-        if start not in cidr or end not in cidr or start > end:
-            raise Refused(f"{what}: pool {start} to {end} is not inside it; correct the IP range in the region")
-        lines.append(f"  pool {{ range {start} {end}; }}")
-    return [*lines, "}"]
+    ranges = [_range(pool, cidr, what) for pool in values.mappings(subnet, "pools", what)]
+    return [*lines, *(f"  {line}" for line in _pools(ranges, divide=divide)), "}"]
+
+
+def _range(pool: Section, cidr: IPv4Network, what: str) -> Range:
+    start = values.address4(pool.get("start"), f"{what} pool start")
+    end = values.address4(pool.get("end"), f"{what} pool end")
+    if start not in cidr or end not in cidr or start > end:
+        raise Refused(f"{what}: pool {start} to {end} is not inside it; correct the IP range in the region")
+    return start, end
+
+
+def _pools(ranges: list[Range], *, divide: bool) -> list[str]:
+    """Registered machines have a share that nobody can take from them; a single address cannot be divided."""
+    reserved, shared = _divided(sorted(ranges)) if divide else ([], ranges)
+    lines = []
+    if reserved:
+        lines += ["pool {", "  deny unknown-clients;", *(f"  range {start} {end};" for start, end in reserved), "}"]
+    if shared and reserved:
+        # Not closed for registered machines: one that was a stranger when it booted keeps its address.
+        lease = f"default-lease-time {_STRANGERS_LEASE_S}; max-lease-time {_STRANGERS_LEASE_S};"
+        lines += ["pool {", f"  {lease}", *(f"  range {start} {end};" for start, end in shared), "}"]
+    elif shared:
+        lines += [f"pool {{ range {start} {end}; }}" for start, end in shared]
+    return lines
+
+
+def _divided(ranges: list[Range]) -> tuple[list[Range], list[Range]]:
+    """The reserved share and, from the end, that of strangers."""
+    total = sum(int(end) - int(start) + 1 for start, end in ranges)
+    if total < 2:
+        return [], ranges
+    reserved: list[Range] = []
+    shared: list[Range] = []
+    left = total - max(1, total // _STRANGERS_PART)
+    for start, end in ranges:
+        size = int(end) - int(start) + 1
+        if left >= size:
+            reserved.append((start, end))
+        elif left > 0:
+            reserved.append((start, start + left - 1))
+            shared.append((start + left, end))
+        else:
+            shared.append((start, end))
+        left = max(0, left - size)
+    return reserved, shared
 
 
 def _boot_files(rack: str) -> list[str]:
@@ -105,4 +170,7 @@ def _check(candidate: Path, workdir: Path) -> list[str]:
     return ["/usr/sbin/dhcpd", "-t", "-cf", str(wrapper)]
 
 
-DAEMON = Daemon("dhcp", "isc-dhcp-server", "dhcp/dhcpd.conf", render, _check, verb="restart", empty_means_stopped=True)
+DAEMON = Daemon(
+    "dhcp", "isc-dhcp-server", "dhcp/dhcpd.conf", render, _check,
+    verb="restart", empty_means_stopped=True, live=tell_hosts(HostRegister()),
+)  # fmt: skip

@@ -12,12 +12,12 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rackyard.daemons import files, tftp
-from rackyard.daemons.model import Daemon, Refused, Section
+from rackyard.daemons.model import Daemon, Refused, Section, Untold
 from rackyard.daemons.registry import DAEMONS
 from rackyard.daemons.supervisor import Supervisor
 
@@ -70,6 +70,17 @@ def _apply_one(daemon: Daemon, section: Any, root: Path, supervisor: Supervisor,
         content = daemon.render(section)
     except Refused as refusal:
         return Outcome(False, message=f"{refusal}. The previous configuration keeps serving")
+    outcome = _apply_file(daemon, content, root, supervisor, check_only)
+    if daemon.live is None or not outcome.ok or not daemon.should_run(content):
+        return outcome
+    try:
+        told = daemon.live(section, check_only)
+    except (Refused, Untold) as reason:
+        return replace(outcome, ok=False, message=str(reason))
+    return replace(outcome, changed=outcome.changed or bool(told), diff=outcome.diff + told)
+
+
+def _apply_file(daemon: Daemon, content: bytes, root: Path, supervisor: Supervisor, check_only: bool) -> Outcome:
     target = root / daemon.path
     try:
         # Kept from before the swap until the daemon runs on the new file: it also tells of an apply that was cut off.

@@ -17,12 +17,21 @@ class Refused(Exception):
     """A value of the desired state is not safe to write into a configuration; the message names it."""
 
 
+class Untold(Exception):
+    """A running daemon could not be told something; the message says why and what to do."""
+
+
+# A section, and whether to look only -> what changes, for people; empty when nothing does. Raises Refused and Untold.
+Live = Callable[[Section, bool], str]
+
+
 @dataclass(frozen=True)
 class Daemon:
     """One daemon with one service-owned file.
 
     ``render`` is pure and raises Refused. ``check`` writes what the daemon's own checker needs beside the candidate and
-    returns its command line, or None when there is nothing to judge. ``verb`` is systemctl's.
+    returns its command line, or None when there is nothing to judge. ``verb`` is systemctl's. ``live`` brings about
+    what a running daemon is told besides its file.
     """
 
     name: str
@@ -32,6 +41,7 @@ class Daemon:
     check: Callable[[Path, Path], list[str]]
     verb: str = "reload-or-restart"
     empty_means_stopped: bool = False
+    live: Live | None = None
 
     def should_run(self, content: bytes) -> bool:
         """False only for a daemon that must be stopped when it has nothing to serve."""

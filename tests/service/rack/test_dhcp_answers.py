@@ -74,7 +74,10 @@ class Dhcpd:
         (self._home / "dhcpd.leases").touch()
         role = jinja2.Environment(trim_blocks=True).from_string(ROLE_FILE.read_text())  # noqa: S701 (not HTML)
         main = self._home / "main.conf"
-        main.write_text(role.render(dhcp_lease_s=600, dhcp_service_dir=str(self._home)))
+        key = self._home / "rackyard-omapi.key"
+        key.write_text('key "rackyard" { algorithm hmac-md5; secret "b25seSBmb3IgdGVzdHM="; };\n')
+        text = role.render(dhcp_lease_s=600, dhcp_service_dir=str(self._home))
+        main.write_text(text.replace("/etc/dhcp/rackyard-omapi.key", str(key)))
         command = [program("dhcpd", "isc-dhcp-server"), "-4", "-f", "-d", "-cf", str(main), "-lf"]
         command += [str(self._home / "dhcpd.leases"), "-pf", str(self._home / "dhcpd.pid"), "rack"]
         with (self._home / "log").open("wb") as log:

@@ -42,6 +42,11 @@ class Namespace:
         wait_until(self._exists, "the namespace")
         self.run("ip", "link", "set", "lo", "up")
 
+    @property
+    def pid(self) -> int:
+        """A process inside, for `ip link set … netns`."""
+        return self._holder.pid
+
     def _exists(self) -> bool:
         own = Path("/proc/self/ns/net").readlink()
         return Path(f"/proc/{self._holder.pid}/ns/net").readlink() != own

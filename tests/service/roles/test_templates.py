@@ -49,7 +49,8 @@ SECTIONS["dhcp"] = {
                 }
             ],
         }
-    ]
+    ],
+    "hosts": ["52:54:00:00:00:01"],
 }
 INPUTS: dict[str, dict[str, Any]] = {
     "dns": {"dns_forwarders": ["192.0.2.53", "2001:db8::53"], "dns_dnssec_validation": "no"},
@@ -99,8 +100,13 @@ def judge(role: str, text: str, place: Path) -> subprocess.CompletedProcess[str]
     """Run the checker on a text; the files a host would have lie beside it."""
     (place / "rackyard.key").write_text('key "rackyard" { algorithm hmac-sha256; secret "cmFja3lhcmQ="; };\n')
     (place / "named.conf.local").touch()
+    (place / "rackyard-omapi.key").write_text('key "rackyard" { algorithm hmac-md5; secret "cmFja3lhcmQ="; };\n')
     file = place / "main.conf"
-    text = text.replace("/etc/bind/", f"{place}/").replace("/var/cache/bind", str(place))
+    text = (
+        text.replace("/etc/bind/", f"{place}/")
+        .replace("/etc/dhcp/", f"{place}/")
+        .replace("/var/cache/bind", str(place))
+    )
     # rsyslogd wants an action, which the distribution's configuration has.
     file.write_text(text + ("\n*.* /dev/null\n" if role == "syslog" else ""), encoding="utf-8")
     program, *arguments = JUDGES[role].command

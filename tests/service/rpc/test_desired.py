@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from rackyard.daemons.dhcp import render as render_dhcp
 from rackyard.daemons.registry import DAEMONS
 from rackyard.region.context import Context
 from rackyard.region.db.racks.identity import Rack
@@ -59,6 +61,37 @@ def test_one_more_bmc_in_a_known_network_is_no_news_for_any_proxy(api: Any, serv
     assert (served.get("desired").body["proxy"], desired.for_region(world).body["proxy"]) == before
     register_machine(api, "m3", "52:54:00:00:00:03", "10.99.7.12")
     assert "10.99.7.0/24" in served.get("desired").body["proxy"]["forbidden"], "behind a router, in no known network"
+
+
+def test_registered_machine_is_known_to_a_waiting_rack_within_a_second_and_changes_no_file_of_dhcpd(
+    api: Any, served: RackClient
+):
+    first = served.get("desired")
+    (mac,) = first.body["dhcp"]["hosts"]
+    answers: list[Any] = []
+
+    def wait() -> None:
+        answers.append((served.get("desired?wait=20", {"If-None-Match": first.headers["ETag"]}), time.monotonic()))
+
+    def answer_to(change: Callable[[], object]) -> Any:
+        answers.clear()
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        time.sleep(1)
+        began = time.monotonic()
+        change()
+        waiting.join(25)
+        answer, at = answers[0]
+        assert at - began < 2
+        return answer
+
+    second = answer_to(lambda: register_machine(api, "m2", "52:54:00:00:0a:02", "10.30.0.12"))
+    assert sorted([mac, "52:54:00:00:0a:02"]) == second.body["dhcp"]["hosts"]
+    assert render_dhcp(second.body["dhcp"]) == render_dhcp(first.body["dhcp"])
+    first = second
+    (m2,) = (each for each in api.get("machines/").get_json() if each["hostname"] == "m2")
+    third = answer_to(lambda: api.delete(f"machines/{m2['system_id']}/"))
+    assert third.body["dhcp"]["hosts"] == [mac]
 
 
 def test_racks_resolver_comes_before_the_subnets_own(api: Any, served: RackClient):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,45 @@ def test_dhcp_tells_an_mtu_only_when_it_is_not_the_usual_one() -> None:
     desired = document()
     desired["dhcp"]["networks"][0]["mtu"] = 9000
     assert "    option interface-mtu 9000;" in lines("dhcp", desired)
+
+
+@pytest.mark.parametrize(
+    ("pools", "reserved", "shared"),
+    [
+        ([("100", "199")], ["100 199"], None),
+        ([("100", "199")], ["100 174"], ["175 199"]),
+        ([("100", "149"), ("160", "179"), ("190", "199")], ["100 149", "160 169"], ["170 179", "190 199"]),
+        ([("190", "199"), ("100", "129")], ["100 129"], ["190 199"]),
+        ([("100", "102")], ["100 101"], ["102 102"]),
+        ([("100", "101")], ["100 100"], ["101 101"]),
+        ([("100", "100")], ["100 100"], None),
+    ],
+)
+def test_strangers_get_the_last_quarter_once_the_region_says_who_is_registered(
+    pools: list[tuple[str, str]], reserved: list[str], shared: list[str] | None
+) -> None:
+    desired = document()
+    if shared is not None or pools[0] == ("100", "100"):
+        desired["dhcp"]["hosts"] = []
+    subnet = desired["dhcp"]["networks"][0]["subnets"][0]
+    subnet["pools"] = [{"start": f"10.20.0.{start}", "end": f"10.20.0.{end}"} for start, end in pools]
+    text = re.sub(r"\s+", " ", RENDER["dhcp"](desired["dhcp"]).decode()).replace("10.20.0.", "")
+    ranges = "".join(f" range {each};" for each in reserved)
+    if shared is None:
+        assert f"pool {{{ranges} }}" in text
+        assert "unknown-clients" not in text
+        return
+    assert f"pool {{ deny unknown-clients;{ranges} }} pool {{" in text
+    ranges = "".join(f" range {each};" for each in shared)
+    assert f"default-lease-time 120; max-lease-time 120;{ranges} }}" in text
+
+
+def test_dhcp_file_does_not_depend_on_who_is_registered() -> None:
+    desired = document()
+    desired["dhcp"]["hosts"] = []
+    before = RENDER["dhcp"](desired["dhcp"])
+    desired["dhcp"]["hosts"] = ["52:54:00:00:00:01"]
+    assert RENDER["dhcp"](desired["dhcp"]) == before
 
 
 def test_dhcp_without_networks_is_an_empty_file() -> None:

@@ -26,7 +26,10 @@ def store(tx: Transaction, machine_id: int, found: HardwareFacts, now: datetime)
         hardware=_hardware(found),
         now=now,
     )
-    tx.run("machines.facts.forget_interfaces", machine_id=machine_id, macs=[nic.mac for nic in found.nics])
+    macs = [nic.mac for nic in found.nics]
+    tx.run("racks.desired.changed_by_new_macs", macs=macs)
+    if tx.run("machines.facts.forget_interfaces", machine_id=machine_id, macs=macs):
+        tx.run("racks.desired.changed")
     for nic in found.nics:
         neighbour = found.neighbour_of(nic.name)
         tx.run(

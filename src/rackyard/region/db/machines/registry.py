@@ -175,6 +175,7 @@ def forget_power_error(tx: Transaction, machine_id: int) -> None:
 def delete(tx: Transaction, machine_id: int) -> None:
     """Remove the machine and everything that belongs to it; its events stay."""
     tx.run("machines.registry.delete", machine_id=machine_id)
+    tx.run("racks.desired.changed")
 
 
 def interfaces(tx: Transaction, machine_ids: Sequence[int], now: datetime) -> list[Interface]:
@@ -206,7 +207,10 @@ def set_macs(tx: Transaction, machine_id: int, macs: Sequence[str]) -> None:
 
     Interfaces that commissioning discovered stay; declared ones that are no longer named go.
     """
-    tx.run("machines.registry.forget_macs", machine_id=machine_id, macs=list(macs))
+    # dhcpd on the racks knows registered machines by their addresses.
+    tx.run("racks.desired.changed_by_new_macs", macs=list(macs))
+    if tx.run("machines.registry.forget_macs", machine_id=machine_id, macs=list(macs)):
+        tx.run("racks.desired.changed")
     tx.run("machines.registry.add_macs", machine_id=machine_id, macs=list(macs))
     tx.run("machines.registry.clear_boot_interface", machine_id=machine_id, mac=macs[0])
     tx.run("machines.registry.set_boot_interface", machine_id=machine_id, mac=macs[0])

@@ -64,7 +64,7 @@ def for_rack(ctx: Context, rack: Rack) -> Document:
 def _made_for(ctx: Context, tx: Transaction, rack: Rack) -> tuple[dict[str, Any], str]:
     """The content of a rack's document as the database has it now, and its digest."""
     own = [each["address"] for each in tx.all("racks.desired.rack_addresses", rack_id=rack.id)]
-    content = _rack_content(ctx, _site(ctx, tx), rack, own)
+    content = _rack_content(ctx, tx, _site(ctx, tx), rack, own)
     return content, _digest(content)
 
 
@@ -100,13 +100,13 @@ def for_region(ctx: Context) -> Document:
     return Document({"generation": 0, **content}, _digest(content))
 
 
-def _rack_content(ctx: Context, site: _Site, rack: Rack, own: list[str]) -> dict[str, Any]:
+def _rack_content(ctx: Context, tx: Transaction, site: _Site, rack: Rack, own: list[str]) -> dict[str, Any]:
     served = [row for row in site.subnets if _inside(own, row["cidr"])]
     regions = [*site.regions]
     return {
         "rack": {"system_id": rack.system_id, "hostname": rack.hostname},
         "domain": ctx.config.domain,
-        "dhcp": {"networks": _dhcp_networks(ctx, site, rack, own)},
+        "dhcp": _dhcp(ctx, tx, site, rack, own),
         "dns": {"forwarders": regions, "trusted": _cidrs(served, "allow_dns")},
         "http": {"regions": [{"address": each, "port": REGION_HTTP_PORT} for each in regions]},
         "proxy": {
@@ -121,6 +121,13 @@ def _rack_content(ctx: Context, site: _Site, rack: Rack, own: list[str]) -> dict
         "ntp": {"servers": regions, "clients": [row["cidr"] for row in served]},
         "tftp": {"loaders": _loaders(site.images)},
     }
+
+
+def _dhcp(ctx: Context, tx: Transaction, site: _Site, rack: Rack, own: list[str]) -> dict[str, Any]:
+    networks = _dhcp_networks(ctx, site, rack, own)
+    # Every machine of the site: one that is moved to another rack is no stranger there.
+    hosts = [row["mac"] for row in tx.all("racks.desired.macs")] if networks else []
+    return {"networks": networks, "hosts": hosts}
 
 
 def _dhcp_networks(ctx: Context, site: _Site, rack: Rack, own: list[str]) -> list[dict[str, Any]]:

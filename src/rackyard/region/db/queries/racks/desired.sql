@@ -32,6 +32,20 @@ WHERE type = 'dynamic' ORDER BY start_ip;
 -- All subnets, managed or not.
 SELECT cidr::text AS cidr FROM subnet ORDER BY cidr;
 
+-- name: racks.desired.macs
+-- Ethernet addresses of all registered machines.
+SELECT mac::text AS mac FROM machine_interface ORDER BY mac;
+
+-- name: racks.desired.changed
+-- Wake the racks that wait for their document.
+SELECT pg_notify('rackyard_desired', '');
+
+-- name: racks.desired.changed_by_new_macs
+-- The same, if one of these Ethernet addresses is new.
+SELECT pg_notify('rackyard_desired', '') FROM (
+    SELECT FROM unnest(%(macs)s::macaddr[]) AS given (mac)
+    WHERE NOT EXISTS (SELECT FROM machine_interface WHERE machine_interface.mac = given.mac) LIMIT 1) AS news;
+
 -- name: racks.desired.bmc_addresses
 -- Every BMC: no proxy leads into its network.
 SELECT DISTINCT host(power_address) AS address FROM machine WHERE power_address IS NOT NULL ORDER BY address;
