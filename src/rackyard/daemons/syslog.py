@@ -3,10 +3,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from rackyard.daemons import values
 from rackyard.daemons.model import Daemon, Section, comment
+
+NAMES_PATH = "syslog/machines.json"
+# No host name has an underscore.
+UNKNOWN = "_unknown"
 
 
 def render(section: Section) -> bytes:
@@ -27,6 +33,19 @@ def render(section: Section) -> bytes:
         ]
     lines += ["}"] if targets else ["  stop", "}"]
     return comment(lines)
+
+
+def names(machines: Mapping[str, str]) -> bytes:
+    """The lookup table of a region: machine by address (rsyslog, "lookup tables"). Raises Refused.
+
+    The lines of a machine go to the file that its address leads to, whatever name they bear.
+    """
+    table = [
+        {"index": str(values.address(address, "syslog machine address")), "value": values.label(name, "syslog machine")}
+        for address, name in sorted(machines.items())
+    ]
+    found = {"version": 1, "nomatch": UNKNOWN, "type": "string", "table": table}
+    return (json.dumps(found, separators=(",", ":")) + "\n").encode("ascii")
 
 
 def _sender(network: values.Network) -> str:

@@ -19,6 +19,7 @@ Network = IPv4Network | IPv6Network
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL}){{0,31}}")
+_HOST_LABEL = re.compile(_LABEL)
 _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -95,6 +96,11 @@ def domain(value: Any, what: str) -> str:
 def name(value: Any, what: str) -> str:
     """A name made by the region: lower case letters, digits, dashes."""
     return _matching(_NAME, value, what, "a name of lower-case letters, digits and dashes")
+
+
+def label(value: Any, what: str) -> str:
+    """A host name without domain, in lower case."""
+    return _matching(_HOST_LABEL, value, what, "a host name in lower case without domain")
 
 
 def mac(value: Any, what: str) -> str:

@@ -15,6 +15,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
 from rackyard.daemons.registry import DAEMONS
+from rackyard.daemons.syslog import names
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 RENDERERS = {daemon.name: daemon for daemon in DAEMONS}
@@ -101,6 +102,7 @@ def judge(role: str, text: str, place: Path) -> subprocess.CompletedProcess[str]
     (place / "rackyard.key").write_text('key "rackyard" { algorithm hmac-sha256; secret "cmFja3lhcmQ="; };\n')
     (place / "named.conf.local").touch()
     (place / "rackyard-omapi.key").write_text('key "rackyard" { algorithm hmac-md5; secret "cmFja3lhcmQ="; };\n')
+    (place / "machines.json").write_bytes(names({"10.20.0.101": "m1"}))
     file = place / "main.conf"
     text = (
         text.replace("/etc/bind/", f"{place}/")

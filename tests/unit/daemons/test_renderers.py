@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rackyard.daemons import DAEMONS, Refused, tftp
+from rackyard.daemons import DAEMONS, Refused, syslog, tftp
 from rackyard.daemons.model import HEADER
 
 DATA = Path(__file__).resolve().parents[2] / "data"
@@ -88,6 +88,15 @@ def test_syslog_forwards_to_each_region_by_a_queue_of_its_own() -> None:
     assert 'target="10.10.0.11" port="5247" protocol="tcp"' in text
     assert 'queue.filename="rackyard_relay_fd00__11_5247"' in text
     assert text.count('action(type="omfwd"') == 2
+
+
+def test_table_of_machines_is_sorted_and_strict() -> None:
+    table = json.loads(syslog.names({"2001:db8::7": "m2", "10.20.0.101": "m1"}))
+    assert table["nomatch"] == "_unknown"
+    assert table["table"] == [{"index": "10.20.0.101", "value": "m1"}, {"index": "2001:db8::7", "value": "m2"}]
+    for machines in ({"10.20.0.101": "../m1"}, {"10.20.0.101": "_unknown"}, {"any": "m1"}, {"10.20.0.101": 'm1"'}):
+        with pytest.raises(Refused):
+            syslog.names(machines)
 
 
 def test_dhcp_answers_each_firmware() -> None:

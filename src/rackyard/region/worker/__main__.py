@@ -15,7 +15,7 @@ from rackyard.region.config import DEFAULT_PATH, load
 from rackyard.region.context import Context
 from rackyard.region.db import migrations
 from rackyard.region.errors import RackyardError
-from rackyard.region.worker import own_daemons
+from rackyard.region.worker import log_names, own_daemons
 from rackyard.region.worker.leadership import Leadership
 from rackyard.region.worker.loop import Loop, Task
 from rackyard.region.worker.tasks import deadlines, power, racks, tidying
@@ -35,6 +35,7 @@ def tasks(ctx: Context, root: Path) -> list[Task]:
         Task("tidying", 120, partial(tidying.tidy, ctx)),
         Task("heartbeat", 30, partial(own_daemons.beat, ctx), leader_only=False),
         Task("internal domain", 30, domain, leader_only=False, on_change=True),
+        Task("log names", 3, log_names.LogNames(ctx, Systemd(), root).apply, leader_only=False),
         Task("own daemons", 60, daemons.apply, leader_only=False, on_change=True, breath_s=2.0),
     ]
 

@@ -31,3 +31,12 @@ ON CONFLICT (ip) DO UPDATE
 SET mac = excluded.mac, rack_id = excluded.rack_id, subnet_id = excluded.subnet_id, state = excluded.state,
     at = excluded.at, expires_at = excluded.expires_at
 WHERE lease.at <= excluded.at AND (excluded.state = 'commit' OR lease.mac = excluded.mac);
+
+-- name: boots.leases.of_machines
+-- Registered machines by the addresses they hold a lease of.
+SELECT host(lease.ip) AS ip, machine.hostname
+FROM lease
+JOIN machine_interface ON machine_interface.mac = lease.mac
+JOIN machine ON machine.id = machine_interface.machine_id
+WHERE lease.state = 'commit' AND (lease.expires_at IS NULL OR lease.expires_at > %(now)s)
+ORDER BY lease.ip;
