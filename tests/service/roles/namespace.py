@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+# Whatever a test forgets to end, ends with the tests.
+_MORTAL = ("setpriv", "--pdeathsig", "KILL")
+
 
 def program(name: str, package: str) -> str:
     """A daemon that these tests need; the remedy when it is missing."""
@@ -37,7 +40,7 @@ class Namespace:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self._holder = subprocess.Popen(["unshare", "--net", "sleep", "900"])
+        self._holder = subprocess.Popen([*_MORTAL, "unshare", "--net", "sleep", "900"], stdout=subprocess.DEVNULL)
         self._processes = [self._holder]
         wait_until(self._exists, "the namespace")
         self.run("ip", "link", "set", "lo", "up")
@@ -53,7 +56,7 @@ class Namespace:
 
     def inside(self, *command: str) -> list[str]:
         """The command line that runs a command in here."""
-        return ["nsenter", "--net", "--target", str(self._holder.pid), *command]
+        return [*_MORTAL, "nsenter", "--net", "--target", str(self._holder.pid), *command]
 
     def run(self, *command: str, timeout_s: float = 60) -> str:
         """Run a command to its end; its standard output."""
