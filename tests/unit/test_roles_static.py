@@ -139,6 +139,22 @@ def test_a_role_file_has_its_licence(path: Path) -> None:
     assert "SPDX-License-Identifier: GPL-3.0-or-later" in path.read_text(encoding="utf-8")[:120]
 
 
+@pytest.mark.parametrize(("role", "package"), [("lab_network", "lldpd"), ("lab_machines", "openipmi")])
+def test_a_daemon_that_the_lab_brings_does_not_start_with_the_host(role: str, package: str) -> None:
+    """One that was there before is the host's own and stays as it is."""
+    tasks = load(ROOT / "roles" / role / "tasks/create.yml")
+    installing = next(
+        n for n, task in enumerate(tasks) if package in task.get("ansible.builtin.apt", {}).get("name", [])
+    )
+    looking = next(n for n, task in enumerate(tasks) if task.get("register") == f"__{role}_{package}")
+    disable = ["systemctl", "disable", f"{package}.service"]
+    disabling = next(
+        n for n, task in enumerate(tasks) if task.get("ansible.builtin.command", {}).get("argv") == disable
+    )
+    assert looking < installing < disabling
+    assert tasks[disabling]["when"] == f"not __{role}_{package}.stat.exists"
+
+
 # Daemons that Debian 12 and 13 confine. Containers have no AppArmor, so no run in the lab would notice.
 CONFINED = {"dhcp": "usr.sbin.dhcpd", "dns": "usr.sbin.named", "ntp": "usr.sbin.chronyd", "proxy": "usr.sbin.squid"}
 

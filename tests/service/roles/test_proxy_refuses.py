@@ -63,6 +63,7 @@ class Squid:
         for parent in home.parents[:3]:
             parent.chmod(parent.stat().st_mode | 0o011)
         self._net.start("server", "python3", "-c", SERVER)
+        wait_until(lambda: ":8080" in self._net.run("ss", "-ltn"), "the server's start")
         self._net.start("squid", program("squid", "squid"), "-N", "-f", str(main))
         wait_until(lambda: self.ask("GET http://127.0.0.1:8080/ HTTP/1.0", check=False), "squid's start")
 
