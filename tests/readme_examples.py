@@ -29,9 +29,9 @@ ON_HOSTS = (
 # The first example of each role is alone on its host, so that nothing else helps it. The second ones share hosts,
 # as far as they agree.
 SHARED = {
-    "controller_identity": "mol-region-2", "dns": "mol-region-2", "http": "mol-region-2", "proxy": "mol-region-2",
-    "syslog": "mol-region-2", "ntp": "mol-region-2", "region_service": "mol-region-2",
-    "service_runtime": "mol-postgres-2", "postgres": "mol-postgres-2", "dhcp": "mol-dhcp-2", "tftp": "mol-dhcp-2",
+    "controller_identity": "ex-region-2", "dns": "ex-region-2", "http": "ex-region-2", "proxy": "ex-region-2",
+    "syslog": "ex-region-2", "ntp": "ex-region-2", "region_service": "ex-region-2",
+    "service_runtime": "ex-postgre-2", "postgres": "ex-postgre-2", "dhcp": "ex-dhcp-2", "tftp": "ex-dhcp-2",
 }  # fmt: skip
 
 
@@ -50,8 +50,8 @@ class Example:
 
     @property
     def host(self) -> str:
-        """Name of the lab host that it runs on."""
-        own = f"mol-{self.role.replace('_', '-')}-{self.number}"
+        """Name of the lab host that it runs on; such a name has at most 12 characters."""
+        own = f"ex-{self.role.split('_')[0][:7]}-{self.number}"
         return own if self.number == 1 else SHARED.get(self.role, own)
 
     def plays(self, host: str) -> list[dict[str, Any]]:
