@@ -34,6 +34,9 @@ LAB_PACKAGES = (
     "dosfstools", "e2fsprogs", "fdisk", "iproute2", "mtools", "nftables", "openssh-client", "procps", "qemu-utils",
     "tcpdump",
 )  # fmt: skip
+# What `./run test` has molecule do. Scenario readme starts a host for each example of the roles' READMEs, which takes long:
+# `./run molecule readme` after a change of roles.
+SCENARIOS = ("dhcp", "dns", "site")
 POLICY = Path("/usr/sbin/policy-rc.d")
 PYTHON_SOURCES = ("src", "plugins", "tests", "noxfile.py")
 IMPORT_PATH = os.pathsep.join((str(ROOT / "src"), str(ROOT / "plugins" / "module_utils")))
@@ -281,4 +284,4 @@ def test(session: nox.Session) -> None:
     if REPORT:
         (REPORT / "parts.json").write_text(json.dumps(PARTS), encoding="utf-8")
     for name in PARTS:
-        session.notify(name)
+        session.notify(name, posargs=SCENARIOS if name == "molecule" else None)
