@@ -34,8 +34,8 @@ LAB_PACKAGES = (
     "dosfstools", "e2fsprogs", "fdisk", "iproute2", "mtools", "nftables", "openssh-client", "procps", "qemu-utils",
     "tcpdump",
 )  # fmt: skip
-# What `./run test` has molecule do. Scenario readme starts a host for each example of the roles' READMEs, which takes long:
-# `./run molecule readme` after a change of roles.
+# What `./run test` has molecule do. Scenario readme starts a host for each example of the roles' READMEs, which takes
+# long: `./run molecule readme` after a change of roles.
 SCENARIOS = ("dhcp", "dns", "site")
 POLICY = Path("/usr/sbin/policy-rc.d")
 PYTHON_SOURCES = ("src", "plugins", "tests", "noxfile.py")
