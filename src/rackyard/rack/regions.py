@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from rackyard import contracts
 from rackyard.daemons import files
@@ -66,7 +65,6 @@ class Regions:
         self._live: set[str] = set()
         self._tls: ssl.SSLContext | None = None
         self._tls_of: identity_files.Stamp = ()
-        self._seen: tuple[int, ...] = ()
         self.changed = threading.Event()
 
     @property
@@ -94,21 +92,6 @@ class Regions:
                 url: "live" if url in self._live else self._away.get(url, (0.0, "not asked yet"))[1]
                 for url in self._urls
             }
-
-    def addresses(self) -> tuple[str, ...]:
-        """The hosts of the regions, those that answer first, each once."""
-        return tuple(dict.fromkeys(urlsplit(url).hostname or "" for url in self.live_first()))
-
-    def follow(self) -> None:
-        """For another process than the agent: take over its region list when it changed on disk."""
-        try:
-            seen = (self._file.stat().st_mtime_ns,)
-        except OSError:
-            return
-        with self._lock:
-            if seen != self._seen:
-                self._seen = seen
-                self._urls = read_list(self._file, self._configured)
 
     def call(self, method: str, path: str, body: Any = None, timeout_s: float = 15.0) -> Any:
         """Call the first region that answers; JSON of its answer, which fulfils the contract of that call.
