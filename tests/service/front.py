@@ -55,7 +55,8 @@ def trusted(value: Any) -> Any:
 def render(role: str, template: str, tiers: list[str], inputs: dict[str, Any]) -> str:
     """The template as Ansible renders it."""
     defaults = yaml.safe_load((ROLES / role / "defaults/main.yml").read_text(encoding="utf-8"))
-    variables = {name: trusted(value) for name, value in defaults.items()} | {"rackyard_tiers": tiers} | inputs
+    variables = {name: trusted(value) for name, value in defaults.items()} | {"rackyard_tiers": tiers}
+    variables |= {"inventory_hostname": "host1.example.org"} | inputs
     text = (ROLES / role / "templates" / f"{template}.j2").read_text(encoding="utf-8")
     return str(Templar(loader=DataLoader(), variables=variables).template(trust_as_template(text)))
 

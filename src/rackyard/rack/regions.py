@@ -137,15 +137,16 @@ class Regions:
         return answer
 
     def download(self, path: str, limit_bytes: int, error: Callable[[str], Exception]) -> bytes:
-        """GET a file of a region's image store (port 5240), from the first region that has it."""
+        """GET a file of a region's image store, from the first region that has it."""
         reasons = []
-        for host in self.addresses():
-            bracketed = f"[{host}]" if ":" in host else host
-            url = f"http://{bracketed}:5240{path}"
+        for url in self.live_first():
             try:
-                return transport.checked(transport.request("GET", url, limit_bytes=limit_bytes, timeout_s=60.0)).body
+                answer = transport.request(
+                    "GET", url + path, tls=self._context(), limit_bytes=limit_bytes, timeout_s=60.0
+                )
+                return transport.checked(answer).body
             except (RegionAway, RegionRefused) as reason:
-                reasons.append(f"{url}: {reason}")
+                reasons.append(f"{url}{path}: {reason}")
         raise error("; ".join(reasons) or "no region is known")
 
     def _is_live(self, url: str) -> None:
