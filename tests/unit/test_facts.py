@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -214,3 +216,40 @@ def test_boot_order_of_the_firmware_is_kept_and_missing_where_there_is_none() ->
 )
 def test_boot_order_that_firmware_cannot_have_is_refused(change: dict[str, Any], words: str) -> None:
     assert words in problem(changed("10-firmware", lambda document: document.update(boot={**BOOT, **change})))
+
+
+# What efibootmgr 17 and 18 print with -v on a machine with OVMF and a Debian.
+EFIBOOTMGR = """#!/bin/sh
+cat <<'END'
+BootCurrent: 0002
+Timeout: 0 seconds
+BootOrder: 0002,000A,0001
+Boot0001* UEFI QEMU NVMe Ctrl RYM2D1 1\tPciRoot(0x0)/Pci(0x3,0x0)/NVMe(0x1,00-00)
+Boot0002* UEFI PXEv4 (MAC:525400200201)\tPciRoot(0x0)/Pci(0x2,0x0)/MAC(525400200201,1)
+      dp: 02 01 0c 00 d0 41 03 0a
+Boot000A  debian\tHD(1,GPT,4a1e)/File(\\EFI\\debian\\shimx64.efi)
+END
+exit ${STATUS:-0}
+"""
+
+
+@pytest.mark.parametrize("status", ["0", "2"])
+def test_script_reads_the_boot_entries_and_a_bios_machine_has_none(tmp_path: Path, status: str) -> None:
+    program = tmp_path / "efibootmgr"
+    program.write_text(EFIBOOTMGR.replace("\\t", "\t"))
+    program.chmod(0o755)
+    script = Path(facts.__file__).parent / "scripts" / "10-firmware"
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "STATUS": status}
+    done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, check=True)
+    reported = json.loads(done.stdout)["boot"]
+    if status != "0":
+        assert reported == {}
+        return
+    boot = parse_results(changed("10-firmware", lambda document: document.update(boot=reported))).firmware.boot
+    assert boot is not None
+    assert (boot.current, boot.order) == ("0002", ("0002", "000A", "0001"))
+    assert [(entry.number, entry.name, entry.active) for entry in boot.entries][1:] == [
+        ("0002", "UEFI PXEv4 (MAC:525400200201)", True),
+        ("000A", "debian", False),
+    ]
+    assert boot.entries[2].path.endswith("shimx64.efi)")

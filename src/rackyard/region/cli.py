@@ -13,7 +13,7 @@ from typing import Any
 from rackyard.region import config as configuration
 from rackyard.region import key_file
 from rackyard.region.context import Context
-from rackyard.region.db.migrations import migrate
+from rackyard.region.db import migrations
 from rackyard.region.errors import BadRequest, RackyardError
 from rackyard.region.services.racks import enrolment
 from rackyard.region.services.site import accounts, images, overview, settings
@@ -25,6 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         context = Context.from_config(configuration.load(arguments.config))
         try:
+            if arguments.run is not _migrate:
+                migrations.require(context.db)
             _print(arguments.run(context, arguments), as_json=arguments.json)
         finally:
             context.close()
@@ -35,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _migrate(ctx: Context, _arguments: argparse.Namespace) -> dict[str, Any]:
-    applied = migrate(ctx.db)
+    applied = migrations.migrate(ctx.db)
     return {"changed": bool(applied), "applied": applied}
 
 

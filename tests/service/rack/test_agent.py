@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from ipaddress import ip_network
 
 import psycopg2
 import pytest
@@ -14,7 +15,7 @@ from rackyard.region.db.machines import state as machine_rows
 from rackyard.region.db.site import accounts as account_rows
 from rackyard.region.services.machines import registry
 from rackyard.region.services.power import queue
-from rackyard.region.services.power.parameters import PowerSettings
+from rackyard.region.services.power.parameters import PowerWish
 from rackyard.region.services.racks import enrolment
 from rackyard.region.services.site import accounts
 
@@ -40,7 +41,18 @@ class Site:
         finally:
             connection.close()
 
-    def add_machine(self, power: PowerSettings) -> str:
+    def declare_subnet(self) -> list[str]:
+        """The subnet of an address that this host has, so that its rack may speak of it; three more addresses there."""
+        self.rows("INSERT INTO fabric (name) VALUES ('lab')")
+        self.rows("INSERT INTO vlan (fabric_id, vid, name) SELECT id, 0, 'untagged' FROM fabric")
+        ((cidr,),) = self.rows(
+            "INSERT INTO subnet (name, vlan_id, cidr) SELECT 'lab', vlan.id, "
+            "network(set_masklen(host(rack_interface.address)::inet, 24)) FROM vlan, rack_interface "
+            "WHERE family(rack_interface.address) = 4 LIMIT 1 RETURNING cidr"
+        )
+        return [str(ip_network(cidr)[number]) for number in (101, 102, 103)]
+
+    def add_machine(self, power: PowerWish) -> str:
         ctx = self.region.ctx
         with ctx.db.transaction() as tx:
             account = account_rows.find(tx, "admin")
@@ -65,8 +77,19 @@ def site(region: Region, rack: RackHost) -> Site:
     return Site(region, rack)
 
 
-def ipmi(sim, password: str = "secret") -> PowerSettings:
-    return PowerSettings("ipmi", sim.bmc.address, sim.bmc.port, sim.bmc.user, password)
+def ipmi(sim, password: str = "secret") -> PowerWish:
+    return PowerWish("ipmi", parameters(sim, password))
+
+
+def parameters(sim, password: str, **more: str) -> dict[str, str]:
+    """What an operator would give."""
+    return {
+        "power_address": sim.bmc.address,
+        "power_port": str(sim.bmc.port),
+        "power_user": sim.bmc.user,
+        "power_pass": password,
+        **more,
+    }
 
 
 def journal_line(number: int, identifier: str, message: object) -> str:
@@ -151,21 +174,20 @@ def test_job_cut_off_by_a_crash_of_the_agent_is_carried_out_by_its_next_life(sit
 
 def test_leases_survive_outage_and_crash_in_order_and_once(site: Site) -> None:
     site.rack.start()
-    wait_until(lambda: site.rows("SELECT 1 FROM rack WHERE registered_at IS NOT NULL"), "registering")
-    site.rack.log(lease_line(1, "10.20.0.101"))
+    wait_until(lambda: site.rows("SELECT 1 FROM rack_interface"), "registering")
+    first, second, third = site.declare_subnet()
+    site.rack.log(lease_line(1, first))
     wait_until(lambda: site.rows("SELECT 1 FROM lease"), "the first lease")
     site.region.stop()
-    site.rack.log(lease_line(2, "10.20.0.102"))
+    site.rack.log(lease_line(2, second))
     wait_until(lambda: any(site.rack.config.spool.glob("*.json")), "the spool")
     site.rack.kill()
-    site.rack.log(lease_line(3, "10.20.0.103"))
+    site.rack.log(lease_line(3, third))
     # The double of journalctl tells everything again, as after a crash before the cursor was stored.
     site.rack.start()
     site.region.start()
     wait_until(lambda: len(site.rows("SELECT 1 FROM lease")) == 3, "all leases", timeout_s=40)
-    assert [row[0] for row in site.rows("SELECT host(ip) FROM lease ORDER BY at")] == [
-        "10.20.0.101", "10.20.0.102", "10.20.0.103",
-    ]  # fmt: skip
+    assert [row[0] for row in site.rows("SELECT host(ip) FROM lease ORDER BY at")] == [first, second, third]
     assert site.rows("SELECT count(*) FROM receipt") == [(3,)]
     wait_until(lambda: not any(site.rack.config.spool.glob("*.json")), "the spool running dry")
 
@@ -220,7 +242,7 @@ def test_agent_stops_at_once_when_told(site: Site) -> None:
 def test_soft_power_off_asks_the_machine(site: Site, sim) -> None:
     sim.power = "on"
     site.rack.start()
-    soft = PowerSettings("ipmi", sim.bmc.address, sim.bmc.port, sim.bmc.user, "secret", {"power_off_mode": "soft"})
+    soft = PowerWish("ipmi", parameters(sim, "secret", power_off_mode="soft"))
     job = site.order(site.add_machine(soft), "power_off")
     wait_until(site.finished(job), "the job")
     assert sim.calls() == ["shutdown 1"]

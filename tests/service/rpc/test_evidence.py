@@ -92,7 +92,7 @@ def test_bad_lease_is_refused_by_name_and_keeps_no_other_back(
         ({"daemon": {}}, "daemon must be text"),
         ({"detail": 12345678901234567890123}, "detail must be text"),
         ({"at": "0001-01-01T00:00:00"}, "at must be a time"),
-        ({"mac": 7}, "is not a MAC address"),
+        ({"mac": 7}, "MAC address '7'"),
     ],
 )
 def test_bad_sighting_is_refused_by_name_and_keeps_no_other_back(
@@ -159,6 +159,18 @@ def test_rack_speaks_of_its_own_subnets_only(
     boot_id = str(agent.boots()["boot_id"])
     machine.ip = STRANGER_IP
     assert machine.preseed(boot_id).status_code == 403, "the stranger's lease was not stored"
+
+
+def test_rack_gets_no_metadata_for_machines_of_other_networks(
+    agent: AgentPlay, other_rack: AgentPlay, booting: str, machine: MachinePlay
+):
+    """It could name any machine's address as the one that asks."""
+    boot_id = str(agent.boots()["boot_id"])
+    elsewhere = MachinePlay(machine.client, peer="10.21.0.2")
+    refused = elsewhere.preseed(boot_id)
+    assert refused.status_code == 403
+    assert "is in no subnet that rack rack2 has an address in" in refused.get_data(as_text=True)
+    assert machine.preseed(boot_id).status_code == 200
 
 
 def test_stranger_with_a_lease_of_its_own_gets_what_an_unknown_machine_gets(

@@ -9,6 +9,7 @@ from datetime import timedelta
 from rackyard.region.context import Context
 from rackyard.region.db.racks.identity import Rack
 from rackyard.region.errors import Forbidden
+from rackyard.region.services.racks import serving
 from rackyard.region.services.site import journal
 
 # dhcpd's lease reaches the region through a journal and a batch: the machine may be quicker. cloud-init waits 10 s.
@@ -34,6 +35,7 @@ def require_lease(ctx: Context, claim: Claim) -> None:
 
     Raises Forbidden (an event is recorded), at once when the address is leased to another MAC; TooMany when too many
     wait for a lease."""
+    _require_served(ctx, claim)
     holder = _holder(ctx, claim)
     if holder is None:
         with ctx.crowd.enter(claim.address, f"a lease of {claim.address}"):
@@ -48,6 +50,7 @@ def require_last_lease(ctx: Context, claim: Claim) -> None:
     """The address was last leased to one of the machine's MACs; the machine may have let the lease run out since.
 
     Raises Forbidden (an event is recorded)."""
+    _require_served(ctx, claim)
     with ctx.db.transaction() as tx:
         lease = tx.one("boots.leases.holder_of_ip", ip=claim.address)
         macs = {row["mac"] for row in tx.all("machines.registry.macs", id=claim.machine_id)}
@@ -55,6 +58,14 @@ def require_last_lease(ctx: Context, claim: Claim) -> None:
         _refuse(ctx, claim, "but no rack has leased that address to anybody")
     elif lease["mac"] not in macs:
         _refuse(ctx, claim, f"but is leased to {lease['mac']}, which is not one of its MACs")
+
+
+def _require_served(ctx: Context, claim: Claim) -> None:
+    """A rack names the address that asks: it may do so in its own subnets only."""
+    with ctx.db.transaction() as tx:
+        words = serving.of_rack(tx, claim.rack).refusal(claim.address)
+    if words:
+        _tell_and_raise(ctx, claim, words, words)
 
 
 def _wait_for_holder(ctx: Context, claim: Claim) -> str | None:
@@ -78,6 +89,10 @@ def _holder(ctx: Context, claim: Claim) -> str | None:
 
 def _refuse(ctx: Context, claim: Claim, why: str) -> None:
     begin = f"{claim.address} asked for the metadata of {claim.hostname}, "
+    _tell_and_raise(ctx, claim, begin, begin + why)
+
+
+def _tell_and_raise(ctx: Context, claim: Claim, begin: str, words: str) -> None:
     now = ctx.clock.now()
     with ctx.db.transaction() as tx:
         tx.run("site.events.one_after_the_other", begin=begin)
@@ -86,6 +101,6 @@ def _refuse(ctx: Context, claim: Claim, why: str) -> None:
         )
         if news is not None and news["news"]:
             journal.record(
-                tx, now, REFUSED, begin + why, machine_id=claim.machine_id, rack_id=claim.rack.id, level=journal.WARNING
+                tx, now, REFUSED, words, machine_id=claim.machine_id, rack_id=claim.rack.id, level=journal.WARNING
             )
-    raise Forbidden(begin + why)
+    raise Forbidden(words)
