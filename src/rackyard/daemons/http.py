@@ -1,23 +1,67 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""nginx: the regions that a rack passes requests on to. Source: ngx_http_upstream_module."""
+"""nginx: the regions that a rack passes requests on to, and how both know each other.
+
+Sources: ngx_http_upstream_module, ngx_http_proxy_module."""
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
-from rackyard.daemons import values
+from rackyard.daemons import files, values
 from rackyard.daemons.model import Daemon, Section, comment
+from rackyard.daemons.supervisor import Supervisor
+
+IDENTITY_PATH = "http/identity.conf"
+# In the certificate of every region: nginx compares names only, and regions are known by addresses.
+REGION_NAME = "rackyard-region"
+_UNIT = "nginx"
 
 
 def render(section: Section) -> bytes:
     """The upstream `rackyard_regions`. Without regions it exists and answers 502 at once."""
-    regions = values.endpoints(section, "regions", "http")
+    regions = values.endpoints(section, "tls_regions", "http")
     servers = [
         f"    server {values.host_in_url(address)}:{port} max_fails=1 fail_timeout=3s;" for address, port in regions
     ]
     return comment(
-        ["upstream rackyard_regions {", *(servers or ["    server 127.0.0.1:5240 down;"]), "    keepalive 8;", "}"]
+        ["upstream rackyard_regions {", *(servers or ["    server 127.0.0.1:5250 down;"]), "    keepalive 8;", "}"]
     )
+
+
+def render_identity(identity: Path, certificate: bytes) -> bytes:
+    """What nginx shows a region and demands of one. The digest makes a renewed certificate a new configuration."""
+    return comment(
+        [
+            f"# certificate {hashlib.sha256(certificate).hexdigest()}",
+            f"proxy_ssl_certificate {identity}/rack.crt;",
+            f"proxy_ssl_certificate_key {identity}/rack.key;",
+            f"proxy_ssl_trusted_certificate {identity}/ca.crt;",
+            "proxy_ssl_verify on;",
+            "proxy_ssl_verify_depth 1;",
+            f"proxy_ssl_name {REGION_NAME};",
+        ]
+    )
+
+
+def follow_identity(identity: Path, root: Path, supervisor: Supervisor) -> str | None:
+    """Have nginx use the certificate that the rack has now.
+
+    None when it does already, or there is no certificate or no nginx; else systemctl's complaint, empty when the new
+    one is in use."""
+    target = root / IDENTITY_PATH
+    certificate = files.read(identity / "rack.crt")
+    if certificate is None or not target.parent.is_dir():
+        return None
+    content = render_identity(identity, certificate)
+    before = files.read(target)
+    if content == before:
+        return None
+    files.replace(target, content)
+    trouble = supervisor.act("reload-or-restart", _UNIT)
+    if trouble:
+        files.replace(target, before or b"")  # so that the next call tries again
+    return trouble
 
 
 def _check(candidate: Path, workdir: Path) -> list[str]:
@@ -33,4 +77,4 @@ def _check(candidate: Path, workdir: Path) -> list[str]:
     return ["/usr/sbin/nginx", "-t", "-q", "-e", "stderr", "-c", str(wrapper)]
 
 
-DAEMON = Daemon("http", "nginx", "http/nginx.conf", render, _check)
+DAEMON = Daemon("http", _UNIT, "http/regions.conf", render, _check)

@@ -11,13 +11,14 @@ import time
 import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from rackyard import __version__
-from rackyard.daemons import Systemd, apply, files
+from rackyard.daemons import Systemd, apply, files, http
 from rackyard.daemons.registry import UNITS
 from rackyard.daemons.tftp import LoaderError
-from rackyard.rack import host, identity
+from rackyard.rack import boot_evidence, host, identity
 from rackyard.rack.config import RackConfig
 from rackyard.rack.desired import DesiredLoop
 from rackyard.rack.errors import RackError, RegionAway, RegionRefused
@@ -50,6 +51,7 @@ class Agent:
         self._stamp = identity.stamp(config.identity)
         self._enrolled_anew = threading.Event()
         self._stop = threading.Event()
+        self._systemd = Systemd()
         self._spool = Spool(config.spool, keeps=True)
         spread = zlib.crc32(known.system_id.encode())
         self._regions = Regions(config.identity, config.regions_file, config.regions, spread)
@@ -67,6 +69,7 @@ class Agent:
         # What an earlier life said is no longer true.
         self._config.status_file.unlink(missing_ok=True)
         log("info", "agent-started", version=__version__, rack=self._known.system_id, waiting=len(self._spool))
+        self._lend_certificate()
         cut_off = self._jobs.report_cut_off()
         if cut_off:
             log("warning", "jobs-cut-off", count=cut_off)
@@ -79,6 +82,7 @@ class Agent:
             "reports": Reporter(self._spool, self._regions.call, self._stop, self._jobs.delivered).run,
             "journal": follower.run,
             "services": self._watch_services,
+            "boot evidence": partial(boot_evidence.follow, self._config.boot_evidence, self._spool, self._stop),
         }
         for name, part in parts.items():
             threading.Thread(target=self._guard, args=(name, part), name=name, daemon=True).start()
@@ -99,7 +103,7 @@ class Agent:
         def fetch(path: str, size_bytes: int) -> bytes:
             return self._regions.download(path, size_bytes + 1, LoaderError)
 
-        return apply(document, self._config.daemons_root, Systemd(), fetch=fetch)
+        return apply(document, self._config.daemons_root, self._systemd, fetch=fetch)
 
     def _keep_registered(self) -> None:
         while not self._stop.is_set():
@@ -169,6 +173,7 @@ class Agent:
                     self._services, quiet_s = states, 0.0
                 except (RegionAway, RegionRefused, RackError) as reason:
                     log("warning", "services-not-reported", reason=reason)
+            self._lend_certificate()
             try:
                 self._write_status(states)
                 self._untold = ""
@@ -176,6 +181,15 @@ class Agent:
                 self._untold = f"{self._config.status_file} cannot be written: {reason.strerror or reason}"
                 log("error", "status-not-written", reason=reason)
             self._stop.wait(_SERVICES_S)
+
+    def _lend_certificate(self) -> None:
+        """nginx passes metadata on with the rack's certificate; it learns of a new one here."""
+        try:
+            trouble = http.follow_identity(self._config.identity, self._config.daemons_root, self._systemd)
+        except OSError as reason:
+            trouble = f"{self._config.daemons_root}/{http.IDENTITY_PATH} cannot be written: {reason.strerror or reason}"
+        if trouble is not None:
+            log("error" if trouble else "info", "certificate-lent-to-nginx", reason=trouble or None)
 
     def _troubles(self) -> list[str]:
         """What keeps this agent from its work, in words; empty when all is well."""

@@ -2,7 +2,8 @@
 """Boot service: answers the paths that pxelinux, GRUB and iPXE ask for, with what a region says about the machine.
 
 It stands behind nginx on port 5248, which tells it the machine's address (X-Real-IP) and the address of this rack that
-the machine used (X-Server-Addr).
+the machine used (X-Server-Addr). It faces machines, so it has neither the rack's key nor the agent's rights: it asks
+the regions through nginx, which lets nothing but this one question pass, and leaves its evidence for the agent.
 """
 
 from __future__ import annotations
@@ -11,19 +12,19 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, request
 
-from rackyard.rack import boot_config
+from rackyard.rack import boot_config, boot_evidence, transport
 from rackyard.rack.config import RackConfig
 from rackyard.rack.errors import RackError, RegionAway, RegionRefused
 from rackyard.rack.log import log
-from rackyard.rack.regions import Regions
-from rackyard.rack.spool import Spool, SpoolFull
 from rackyard_core import macs
 
-_REGION_TIMEOUT_S = 8.0
+# nginx gives up on the regions after eight.
+_REGION_TIMEOUT_S = 9.0
 
 # (RPC path, body) -> the region's answer. Raises RegionAway, RegionRefused, RackError.
 Ask = Callable[[str, dict[str, Any]], Any]
@@ -32,9 +33,9 @@ Ask = Callable[[str, dict[str, Any]], Any]
 class BootService:
     """The rules behind the routes."""
 
-    def __init__(self, ask: Ask, spool: Spool) -> None:
+    def __init__(self, ask: Ask, evidence: Path) -> None:
         self._ask = ask
-        self._spool = spool
+        self._evidence = evidence
 
     def start(self, firmware: str) -> Response:
         """The static first file of a loader."""
@@ -80,16 +81,19 @@ class BootService:
         }
         log("info", "boot-config", mac=mac, client=client, firmware=firmware, purpose=config.purpose)
         try:
-            self._spool.append("events", [event])
-        except SpoolFull as reason:
-            log("error", "event-lost", mac=mac, reason=reason)
+            kept = boot_evidence.write(self._evidence, event)
+        except OSError as reason:
+            log("error", "boot-evidence-lost", mac=mac, reason=reason)
+        else:
+            if not kept:
+                log("error", "boot-evidence-lost", mac=mac, reason="too much waits for the agent")
 
 
 def create_app(config: RackConfig, ask: Ask | None = None) -> Flask:
-    """The WSGI application. ``ask`` is the way to the regions; by default with the rack's certificate."""
+    """The WSGI application. ``ask`` is the way to the regions; by default through nginx."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
-    service = BootService(ask or _region_asker(config), Spool(config.spool))
+    service = BootService(ask or _region_asker(config), config.boot_evidence)
 
     @app.get("/ipxe.cfg")
     def ipxe_start() -> Response:
@@ -120,12 +124,9 @@ def create_app(config: RackConfig, ask: Ask | None = None) -> Flask:
 
 
 def _region_asker(config: RackConfig) -> Ask:
-    regions = Regions(config.identity, config.regions_file, config.regions)
-
     def ask(path: str, body: dict[str, Any]) -> Any:
-        # The agent keeps the list and the certificate; both may have changed since the last question.
-        regions.follow()
-        return regions.call("POST", path, body, timeout_s=_REGION_TIMEOUT_S)
+        url = f"{config.boot_gateway}/rpc/1/{path}"
+        return transport.checked(transport.request("POST", url, body=body, timeout_s=_REGION_TIMEOUT_S)).json()
 
     return ask
 

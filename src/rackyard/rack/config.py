@@ -12,6 +12,7 @@ from rackyard_core.power.pool import DEFAULT_WORKERS
 
 DEFAULT_PATH = Path("/etc/rackyard/rack.toml")
 _MAX_WORKERS = 256
+GATEWAY = "http://127.0.0.1:5246"
 
 
 @dataclass(frozen=True)
@@ -24,15 +25,22 @@ class RackConfig:
     state: Path
     daemons_root: Path
     power_workers: int = DEFAULT_WORKERS
+    # Where nginx passes the boot service's question on to a region.
+    boot_gateway: str = GATEWAY
+
+    @property
+    def boot_evidence(self) -> Path:
+        """Where the boot service leaves what it saw, for the agent."""
+        return self.daemons_root / "boot"
 
     @property
     def spool(self) -> Path:
-        """Where reports wait until a region has taken them; agent and boot service share it."""
+        """Where the agent's reports wait until a region has taken them."""
         return self.state / "spool"
 
     @property
     def regions_file(self) -> Path:
-        """The region list as last told by a region, for the next start and for the boot service."""
+        """The region list as last told by a region, for the next start."""
         return self.state / "regions.json"
 
     @property
@@ -55,6 +63,7 @@ def load(path: Path = DEFAULT_PATH) -> RackConfig:
             state=Path(document["paths"]["state"]),
             daemons_root=Path(document["daemons"]["root"]),
             power_workers=_workers(path, document.get("power", {}).get("workers", DEFAULT_WORKERS)),
+            boot_gateway=str(document.get("boot", {}).get("gateway", GATEWAY)),
         )
     except OSError as reason:
         raise RackError(f"cannot read {path}: {reason.strerror}; run the rack playbook, or give --config") from reason

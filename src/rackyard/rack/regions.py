@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from rackyard import contracts
 from rackyard.daemons import files
@@ -66,7 +65,6 @@ class Regions:
         self._live: set[str] = set()
         self._tls: ssl.SSLContext | None = None
         self._tls_of: identity_files.Stamp = ()
-        self._seen: tuple[int, ...] = ()
         self.changed = threading.Event()
 
     @property
@@ -94,21 +92,6 @@ class Regions:
                 url: "live" if url in self._live else self._away.get(url, (0.0, "not asked yet"))[1]
                 for url in self._urls
             }
-
-    def addresses(self) -> tuple[str, ...]:
-        """The hosts of the regions, those that answer first, each once."""
-        return tuple(dict.fromkeys(urlsplit(url).hostname or "" for url in self.live_first()))
-
-    def follow(self) -> None:
-        """For another process than the agent: take over its region list when it changed on disk."""
-        try:
-            seen = (self._file.stat().st_mtime_ns,)
-        except OSError:
-            return
-        with self._lock:
-            if seen != self._seen:
-                self._seen = seen
-                self._urls = read_list(self._file, self._configured)
 
     def call(self, method: str, path: str, body: Any = None, timeout_s: float = 15.0) -> Any:
         """Call the first region that answers; JSON of its answer, which fulfils the contract of that call.
@@ -154,15 +137,16 @@ class Regions:
         return answer
 
     def download(self, path: str, limit_bytes: int, error: Callable[[str], Exception]) -> bytes:
-        """GET a file of a region's image store (port 5240), from the first region that has it."""
+        """GET a file of a region's image store, from the first region that has it."""
         reasons = []
-        for host in self.addresses():
-            bracketed = f"[{host}]" if ":" in host else host
-            url = f"http://{bracketed}:5240{path}"
+        for url in self.live_first():
             try:
-                return transport.checked(transport.request("GET", url, limit_bytes=limit_bytes, timeout_s=60.0)).body
+                answer = transport.request(
+                    "GET", url + path, tls=self._context(), limit_bytes=limit_bytes, timeout_s=60.0
+                )
+                return transport.checked(answer).body
             except (RegionAway, RegionRefused) as reason:
-                reasons.append(f"{url}: {reason}")
+                reasons.append(f"{url}{path}: {reason}")
         raise error("; ".join(reasons) or "no region is known")
 
     def _is_live(self, url: str) -> None:

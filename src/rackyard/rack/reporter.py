@@ -17,7 +17,7 @@ from rackyard.rack.errors import RackError, RegionAway, RegionFailed, RegionRefu
 from rackyard.rack.log import log
 from rackyard.rack.spool import Batch, Spool
 
-# The boot service writes into the spool too; nothing tells this process, so it looks.
+# Told of everything that is written; this is for what was not taken a moment ago.
 _LOOK_S = 0.5
 _FIRST_BACKOFF_S, _BACKOFF_MAX_S = 0.5, 15.0
 _NOT_KNOWN = frozenset({401, 403})

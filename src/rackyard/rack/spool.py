@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reports waiting on disk for a region: in order, across restarts, each removed only when a region has taken it.
 
-A directory of small files whose names sort by time. Agent and boot service write to the same one; the agent sends.
+A directory of small files whose names sort by time, written and sent by the agent.
 Regions know each report by its key (or job id), so sending one twice is harmless.
 When the disk is full, the agent keeps the results of jobs in memory: regions wait for them.
 """

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The region's web application: the API and the metadata service on one socket."""
+"""The region's web application: the API for operators and the metadata service for machines."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from email.utils import format_datetime
 from typing import Any
 from urllib.parse import quote
@@ -16,19 +16,24 @@ from werkzeug.routing import RequestRedirect
 from rackyard.region import api, metadata
 from rackyard.region.config import Config
 from rackyard.region.context import Context
-from rackyard.region.errors import BadRequest, Invalid, NotFound, RackyardError, Unauthorized, Unavailable
+from rackyard.region.errors import BadRequest, Invalid, NotFound, RackyardError, TooMany, Unauthorized, Unavailable
 
 logger = logging.getLogger(__name__)
 
+# Processes of their own: no machine waits behind an operator's question.
+PARTS = ("api", "metadata")
 
-def create_app(config: Config, context: Context | None = None) -> Flask:
-    """The application. A context may be given, so that a test can bring its own clock."""
+
+def create_app(config: Config, context: Context | None = None, *, parts: Collection[str] = PARTS) -> Flask:
+    """The application, or one part of it. A context may be given, so that a test can bring its own clock."""
     app = Flask("rackyard.region", static_folder=None)
     app.extensions["rackyard"] = context or Context.from_config(config)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.wsgi_app = _SingleSlashes(app.wsgi_app)  # type: ignore[method-assign]
-    app.register_blueprint(api.blueprint())
-    app.register_blueprint(metadata.blueprint, url_prefix="/MAAS/metadata")
+    if "api" in parts:
+        app.register_blueprint(api.blueprint())
+    if "metadata" in parts:
+        app.register_blueprint(metadata.blueprint, url_prefix="/MAAS/metadata")
     add_error_handlers(app)
     app.before_request(_check_path)
     app.after_request(_finish)
@@ -49,7 +54,7 @@ def error_response(error: RackyardError) -> Response:
     response.status_code = error.status
     if isinstance(error, Unauthorized):
         response.headers["WWW-Authenticate"] = 'OAuth realm="MAAS API"'
-    if isinstance(error, Unavailable):
+    if isinstance(error, TooMany | Unavailable):
         response.headers["Retry-After"] = str(error.retry_after_s)
     if error.status >= 500:
         logger.error("%s %s: %s", request.method, quote(request.path), error.message)
@@ -65,7 +70,7 @@ def _http_error(error: HTTPException) -> Response:
 def _unexpected(error: Exception) -> Response:
     """A fault of ours: the journal has it all, the caller learns where to look."""
     logger.exception("%s %s failed", request.method, quote(request.path), exc_info=error)
-    return error_response(RackyardError("Internal error; see `journalctl -u rackyard-region` on the region."))
+    return error_response(RackyardError("Internal error; see `journalctl -u 'rackyard-region*'` on the region."))
 
 
 def _check_path() -> None:

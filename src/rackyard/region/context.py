@@ -3,19 +3,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rackyard.region.clock import Clock
 from rackyard.region.config import Config
+from rackyard.region.crowd import Crowd
 from rackyard.region.crypto import SecretBox
+from rackyard.region.db.connections import STATEMENT_TIMEOUT_S
 from rackyard.region.db.notifier import Notifier
 from rackyard.region.db.pool import Database
 from rackyard.region.randomness import Randomness
 
+# Half of the threads of the metadata process; a machine asks one question at a time, and repeats it when it waits long.
+MAX_WAITING, MAX_WAITING_EACH = 24, 2
+
 
 @dataclass(frozen=True)
 class Context:
-    """Database, settings, time, randomness and the box for secrets."""
+    """Database, settings, time, randomness, the box for secrets, and who waits in this process for a lease."""
 
     config: Config
     db: Database
@@ -23,13 +28,14 @@ class Context:
     box: SecretBox
     clock: Clock
     random: Randomness
+    crowd: Crowd = field(default_factory=lambda: Crowd(MAX_WAITING, MAX_WAITING_EACH))
 
     @classmethod
-    def from_config(cls, config: Config) -> Context:
+    def from_config(cls, config: Config, *, statement_timeout_s: int = STATEMENT_TIMEOUT_S) -> Context:
         """The real world. Nothing is connected until it is first needed, so this is safe before a fork."""
         return cls(
             config=config,
-            db=Database(config.dsn, size=config.pool_size),
+            db=Database(config.dsn, size=config.pool_size, statement_timeout_s=statement_timeout_s),
             notifier=Notifier(config.dsn),
             box=SecretBox.from_file(config.secrets_key),
             clock=Clock(),

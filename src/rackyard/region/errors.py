@@ -75,6 +75,13 @@ class Unavailable(RackyardError):
     retry_after_s = 1
 
 
+class TooMany(RackyardError):
+    """Too many such requests wait already; try again."""
+
+    status = 429
+    retry_after_s = 5
+
+
 class Undecided(RackyardError):
     """PostgreSQL was lost while it stored this: nobody knows whether it was done; look before you repeat it.
 

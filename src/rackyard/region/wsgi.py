@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What gunicorn calls: `rackyard.region.wsgi:http_app()` and `rackyard.region.wsgi:rpc_app()`."""
+"""What gunicorn calls: one function for each kind of process of a region."""
 
 from __future__ import annotations
 
@@ -16,12 +16,25 @@ from rackyard.region.rpc import create_rpc_app
 
 
 def http_app() -> Flask:
-    """The API and the metadata service."""
-    return create_app(_checked(_config()))
+    """The API, for operators."""
+    return create_app(_checked(_config()), parts=("api",))
+
+
+def metadata_app() -> Flask:
+    """The metadata service, for machines."""
+    return create_app(_checked(_config()), parts=("metadata",))
 
 
 def rpc_app() -> Flask:
-    """What racks talk to."""
+    """The calls of racks that are answered at once."""
+    return create_rpc_app(_checked(_config()))
+
+
+def polls_app() -> Flask:
+    """The long polls of racks, in gunicorn's gevent worker: none of them holds a thread."""
+    from rackyard.region import cooperative  # gevent must not be loaded into the other processes
+
+    cooperative.prepare()
     return create_rpc_app(_checked(_config()))
 
 

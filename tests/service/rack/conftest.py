@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A BMC (OpenIPMI's ipmi_sim), a region's RPC worker over mutual TLS, and a rack with its agent: all real processes."""
+"""A BMC (OpenIPMI's ipmi_sim), a region's RPC behind nginx, and a rack with its agent: all real processes."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
+import front
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from rackyard.daemons.http import REGION_NAME
 from rackyard.rack.config import RackConfig
 from rackyard.region.clock import Clock
 from rackyard.region.config import Config
@@ -176,7 +179,7 @@ def make_certificates(config: Config) -> None:
         .add_extension(ca_id, critical=False)
         .sign(ca_key, hashes.SHA256())
     )
-    names = [x509.IPAddress(ip_address(address)) for address in config.addresses]
+    names = [*(x509.IPAddress(ip_address(address)) for address in config.addresses), x509.DNSName(REGION_NAME)]
     server = (
         builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, config.name)]), key.public_key())
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
@@ -194,38 +197,37 @@ def make_certificates(config: Config) -> None:
 
 @dataclass
 class Region:
-    """A region of which only the RPC worker runs; its services are called in process through ``ctx``."""
+    """A region of which only the RPC runs, nginx and one port's processes; its services are called here by ``ctx``."""
 
     ctx: Context
     url: str
     home: Path
-    process: subprocess.Popen[bytes] | None = None
+    running: ExitStack | None = None
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rsplit(":", 1)[1])
 
     def start(self) -> None:
+        sockets = self.home / "run"
+        sockets.mkdir(exist_ok=True)
+        self.running = ExitStack()
+        for kind in ("rpc", "polls"):
+            bind = sockets / f"{kind}-{self.port}.sock"
+            self.running.enter_context(front.process(kind, bind, self.home / "region.toml", self.home / f"{kind}.log"))
+            wait_until(lambda each=bind: front.answers(each), f"{kind} listening", timeout_s=60)
         config = self.ctx.config
-        port = self.url.rsplit(":", 1)[1]
-        command = [
-            program("gunicorn", "gunicorn"), "--bind", f"127.0.0.1:{port}",
-            "--worker-class", "rackyard.region.rpc.patience.ImpatientThreadWorker", "--threads", "8",
-            "--certfile", str(config.tls_cert), "--keyfile", str(config.tls_key), "--ca-certs", str(config.ca_cert),
-            "--cert-reqs", "1", "--graceful-timeout", "1", "rackyard.region.wsgi:rpc_app()",
-        ]  # fmt: skip
-        environment = {**os.environ, "PYTHONPATH": CODE, "RACKYARD_REGION_CONFIG": str(self.home / "region.toml")}
-        environment["PYTHONDONTWRITEBYTECODE"] = "1"
-        with (self.home / "rpc.log").open("ab") as log:
-            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd="/")
-        wait_until(lambda: self._listens(int(port)), "the region listening")
+        nginx = front.region_nginx(
+            self.home / "nginx", ports=[self.port], plain_port=front.free_port(), sockets=sockets,
+            tls=config.ca_cert.parent, images=config.images,
+        )  # fmt: skip
+        self.running.callback(nginx.stop)
+        nginx.start()
 
     def stop(self) -> None:
-        if self.process is not None:
-            self.process.terminate()
-            self.process.wait()
-            self.process = None
-
-    @staticmethod
-    def _listens(port: int) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
+        if self.running is not None:
+            self.running.close()
+            self.running = None
 
 
 @pytest.fixture

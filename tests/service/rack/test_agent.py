@@ -197,8 +197,8 @@ def test_desired_state_is_applied_and_reported(site: Site) -> None:
     query = "SELECT count(*) FILTER (WHERE ok), count(*) FROM rack_daemon"
     wait_until(lambda: site.rows(query)[0][1] >= 7, "the report", timeout_s=40)
     assert site.rows("SELECT name, message FROM rack_daemon WHERE NOT ok") == []
-    upstream = (site.rack.config.daemons_root / "http/nginx.conf").read_text()
-    assert "server 127.0.0.1:5240 max_fails" in upstream
+    upstream = (site.rack.config.daemons_root / "http/regions.conf").read_text()
+    assert f"server 127.0.0.1:{site.region.port} max_fails" in upstream
     assert "--no-ask-password reload-or-restart nginx.service" in site.rack.systemctl_calls
 
 

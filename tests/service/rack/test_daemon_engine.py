@@ -173,7 +173,7 @@ def test_file_that_the_checker_refuses_never_replaces_the_good_one(tmp_path: Pat
 
 def test_refused_value_does_not_stop_the_other_daemons(tmp_path: Path, units: Units) -> None:
     desired = document()
-    desired["http"]["regions"][0]["address"] = "evil;"
+    desired["http"]["tls_regions"][0]["address"] = "evil;"
     outcomes = apply(desired, tmp_path, units)
     assert [name for name, outcome in outcomes.items() if not outcome.ok] == ["http"]
     assert ("restart", "isc-dhcp-server") in units.calls
@@ -183,7 +183,7 @@ def test_file_that_the_daemon_does_not_survive_is_taken_back(tmp_path: Path, uni
     apply(document(), tmp_path, units)
     good = content(tmp_path)
     desired = document()
-    desired["http"]["regions"] = [{"address": "10.10.0.12", "port": 5240}]
+    desired["http"]["tls_regions"] = [{"address": "10.10.0.12", "port": 5250}]
     units.broken.add("nginx")
     outcome = apply(desired, tmp_path, units)["http"]
     assert not outcome.ok
@@ -194,13 +194,13 @@ def test_file_that_the_daemon_does_not_survive_is_taken_back(tmp_path: Path, uni
 
 def test_apply_that_was_cut_off_after_the_swap_is_finished(tmp_path: Path, units: Units) -> None:
     apply(document(), tmp_path, units)
-    target = tmp_path / "http/nginx.conf"
-    (tmp_path / "http/nginx.conf.previous").write_bytes(b"# older\n")
+    target = tmp_path / "http/regions.conf"
+    (tmp_path / "http/regions.conf.previous").write_bytes(b"# older\n")
     units.calls.clear()
     apply(document(), tmp_path, units)
     assert units.calls == [("reload-or-restart", "nginx")]
     assert target.exists()
-    assert not (tmp_path / "http/nginx.conf.previous").exists()
+    assert not (tmp_path / "http/regions.conf.previous").exists()
 
 
 def test_daemon_that_died_is_started_although_its_file_is_right(tmp_path: Path, units: Units) -> None:

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
+from authority import Authority
+from front import render
 
+from rackyard.daemons.http import render_identity
 from rackyard.daemons.registry import DAEMONS
 from rackyard.daemons.syslog import names
+from rackyard.region.config import Config
 
-ROLES = Path(__file__).resolve().parents[3] / "roles"
 RENDERERS = {daemon.name: daemon for daemon in DAEMONS}
 TIERS = {"region": ["region"], "rack": ["rack"], "both": ["region", "rack"]}
 
@@ -31,7 +31,7 @@ SECTIONS: dict[str, dict[str, Any]] = {
         "clients": ["10.20.0.0/24", "2001:db8:20::/64"],
         "forbidden": ["10.30.0.0/24", "10.10.0.11/32"],
     },
-    "http": {"regions": [{"address": "10.10.0.11", "port": 5240}, {"address": "2001:db8::11", "port": 5240}]},
+    "http": {"tls_regions": [{"address": "10.10.0.11", "port": 5250}, {"address": "2001:db8::11", "port": 5251}]},
 }
 SECTIONS["dhcp"] = {
     "networks": [
@@ -79,22 +79,6 @@ JUDGES = {
     "proxy": Judge("etc/squid/squid.conf", ("squid", "-k", "parse", "-f", "{file}")),
     "dhcp": Judge("etc/dhcp/dhcpd.conf", ("dhcpd", "-t", "-4", "-cf", "{file}")),
 }
-
-
-def trusted(value: Any) -> Any:
-    """A default as a role has it: its texts may be templates."""
-    if isinstance(value, str):
-        return trust_as_template(value)
-    return [trusted(entry) for entry in value] if isinstance(value, list) else value
-
-
-def render(role: str, template: str, tiers: list[str], inputs: dict[str, Any]) -> str:
-    """The template as Ansible renders it."""
-    defaults = yaml.safe_load((ROLES / role / "defaults/main.yml").read_text(encoding="utf-8"))
-    variables = {name: trusted(value) for name, value in defaults.items()} | {"rackyard_tiers": tiers}
-    variables |= {"inventory_hostname": "host1.example.org"} | inputs
-    text = (ROLES / role / "templates" / f"{template}.j2").read_text(encoding="utf-8")
-    return str(Templar(loader=DataLoader(), variables=variables).template(trust_as_template(text)))
 
 
 def judge(role: str, text: str, place: Path) -> subprocess.CompletedProcess[str]:
@@ -152,11 +136,24 @@ def test_checker_refuses_a_broken_include(tmp_path: Path) -> None:
     assert judge("dns", render("dns", JUDGES["dns"].template, ["rack"], given), tmp_path).returncode != 0
 
 
-@pytest.mark.parametrize("written", ["nothing", "everything"])
+@pytest.mark.parametrize("written", ["seed", "nothing", "everything"])
 @pytest.mark.parametrize("tier", ["region", "rack"])
-def test_nginx_accepts_each_tier(tier: str, written: str, tmp_path: Path) -> None:
-    inputs = {"http_service_dir": str(tmp_path), "http_cache_dir": str(tmp_path / "cache")}
-    (tmp_path / "nginx.conf").write_bytes(RENDERERS["http"].render(SECTIONS["http"] if written == "everything" else {}))
+def test_nginx_accepts_each_tier(tier: str, written: str, config: Config, tmp_path: Path) -> None:
+    Authority().install(config)
+    shutil.copy(config.ca_cert, tmp_path / "rack.crt")
+    shutil.copy(config.ca_key, tmp_path / "rack.key")
+    inputs = {
+        "http_service_dir": str(tmp_path),
+        "http_cache_dir": str(tmp_path / "cache"),
+        "http_tls_dir": str(tmp_path),
+    }
+    if written == "seed":
+        for name in ("regions.conf", "identity.conf"):
+            (tmp_path / name).write_text(render("http", f"var/lib/rackyard/http/{name}", [tier], inputs))
+    else:
+        section = SECTIONS["http"] if written == "everything" else {}
+        (tmp_path / "regions.conf").write_bytes(RENDERERS["http"].render(section))
+        (tmp_path / "identity.conf").write_bytes(render_identity(tmp_path, b"any"))
     (tmp_path / "server.conf").write_text(render("http", f"etc/nginx/conf.d/rackyard-{tier}.conf", [tier], inputs))
     main = tmp_path / "main.conf"
     main.write_text(f"pid {tmp_path}/pid;\nevents {{}}\nhttp {{ include {tmp_path}/server.conf; }}\n")

@@ -1,33 +1,31 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real region: gunicorn with mutual TLS for racks, the web application for machines, and a rack that dials in."""
+"""A real region: RPC over mutual TLS for racks, the web application for machines, and a rack that dials in."""
 
 from __future__ import annotations
 
 import http.client
 import json
-import os
-import shutil
 import socket
 import ssl
-import subprocess
-import sys
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import Any
+from urllib.parse import quote
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+import front
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from authority import Authority, csr_pem, key_pem, new_key
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from rackyard.region.client_certificate import ENVIRON_KEY
 from rackyard.region.clock import Clock
 from rackyard.region.config import Config
 from rackyard.region.context import Context
@@ -35,82 +33,12 @@ from rackyard.region.rpc import create_rpc_app
 from rackyard.region.rpc.peer import SOCKET_KEY
 from rackyard.region.services.racks import enrolment
 
-ROOT = Path(__file__).parents[3]
-
-
-def new_key() -> ec.EllipticCurvePrivateKey:
-    return ec.generate_private_key(ec.SECP256R1())
-
-
-def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    plain = serialization.NoEncryption()
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-
-
-def csr_pem(key: ec.EllipticCurvePrivateKey, name: str = "whatever") -> str:
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
-    return request.public_bytes(serialization.Encoding.PEM).decode()
-
-
-class Authority:
-    """A certificate authority that signs what a test asks for."""
-
-    def __init__(self, name: str = "Rackyard test CA") -> None:
-        self.key = new_key()
-        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self.certificate = self._build(self.name, self.key, is_ca=True)
-
-    def server(self) -> tuple[bytes, bytes]:
-        """Certificate and key of a region at 127.0.0.1."""
-        key = new_key()
-        return self._pem(self._build(_subject("region1"), key, is_ca=False)), key_pem(key)
-
-    def client(self, name: str) -> tuple[bytes, bytes]:
-        """Certificate and key of anybody."""
-        key = new_key()
-        return self._pem(self._build(_subject(name), key, is_ca=False)), key_pem(key)
-
-    @property
-    def pem(self) -> bytes:
-        return self._pem(self.certificate)
-
-    def _build(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, is_ca: bool) -> x509.Certificate:
-        now = datetime.now(UTC).replace(tzinfo=None)
-        usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self.name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(minutes=5))
-            .not_valid_after(now + timedelta(days=365))
-            .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        )
-        if not is_ca:
-            builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-        return builder.sign(self.key, hashes.SHA256())
-
-    @staticmethod
-    def _pem(certificate: x509.Certificate) -> bytes:
-        return certificate.public_bytes(serialization.Encoding.PEM)
-
-
-def _subject(name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-
 
 @pytest.fixture
 def authority(config: Config) -> Authority:
     """The region's CA and server certificate, in the files that the configuration names."""
     made = Authority()
-    certificate, key = made.server()
-    config.ca_cert.write_bytes(made.pem)
-    config.ca_key.write_bytes(key_pem(made.key))
-    config.tls_cert.write_bytes(certificate)
-    config.tls_key.write_bytes(key)
+    made.install(config)
     return made
 
 
@@ -200,23 +128,6 @@ class RackClient:
         return answer
 
 
-def gunicorn() -> list[str]:
-    """gunicorn of this Python, else Debian's."""
-    probe = subprocess.run([sys.executable, "-c", "import gunicorn, flask, psycopg2"], capture_output=True, check=False)
-    if probe.returncode == 0:
-        return [sys.executable, "-m", "gunicorn"]
-    debian = shutil.which("gunicorn", path="/usr/bin")
-    if debian is None:
-        pytest.exit("gunicorn is missing; install it with: apt-get install gunicorn python3-flask", returncode=3)
-    return [debian]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def write_toml(config: Config, path: Path) -> None:
     path.write_text(
         f"""
@@ -244,15 +155,32 @@ domain = "{config.domain}"
     )
 
 
+class _Plain:
+    """The connection below TLS. In place of it the application has nginx's connection."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+
+    def fileno(self) -> int:
+        return self._connection.fileno()
+
+    def recv(self, size: int, flags: int) -> bytes:
+        with socket.fromfd(self.fileno(), socket.AF_INET, socket.SOCK_STREAM) as plain:
+            return plain.recv(size, flags)
+
+
 class _Handler(WSGIRequestHandler):
-    """Hands the connection to the application as gunicorn does."""
+    """Does what nginx does, which other tests have for real: ends TLS and hands the certificate on."""
 
     def setup(self) -> None:
         self.request.do_handshake()
         super().setup()
 
     def get_environ(self) -> dict[str, Any]:
-        return super().get_environ() | {SOCKET_KEY: self.request}
+        environ = super().get_environ() | {SOCKET_KEY: _Plain(self.request)}
+        environ.pop(ENVIRON_KEY, None)
+        der = self.request.getpeercert(binary_form=True)
+        return environ | ({ENVIRON_KEY: quote(ssl.DER_cert_to_PEM_cert(der))} if der else {})
 
     def log_message(self, *_: Any) -> None:
         """Tests are quiet."""
@@ -283,47 +211,36 @@ def server(ctx: Context, authority: Authority) -> Iterator[Server]:
 
 @pytest.fixture
 def gunicorn_server(config: Config, authority: Authority, tmp_path: Path) -> Iterator[Server]:
-    """An RPC worker exactly as its unit starts it, on the test's database; it takes seconds to start."""
-    toml = tmp_path / "region.toml"
+    """One RPC port as on a region: nginx, the process for calls and the one for polls; it takes seconds to start."""
+    toml, sockets, port = tmp_path / "region.toml", tmp_path / "run", front.free_port()
     write_toml(config, toml)
-    port = free_port()
-    environment = {
-        **os.environ,
-        "RACKYARD_REGION_CONFIG": str(toml),
-        "PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'plugins/module_utils'}",
-    }
-    tls = ["--certfile", str(config.tls_cert), "--keyfile", str(config.tls_key), "--ca-certs", str(config.ca_cert)]
-    worker = ["--worker-class", "rackyard.region.rpc.patience.ImpatientThreadWorker"]
-    command = [*gunicorn(), "--bind", f"127.0.0.1:{port}", *tls, "--cert-reqs", "1", *worker]
-    log = (tmp_path / "gunicorn.log").open("wb")
-    process = subprocess.Popen(
-        [*command, "--threads", "8", "--graceful-timeout", "1", "rackyard.region.wsgi:rpc_app()"],
-        env=environment,
-        stdout=log,
-        stderr=log,
-    )
+    sockets.mkdir()
+    nginx = front.region_nginx(
+        tmp_path / "nginx", ports=[port], plain_port=front.free_port(), sockets=sockets, tls=config.ca_cert.parent,
+        images=config.images,
+    )  # fmt: skip
     running = Server(port, config.ca_cert)
-    try:
-        _wait_for(running, process, tmp_path / "gunicorn.log")
+    log = tmp_path / "gunicorn.log"
+    with ExitStack() as started:
+        for kind in ("rpc", "polls"):
+            bind = sockets / f"{kind}-{port}.sock"
+            child = started.enter_context(front.process(kind, bind, toml, log))
+            front.wait_for(lambda b=bind, c=child: front.answers(b) or c.poll() is not None, f"{kind}: {log}")
+        started.callback(nginx.stop)
+        nginx.start()
+        _wait_for(running, log)
         yield running
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        log.close()
 
 
-def _wait_for(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_for(server: Server, log: Path) -> None:
     deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and process.poll() is None:
+    while time.monotonic() < deadline:
         try:
-            if server.call("GET", "ca").status == 200:
+            if server.call("GET", "ca").status == 200 and server.call("GET", "jobs").status == 403:
                 return
         except OSError:
-            time.sleep(0.1)
+            pass
+        time.sleep(0.1)
     raise AssertionError(f"gunicorn does not answer: {log.read_text()}")
 
 

@@ -49,7 +49,10 @@ def test_document_says_what_the_rack_serves(served: RackClient):
         }
     ]
     assert body["dns"] == {"forwarders": ["10.10.0.11"], "trusted": ["10.20.0.0/24"]}
-    assert body["http"] == {"regions": [{"address": "10.10.0.11", "port": 5240}]}
+    assert body["http"] == {
+        "regions": [{"address": "10.10.0.11", "port": 5240}],
+        "tls_regions": [{"address": "10.10.0.11", "port": 5250}, {"address": "10.10.0.11", "port": 5251}],
+    }
     assert body["syslog"]["targets"] == [{"address": "10.10.0.11", "port": 5247}]
     # Networks of the BMC and of the controllers; of the machines' network only the rack.
     assert body["proxy"]["forbidden"] == ["10.10.0.0/24", "10.20.0.2/32", "10.30.0.0/24"]

@@ -16,6 +16,7 @@ from typing import Any
 
 import dns.resolver
 import pytest
+from front import free_port
 
 from rackyard.region.context import Context
 from rackyard.region.errors import Unavailable
@@ -27,7 +28,7 @@ from rackyard.region.worker.loop import Loop, Task
 from rackyard.region.worker.own_daemons import OwnDaemons, beat
 from rackyard.region.worker.tasks import power, racks, tidying
 
-from .conftest import RackClient, free_port, secret_of, write_toml
+from .conftest import RackClient, secret_of, write_toml
 from .play import INTERFACES, AgentPlay, declare_network, register_machine
 
 ZONE = """$TTL 30

@@ -54,8 +54,8 @@ def test_dns() -> None:
 def test_http() -> None:
     assert lines("http")[1:] == [
         "upstream rackyard_regions {",
-        "    server 10.10.0.11:5240 max_fails=1 fail_timeout=3s;",
-        "    server [fd00::11]:5240 max_fails=1 fail_timeout=3s;",
+        "    server 10.10.0.11:5250 max_fails=1 fail_timeout=3s;",
+        "    server [fd00::11]:5250 max_fails=1 fail_timeout=3s;",
         "    keepalive 8;",
         "}",
     ]
@@ -218,8 +218,8 @@ HOSTILE = [
         ("dhcp", ("networks", 0, "subnets", 0, "pools", 0, "start")),
         ("dns", ("forwarders", 0)),
         ("dns", ("trusted", 0)),
-        ("http", ("regions", 0, "address")),
-        ("http", ("regions", 0, "port")),
+        ("http", ("tls_regions", 0, "address")),
+        ("http", ("tls_regions", 0, "port")),
         ("proxy", ("parents", 0, "address")),
         ("proxy", ("clients", 0)),
         ("proxy", ("forbidden", 0)),

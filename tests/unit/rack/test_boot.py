@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from rackyard.rack import boot, boot_config
+from rackyard.rack import boot, boot_config, boot_evidence
 from rackyard.rack.config import RackConfig
 from rackyard.rack.errors import RegionAway, RegionRefused
 from rackyard.rack.spool import Spool
@@ -38,8 +38,10 @@ class World:
         self.answer: Any = ANSWER
         self.asked: list[dict[str, Any]] = []
         config = RackConfig("rack1", (), home / "identity", home, home / "daemons")
+        config.boot_evidence.mkdir(parents=True)
         self.client: FlaskClient = boot.create_app(config, self._ask).test_client()
         self.spool = Spool(config.spool)
+        self.evidence = config.boot_evidence
 
     def _ask(self, path: str, body: dict[str, Any]) -> Any:
         assert path == "boot-config"
@@ -53,6 +55,7 @@ class World:
             return response.status_code, response.get_data(as_text=True)
 
     def events(self) -> list[dict[str, Any]]:
+        boot_evidence.collect(self.evidence, self.spool)
         return [item for batch in self.spool.batches() for item in batch.items]
 
 
@@ -76,7 +79,7 @@ def test_region_is_asked_with_the_machine_s_and_the_rack_s_address(world: World,
 
 
 @pytest.mark.parametrize("firmware", PATHS)
-def test_answer_given_is_told_to_the_region(world: World, firmware: str) -> None:
+def test_answer_given_reaches_the_agent_that_tells_the_region(world: World, firmware: str) -> None:
     world.get(PATHS[firmware])
     (event,) = world.events()
     assert (event["type"], event["mac"], event["ip"], event["daemon"]) == (

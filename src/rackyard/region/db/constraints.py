@@ -47,6 +47,8 @@ def domain_error(error: psycopg2.Error) -> RackyardError | None:
     """The region's error for PostgreSQL's, or None when it is a fault of ours and should stay loud."""
     if error.pgcode in _RETRY:
         return Unavailable("Two changes met each other; try again.")
+    if error.pgcode == errorcodes.QUERY_CANCELED:
+        return Unavailable("The database took too long over this, and nothing was changed; try again later.")
     if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
         return Unavailable("The region's PostgreSQL does not answer; check postgresql.service on the database host.")
     if error.pgcode == errorcodes.UNDEFINED_TABLE:

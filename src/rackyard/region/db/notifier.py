@@ -20,6 +20,8 @@ from typing import Any
 import psycopg2
 from psycopg2 import sql
 
+from rackyard.region.db import connections
+
 CHANNELS = ("rackyard_desired", "rackyard_jobs", "rackyard_machines", "rackyard_worker")
 _RECONNECT_S = 1.0
 
@@ -105,7 +107,7 @@ class Notifier:
                 self._closing.wait(_RECONNECT_S)
 
     def _listen(self) -> None:
-        connection = psycopg2.connect(self._dsn, connect_timeout=5, application_name="rackyard-notifier")
+        connection = connections.connect(self._dsn, "rackyard-notifier")
         try:
             connection.autocommit = True
             with connection.cursor() as cursor:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small pool of psycopg2 connections, and transactions that know queries by name."""
+"""A small pool of psycopg2 connections, and transactions that know queries by name.
+
+psycopg2.pool does not do this job: it refuses when all connections are busy instead of waiting, connects while it holds
+the lock that all others need, and takes a connection that the server has closed for a good one."""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from typing import Any
 
 import psycopg2
 
-from rackyard.region.db import types
+from rackyard.region.db import connections, types
 from rackyard.region.db.constraints import domain_error
 from rackyard.region.db.queries import query
 from rackyard.region.errors import RackyardError, Unavailable, Undecided
@@ -59,9 +62,10 @@ class Transaction:
             yield cursor
 
     def script(self, sql: str) -> None:
-        """Run a whole SQL file (migrations)."""
+        """Run a whole SQL file (migrations), however long it takes."""
         self.changes = True
         with self._connection.cursor() as cursor:
+            cursor.execute("SET LOCAL statement_timeout = 0")
             cursor.execute(sql)
 
     def statements(self, statements: Sequence[str]) -> None:
@@ -96,8 +100,16 @@ class Transaction:
 class Database:
     """At most `size` connections, made when first needed, waited for when all are busy."""
 
-    def __init__(self, dsn: str, *, size: int = 10, wait_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        size: int = 10,
+        wait_s: float = 10.0,
+        statement_timeout_s: int = connections.STATEMENT_TIMEOUT_S,
+    ) -> None:
         self._dsn = dsn
+        self._statement_timeout_s = statement_timeout_s
         self._wait_s = wait_s
         self._slots = threading.BoundedSemaphore(size)
         self._idle: list[Any] = []
@@ -157,7 +169,7 @@ class Database:
             raise
 
     def _connect(self) -> Any:
-        connection = psycopg2.connect(self._dsn, connect_timeout=5, application_name="rackyard-region")
+        connection = connections.connect(self._dsn, "rackyard-region", statement_timeout_s=self._statement_timeout_s)
         types.register(connection)
         return connection
 

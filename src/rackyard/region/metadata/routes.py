@@ -8,7 +8,7 @@ from flask import Blueprint, Response, current_app, request
 from rackyard.region.context import Context
 from rackyard.region.db.boots.records import BootOfToken
 from rackyard.region.ephemeral import RunnerConfig, build_user_data
-from rackyard.region.errors import BadRequest, NotFound, RackyardError, TooLarge
+from rackyard.region.errors import BadRequest, NotFound, RackyardError, TooLarge, TooMany, Unavailable
 from rackyard.region.metadata import caller, credentials, preseed, uploads
 from rackyard.region.metadata.caller import Caller
 from rackyard.region.services.boots import access
@@ -29,7 +29,10 @@ def _ctx() -> Context:
 
 @blueprint.errorhandler(RackyardError)
 def _worded(error: RackyardError) -> Response:
-    return _text(error.message, error.status)
+    response = _text(error.message, error.status)
+    if isinstance(error, TooMany | Unavailable):
+        response.headers["Retry-After"] = str(error.retry_after_s)
+    return response
 
 
 @blueprint.get("/latest/by-id/<boot_id>/")
@@ -103,8 +106,7 @@ def scripts(version: str) -> Response:
 def signal(version: str) -> Response:
     """`op=signal`: progress, results and the end of commissioning."""
     _check_version(version)
-    boot = credentials.boot_of(_ctx(), request.headers.get("Authorization"))
-    who = caller.identify(_ctx(), request)
+    boot, who = _own_boot()
     try:
         sent = uploads.signal(request)
     except TooLarge as error:
@@ -119,7 +121,7 @@ def signal(version: str) -> Response:
 @blueprint.post("/status/<system_id>")
 def status(system_id: str) -> Response:
     """cloud-init's reporting webhook. What comes after the end of a boot is taken without a word."""
-    boot = credentials.boot_of(_ctx(), request.headers.get("Authorization"))
+    boot, _who = _own_boot()
     if boot.system_id != system_id:
         raise NotFound(f"these credentials are not those of {system_id[:40]!r}")
     report = uploads.webhook(request)
@@ -129,8 +131,14 @@ def status(system_id: str) -> Response:
 
 def _running_boot() -> tuple[BootOfToken, Caller]:
     """The boot whose credentials these are, used by its own machine through a rack."""
-    boot = credentials.boot_of(_ctx(), request.headers.get("Authorization"))
+    boot, who = _own_boot()
     credentials.require_running(_ctx(), boot)
+    return boot, who
+
+
+def _own_boot() -> tuple[BootOfToken, Caller]:
+    """The boot whose credentials these are, over or not, used at its own machine's address through a rack."""
+    boot = credentials.boot_of(_ctx(), request.headers.get("Authorization"))
     who = caller.identify(_ctx(), request)
     access.require_own_address(_ctx(), boot, who.address, who.rack)
     return boot, who

@@ -13,7 +13,8 @@ from rackyard.region.config import Config
 from rackyard.region.context import Context
 from rackyard.region.errors import RackyardError
 from rackyard.region.rpc import bodies
-from rackyard.region.rpc.calls import CONTEXT_KEY, blueprint
+from rackyard.region.rpc.calls import CONTEXT_KEY, TURNS_KEY, blueprint
+from rackyard.region.turns import Turns
 
 _log = logging.getLogger(__name__)
 
@@ -23,6 +24,7 @@ def create_rpc_app(config: Config, context: Context | None = None) -> Flask:
     app = Flask("rackyard.region.rpc")
     app.config["MAX_CONTENT_LENGTH"] = bodies.LIMIT_BYTES
     app.extensions[CONTEXT_KEY] = context or Context.from_config(config)
+    app.extensions[TURNS_KEY] = Turns()
     app.register_blueprint(blueprint, url_prefix="/rpc/1")
     app.register_error_handler(RackyardError, _worded)
     app.register_error_handler(HTTPException, _http)
@@ -41,7 +43,7 @@ def _http(error: HTTPException) -> Response:
 def _unexpected(error: Exception) -> Response:
     reference = f"{time.time_ns():x}"[-10:]
     _log.exception("call %s %s failed (reference %s)", request.method, request.path, reference, exc_info=error)
-    return _error(f"the region failed; look for {reference} in `journalctl -u 'rackyard-region-rpc@*'`", 500)
+    return _error(f"the region failed; look for {reference} in `journalctl -u 'rackyard-region-*'`", 500)
 
 
 def _error(message: str, status: int) -> Response:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -16,8 +17,10 @@ from rackyard.region.services.boots import answer, evidence
 from rackyard.region.services.boots.evidence import Refusal, Verdict
 from rackyard.region.services.power import handout, outcomes
 from rackyard.region.services.racks import desired, enrolment, registration
+from rackyard.region.turns import Turn, Turns
 
 CONTEXT_KEY = "rackyard"
+TURNS_KEY = "rackyard-turns"
 HEARTBEAT_S = 10
 ANONYMOUS = frozenset({"rpc.ca", "rpc.enroll"})
 
@@ -34,6 +37,13 @@ def _rack() -> Rack:
     rack = g.rack
     assert isinstance(rack, Rack)
     return rack
+
+
+def _turn(channel: str) -> AbstractContextManager[Turn]:
+    """This poll; an older one of the same rack in this process ends."""
+    turns = current_app.extensions[TURNS_KEY]
+    assert isinstance(turns, Turns)
+    return turns.take((_rack().id, channel), partial(peer.hung_up, request.environ))
 
 
 @blueprint.before_request
@@ -94,14 +104,16 @@ def register() -> Response:
 def poll_jobs() -> Response:
     """Long poll for work, by an agent that says how much it can do and what it holds."""
     poll = bodies.poll(bodies.read(request))
-    return jsonify({"jobs": handout.take(_ctx(), _rack(), poll, partial(peer.hung_up, request.environ))})
+    with _turn("jobs") as turn:
+        return jsonify({"jobs": handout.take(_ctx(), _rack(), poll, turn)})
 
 
 @blueprint.get("/jobs")
 def take_jobs() -> Response:
     """Long poll for work, by an agent of the release before."""
     poll = handout.Poll(wait_s=_wait_s())
-    return jsonify({"jobs": handout.take(_ctx(), _rack(), poll, partial(peer.hung_up, request.environ))})
+    with _turn("jobs") as turn:
+        return jsonify({"jobs": handout.take(_ctx(), _rack(), poll, turn)})
 
 
 @blueprint.post("/jobs/<int:job_id>/result")
@@ -115,7 +127,8 @@ def job_result(job_id: int) -> Response:
 def desired_state() -> Response:
     """The rack's desired state; with If-None-Match and `wait` a long poll."""
     known = request.headers.get("If-None-Match", "").strip().strip('"')
-    document = desired.wait_for_rack(_ctx(), _rack(), known, _wait_s())
+    with _turn("desired") as turn:
+        document = desired.wait_for_rack(_ctx(), _rack(), known, _wait_s(), turn)
     if document is None:
         response = Response(status=304)
         response.set_etag(known)

@@ -1,38 +1,40 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who is at the other end of the TLS connection."""
+"""Who is at the other end, and whether it still is."""
 
 from __future__ import annotations
 
 import select
-import ssl
+import socket
 from typing import Any
 
+from rackyard.region import client_certificate
 from rackyard.region.errors import Forbidden
-from rackyard.region.services.racks.identity import fingerprint
 
 # The connection as gunicorn hands it over.
 SOCKET_KEY = "gunicorn.socket"
 
 
 def certificate_sha256(environ: dict[str, Any]) -> str:
-    """SHA-256 (hex) of the caller's certificate; TLS has checked that our CA signed it and that it is in date.
-
-    Raises Forbidden when the caller presented none."""
-    connection = environ.get(SOCKET_KEY)
-    der = connection.getpeercert(binary_form=True) if isinstance(connection, ssl.SSLSocket) else None
-    if not der:
+    """SHA-256 (hex) of the caller's certificate. Raises Forbidden when the caller presented none."""
+    sha256 = client_certificate.sha256_of(environ)
+    if sha256 is None:
         raise Forbidden(
             "this call needs a rack's certificate and none was presented; "
             "enrol the rack with `rackyard-rack enroll`, or look at its files in /var/lib/rackyard/rack/identity"
         )
-    return fingerprint(der)
+    return sha256
 
 
 def hung_up(environ: dict[str, Any]) -> bool:
-    """Whether the caller closed its connection while it waited; what is sent to it then is lost without an error."""
+    """Whether the caller closed its connection while it waited (nginx then closes its own to us); what is sent to it
+    then is lost without an error."""
     connection = environ.get(SOCKET_KEY)
-    if not isinstance(connection, ssl.SSLSocket):
+    if connection is None:
         return False
-    poller = select.poll()
-    poller.register(connection, select.POLLRDHUP)
-    return bool(poller.poll(0))
+    readable, _writable, _failed = select.select([connection], [], [], 0)
+    if not readable:
+        return False
+    try:
+        return not connection.recv(1, socket.MSG_PEEK)
+    except OSError:
+        return True

@@ -10,6 +10,8 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from sdnotify import SystemdNotifier
+
 from rackyard.daemons.supervisor import Systemd
 from rackyard.region.config import DEFAULT_PATH, load
 from rackyard.region.context import Context
@@ -19,6 +21,9 @@ from rackyard.region.worker import log_names, own_daemons
 from rackyard.region.worker.leadership import Leadership
 from rackyard.region.worker.loop import Loop, Task
 from rackyard.region.worker.tasks import deadlines, power, racks, tidying
+
+# Nobody waits for the worker, and tidying takes its time.
+STATEMENT_TIMEOUT_S = 240
 
 
 def tasks(ctx: Context, root: Path) -> list[Task]:
@@ -48,15 +53,17 @@ def main() -> int:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     try:
-        ctx = Context.from_config(load(arguments.config))
+        ctx = Context.from_config(load(arguments.config), statement_timeout_s=STATEMENT_TIMEOUT_S)
         migrations.require(ctx.db)
     except RackyardError as error:
         sys.stderr.write(f"{error.message}\n")
         return 1
     leadership = Leadership(ctx.config.dsn)
-    loop = Loop(ctx, tasks(ctx, arguments.root), leadership.held)
+    systemd = SystemdNotifier()
+    loop = Loop(ctx, tasks(ctx, arguments.root), leadership.held, alive=partial(systemd.notify, "WATCHDOG=1"))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.stop())
+    systemd.notify("READY=1")
     try:
         loop.run()
     finally:

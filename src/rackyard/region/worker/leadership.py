@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg2
 
+from rackyard.region.db import connections
 from rackyard.region.db.queries import query
 
 
@@ -21,9 +22,7 @@ class Leadership:
         """Whether this worker leads now; tries to when nobody does. False while PostgreSQL is away."""
         try:
             if self._connection is None:
-                self._connection = psycopg2.connect(
-                    self._dsn, connect_timeout=5, application_name="rackyard-worker-leader"
-                )
+                self._connection = connections.connect(self._dsn, "rackyard-worker-leader")
                 self._connection.autocommit = True
             with self._connection.cursor() as cursor:
                 # Asked again while held, the lock counts up, which does no harm; and it proves the connection.

@@ -16,6 +16,8 @@ from rackyard.region.errors import RackyardError
 
 # How long `run` waits for tasks when it was told to stop; what they had not committed by then never happened.
 GRACE_S = 8.0
+# No task takes as long: statements of the worker end after four minutes.
+HANGS_S = 300.0
 _TICK_S = 1.0
 _log = logging.getLogger(__name__)
 
@@ -41,6 +43,7 @@ class _Timer:
         self.task = task
         self._monotonic = monotonic
         self._due = self._ended = 0.0
+        self._began: float | None = None
         self._again = False
         self._hurried = threading.Condition()
 
@@ -56,8 +59,18 @@ class _Timer:
             self._again = False
             return True
 
+    def began(self) -> None:
+        """The task runs."""
+        self._began = self._monotonic()
+
+    def hangs(self) -> bool:
+        """Whether the task has been running for far too long."""
+        began = self._began
+        return began is not None and self._monotonic() - began > HANGS_S
+
     def ended(self) -> None:
         """The task has run; when it was hurried meanwhile it may not have seen why, and is due after its breath."""
+        self._began = None
         with self._hurried:
             self._ended = self._monotonic()
             if self._again:
@@ -72,12 +85,16 @@ class _Timer:
 
 
 class Loop:
-    """Runs tasks when they are due until it is told to stop."""
+    """Runs tasks when they are due until it is told to stop. Calls `alive` again and again, unless a task has been
+    running for HANGS_S seconds: a task that hangs is a worker that hangs, which systemd then starts anew."""
 
-    def __init__(self, ctx: Context, tasks: Sequence[Task], leads: Callable[[], bool]) -> None:
+    def __init__(
+        self, ctx: Context, tasks: Sequence[Task], leads: Callable[[], bool], alive: Callable[[], None] = lambda: None
+    ) -> None:
         self._ctx = ctx
         self._timers = [_Timer(task, ctx.clock.monotonic) for task in tasks]
         self._leads = leads
+        self._alive = alive
         self._leading = False
         self._stopping = threading.Event()
 
@@ -98,6 +115,8 @@ class Loop:
             while not self._stopping.is_set():
                 if changed.wait(_TICK_S):
                     self._hurry()
+                if not any(timer.hangs() for timer in self._timers):
+                    self._alive()
                 self._leading = self._leads()
         give_up_at = self._ctx.clock.monotonic() + GRACE_S
         for thread in threads:
@@ -114,6 +133,7 @@ class Loop:
         words = ""
         while not self._stopping.is_set():
             if timer.wait() and (self._leading or not timer.task.leader_only):
+                timer.began()
                 words = _attempt(timer.task, words)
                 timer.ended()
 

@@ -11,12 +11,11 @@ from rackyard.region.db.network import subnets
 from rackyard.region.db.pool import Transaction
 from rackyard.region.db.racks.identity import Rack
 from rackyard.region.errors import Forbidden, NotFound
-from rackyard.region.services.boots import steps, timeline
-from rackyard.region.services.racks import names, serving
+from rackyard.region.services.boots import own_address, steps, timeline
+from rackyard.region.services.boots.own_address import Claim
+from rackyard.region.services.racks import names
 from rackyard.region.services.site import journal
 
-# dhcpd's lease reaches the region through a journal and a batch: the machine may be quicker. cloud-init waits 10 s.
-LEASE_WAIT_S = 6.0
 MAX_STAGE_EVENTS = 40
 _STAGES = frozenset({"init-local", "init-network", "modules-config", "modules-final"})
 
@@ -36,12 +35,12 @@ class Access:
 def access(ctx: Context, boot_id: str, address: str, rack: Rack) -> Access:
     """Credentials of a running boot, for the address that is leased to that machine and nobody else.
 
-    Raises NotFound when no such boot is under way, Forbidden for any other address (an event is recorded)."""
+    Raises NotFound when no such boot is under way, Forbidden for any other address (an event is recorded), TooMany."""
     with ctx.db.transaction() as tx:
         row = tx.one("boots.records.by_public_id", boot_id=boot_id)
     if row is None or row["outcome"] != "running" or row["credentials_expire_at"] <= ctx.clock.now():
         raise NotFound("no boot with that id is under way; commission the machine again")
-    _require_lease(ctx, row["machine_id"], row["system_id"], row["hostname"], address, rack)
+    own_address.require_lease(ctx, Claim(row["machine_id"], row["system_id"], row["hostname"], address, rack))
     with ctx.db.transaction() as tx:
         name = _subnet_name(ctx, tx, row["hostname"], address)
     return Access(
@@ -66,7 +65,7 @@ def again(ctx: Context, boot: BootOfToken, address: str) -> Access:
 
 def require_own_address(ctx: Context, boot: BootOfToken, address: str, rack: Rack) -> None:
     """Credentials count at the machine's own address only. Raises Forbidden elsewhere (an event is recorded)."""
-    _require_lease(ctx, boot.machine_id, boot.system_id, boot.hostname, address, rack)
+    own_address.require_last_lease(ctx, Claim(boot.machine_id, boot.system_id, boot.hostname, address, rack))
 
 
 def pulled(ctx: Context, boot: BootOfToken, address: str, rack: Rack) -> None:
@@ -94,39 +93,6 @@ def stage(ctx: Context, boot: BootOfToken, event_type: str, name: str, result: s
                 tx, now, "CLOUD_INIT", f"{event_type} {name}" + (" with errors" if failed else ""),
                 machine_id=boot.machine_id, level=journal.WARNING if failed else journal.DEBUG,
             )  # fmt: skip
-
-
-def _require_lease(ctx: Context, machine_id: int, system_id: str, hostname: str, address: str, rack: Rack) -> None:
-    with ctx.db.transaction() as tx:
-        # A rack names the address that asks: it may do so in its own subnets only.
-        refusal = serving.of_rack(tx, rack).refusal(address)
-    refusal = refusal or _wait_for_lease(ctx, machine_id, system_id, hostname, address)
-    if refusal:
-        with ctx.db.transaction() as tx:
-            journal.record(
-                tx, ctx.clock.now(), "METADATA_REFUSED", refusal, machine_id=machine_id, rack_id=rack.id,
-                level=journal.WARNING,
-            )  # fmt: skip
-        raise Forbidden(refusal)
-
-
-def _wait_for_lease(ctx: Context, machine_id: int, system_id: str, hostname: str, address: str) -> str:
-    """Empty when the address is leased to one of the machine's MACs, else why not, in words."""
-    give_up_at = ctx.clock.monotonic() + LEASE_WAIT_S
-    with ctx.notifier.subscribe("rackyard_machines", system_id) as subscription:
-        while True:
-            with ctx.db.transaction() as tx:
-                lease = tx.one("boots.leases.of_ip", ip=address, now=ctx.clock.now())
-                macs = {row["mac"] for row in tx.all("machines.registry.macs", id=machine_id)}
-            if lease is not None and lease["mac"] in macs:
-                return ""
-            if not subscription.wait(give_up_at - ctx.clock.monotonic()):
-                break
-    if lease is None:
-        return f"{address} asked for the metadata of {hostname}, but no rack has leased that address to anybody"
-    return (
-        f"{address} asked for the metadata of {hostname}, but is leased to {lease['mac']}, which is not one of its MACs"
-    )
 
 
 def _subnet_name(ctx: Context, tx: Transaction, hostname: str, address: str) -> str:

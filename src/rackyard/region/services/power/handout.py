@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from rackyard.region.context import Context
@@ -12,10 +12,9 @@ from rackyard.region.db.racks.identity import Rack
 from rackyard.region.errors import RackyardError
 from rackyard.region.services.power import outcomes, queue
 from rackyard.region.services.racks import enrolment
+from rackyard.region.turns import Turn
 
 MAX_WAIT_S = 30.0
-
-
 MAX_SLOTS = 500
 DEFAULT_SLOTS = 50
 
@@ -30,14 +29,15 @@ class Poll:
     held: Collection[int] | None = None
 
 
-def take(ctx: Context, rack: Rack, poll: Poll, hung_up: Callable[[], bool]) -> list[dict[str, object]]:
+def take(ctx: Context, rack: Rack, poll: Poll, turn: Turn) -> list[dict[str, object]]:
     """The waiting jobs of a rack, after at most `wait_s` seconds; an empty list when there is nothing to do.
 
-    An agent that was restarted leaves its poll behind: whoever `hung_up` gets nothing. What is lost all the same waits
-    again when the rack's next poll does not name it."""
+    An agent that was restarted leaves its poll behind: once the `turn` is over nothing is handed out. What is lost all
+    the same waits again when the rack's next poll does not name it."""
     give_up_at = ctx.clock.monotonic() + min(max(poll.wait_s, 0.0), MAX_WAIT_S)
     with ctx.notifier.subscribe("rackyard_jobs", rack.system_id) as subscription:
-        while not hung_up():
+        turn.on_end(subscription.wake)
+        while not turn.over():
             with ctx.db.transaction() as tx:
                 if poll.held is not None:
                     queue.give_back(ctx, tx, rack.id, poll.held)

@@ -18,6 +18,7 @@ from rackyard.region.db.pool import Row, Transaction
 from rackyard.region.db.racks.identity import Rack
 from rackyard.region.services.racks import enrolment, forbidden
 from rackyard.region.services.site import images
+from rackyard.region.turns import Turn
 
 REGION_HTTP_PORT, SYSLOG_PORT, PROXY_PORT = 5240, 5247, 8000
 MAX_WAIT_S = 30.0
@@ -68,17 +69,19 @@ def _made_for(ctx: Context, tx: Transaction, rack: Rack) -> tuple[dict[str, Any]
     return content, _digest(content)
 
 
-def wait_for_rack(ctx: Context, rack: Rack, known_etag: str, wait_s: float) -> Document | None:
-    """The rack's document once it differs from the one it knows, or None after `wait_s` seconds."""
+def wait_for_rack(ctx: Context, rack: Rack, known_etag: str, wait_s: float, turn: Turn) -> Document | None:
+    """The rack's document once it differs from the one it knows; None after `wait_s` or when the `turn` ends."""
     give_up_at = ctx.clock.monotonic() + min(max(wait_s, 0.0), MAX_WAIT_S)
     with ctx.notifier.subscribe("rackyard_desired") as subscription:
-        while True:
+        turn.on_end(subscription.wake)
+        while not turn.over():
             document = for_rack(ctx, rack)
             if document.etag != known_etag:
                 return document
             woken = subscription.wait(give_up_at - ctx.clock.monotonic())
             if not enrolment.still_valid(ctx, rack) or not woken:
-                return None
+                break
+    return None
 
 
 def for_region(ctx: Context) -> Document:
@@ -108,7 +111,11 @@ def _rack_content(ctx: Context, tx: Transaction, site: _Site, rack: Rack, own: l
         "domain": ctx.config.domain,
         "dhcp": _dhcp(ctx, tx, site, rack, own),
         "dns": {"forwarders": regions, "trusted": _cidrs(served, "allow_dns")},
-        "http": {"regions": [{"address": each, "port": REGION_HTTP_PORT} for each in regions]},
+        "http": {
+            # For nginx of racks of the release before, which pass metadata on without TLS.
+            "regions": [{"address": each, "port": REGION_HTTP_PORT} for each in regions],
+            "tls_regions": [{"address": each, "port": port} for each in regions for port in ctx.config.rpc_ports],
+        },
         "proxy": {
             "parents": [{"address": each, "port": PROXY_PORT} for each in regions],
             "clients": _cidrs(served, "allow_proxy"),

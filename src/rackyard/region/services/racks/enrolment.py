@@ -118,6 +118,7 @@ def revoke(ctx: Context, name: str, username: str = "") -> None:
         row = tx.one("racks.enrolment.revoke", hostname=name, now=now)
         if row is None:
             raise NotFound(f"no enrolled rack is called {name}; `rackyard-region status` lists them")
+        tx.run("racks.enrolment.wake", rack_id=row["id"])
         journal.record(
             tx, now, "RACK_REVOKED", f"rack {name} was revoked", rack_id=row["id"], level=journal.WARNING,
             username=username,

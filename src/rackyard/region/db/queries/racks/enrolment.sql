@@ -47,6 +47,10 @@ WHERE cert_sha256 = decode(%(sha256)s, 'hex') OR previous_cert_sha256 = decode(%
 -- Whether a rack still counts.
 SELECT revoked_at FROM rack WHERE id = %(rack_id)s;
 
+-- name: racks.enrolment.wake
+-- Make the rack's open polls look again (they ask for jobs; polls for the desired state hear of any change of a rack).
+SELECT pg_notify('rackyard_jobs', system_id) FROM rack WHERE id = %(rack_id)s;
+
 -- name: racks.enrolment.revoke
 -- No certificate of that rack is accepted any more, and it no longer counts as alive.
 UPDATE rack SET revoked_at = %(now)s, alive = false WHERE hostname = %(hostname)s AND revoked_at IS NULL

@@ -115,3 +115,13 @@ WHERE rack_id = %(rack_id)s AND type = %(type)s AND created_at >= %(since)s;
 -- name: site.events.count
 -- How many events of one type a machine has since a moment.
 SELECT count(*) AS count FROM event WHERE machine_id = %(machine_id)s AND type = %(type)s AND created_at >= %(since)s;
+
+-- name: site.events.one_after_the_other
+-- Two that would write an event that begins like this do so one after the other. A statement of its own: what the other has
+-- committed is seen by the next one only.
+SELECT pg_advisory_xact_lock(hashtext(%(begin)s));
+
+-- name: site.events.is_news
+-- Whether no such event of the machine began like this since a moment.
+SELECT NOT EXISTS (SELECT FROM event WHERE machine_id = %(machine_id)s AND type = %(type)s
+                   AND created_at >= %(since)s AND starts_with(description, %(begin)s)) AS news;

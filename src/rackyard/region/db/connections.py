@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How every connection to PostgreSQL is made: in UTC, and with an end to each kind of waiting.
+
+Sources: https://www.postgresql.org/docs/15/libpq-connect.html and .../runtime-config-client.html"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg2
+from psycopg2.extensions import parse_dsn
+
+CONNECT_TIMEOUT_S = 5
+STATEMENT_TIMEOUT_S = 30
+LOCK_TIMEOUT_S = 10
+IDLE_IN_TRANSACTION_S = 60
+
+# A remote PostgreSQL that is cut off without a word is noticed after some 25 seconds, reading or writing.
+_CUT_OFF = {
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
+
+
+def connect(dsn: str, name: str, *, statement_timeout_s: int = STATEMENT_TIMEOUT_S) -> Any:
+    """A connection that PostgreSQL lists under `name`. What the DSN itself says about any of this wins."""
+    given = parse_dsn(dsn)
+    session = {
+        "TimeZone": "UTC",
+        "statement_timeout": f"{statement_timeout_s}s",
+        "lock_timeout": f"{LOCK_TIMEOUT_S}s",
+        "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_S}s",
+    }
+    ours = " ".join(f"-c {key}={value}" for key, value in session.items())
+    defaults = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": name, **_CUT_OFF}
+    options = f"{ours} {given.get('options', '')}".strip()
+    return psycopg2.connect(**{**defaults, **given, "options": options})

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every connection to PostgreSQL: in UTC, and no wait without an end."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+import psycopg2
+import pytest
+
+from rackyard.region.db import connections
+from rackyard.region.db.pool import Database
+from rackyard.region.errors import Unavailable
+
+
+@pytest.fixture
+def abroad(cluster, config) -> str:
+    """A database whose server is set to another time zone."""
+    database = config.dsn.rsplit("dbname=", 1)[1]
+    cluster.run(f"ALTER DATABASE \"{database}\" SET TimeZone = 'Europe/Berlin'")
+    return config.dsn
+
+
+def shown(connection, name: str) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SHOW {name}")
+        return cursor.fetchone()[0]
+
+
+def test_times_are_utc_whatever_the_server_is_set_to(abroad: str) -> None:
+    connection = connections.connect(abroad, "test")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT now()")
+        assert cursor.fetchone()[0].utcoffset() == timedelta(0)
+    connection.close()
+
+
+def test_every_wait_has_an_end(config) -> None:
+    connection = connections.connect(config.dsn, "test", statement_timeout_s=240)
+    settings = {
+        "statement_timeout": "4min",
+        "lock_timeout": "10s",
+        "idle_in_transaction_session_timeout": "1min",
+        "application_name": "test",
+    }
+    assert {name: shown(connection, name) for name in settings} == settings
+    parameters = connection.get_dsn_parameters()
+    assert {"keepalives_idle": "10", "tcp_user_timeout": "25000", "connect_timeout": "5"}.items() <= parameters.items()
+    connection.close()
+
+
+def test_connection_string_has_the_last_word(config) -> None:
+    connection = connections.connect(f"{config.dsn} options='-c lock_timeout=3s' connect_timeout=9", "test")
+    assert shown(connection, "lock_timeout") == "3s"
+    assert connection.get_dsn_parameters()["connect_timeout"] == "9"
+    connection.close()
+
+
+def test_statement_that_takes_too_long_is_ended_in_words(config) -> None:
+    database = Database(config.dsn, statement_timeout_s=1)
+    began = time.monotonic()
+    with pytest.raises(Unavailable, match="took too long over this, and nothing was changed"):  # noqa: SIM117
+        with database.transaction() as tx, tx._connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(20)")
+    assert time.monotonic() - began < 10
+    database.close()
+
+
+def test_lock_that_is_not_given_is_no_endless_wait(config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "LOCK_TIMEOUT_S", 1)
+    holder = psycopg2.connect(config.dsn)
+    with holder.cursor() as cursor:
+        cursor.execute("LOCK TABLE machine")
+    database = Database(config.dsn)
+    with pytest.raises(Unavailable, match="met each other"), database.transaction() as tx:
+        tx.script("LOCK TABLE machine")
+    holder.close()
+    database.close()
+
+
+def test_migration_may_take_as_long_as_it_takes(config) -> None:
+    database = Database(config.dsn, statement_timeout_s=1)
+    with database.transaction() as tx:
+        tx.script("SELECT pg_sleep(2)")
+    database.close()
