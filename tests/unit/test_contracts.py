@@ -191,13 +191,13 @@ def test_questions_and_events_of_the_boot_service_fulfil_their_contracts(path: s
         return contracts.read("boot-config-answer", {"purpose": "local", "hostname": "m1"})
 
     config = RackConfig("rack1", (), tmp_path, tmp_path, tmp_path)
+    config.boot_evidence.mkdir()
     with create_app(config, ask).test_client().get(path, headers={"X-Real-IP": "10.20.0.101"}) as answer:
         assert answer.status_code == 200
         assert answer.data
     assert asked[0]["mac"] == "52:54:00:00:00:01"
-    (spooled,) = config.spool.glob("*.json")
-    (event,) = json.loads(spooled.read_bytes())["items"]
-    assert contracts.read("event", event)["type"] == "boot-config"
+    (kept,) = config.boot_evidence.glob("*.json")
+    assert contracts.read("event", json.loads(kept.read_bytes()))["type"] == "boot-config"
 
 
 def test_times_of_this_century_are_the_ones_that_are_taken() -> None:

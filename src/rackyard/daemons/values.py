@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, collap
 from typing import Any, NoReturn
 
 from rackyard.daemons.model import Refused, Section
+from rackyard_core import macs
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -20,7 +21,6 @@ Network = IPv4Network | IPv6Network
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL}){{0,31}}")
 _HOST_LABEL = re.compile(_LABEL)
-_MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _URL_PATH = re.compile(r"(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,127}){1,12}")
@@ -105,7 +105,9 @@ def label(value: Any, what: str) -> str:
 
 def mac(value: Any, what: str) -> str:
     """An Ethernet address in lower case with colons."""
-    return _matching(_MAC, value, what, "an Ethernet address in lower case with colons")
+    if not macs.is_normal(value):
+        _refuse(what, value, "an Ethernet address in lower case with colons")
+    return value
 
 
 def file_name(value: Any, what: str) -> str:
