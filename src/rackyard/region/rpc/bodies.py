@@ -20,6 +20,8 @@ from rackyard.region.services.power.handout import DEFAULT_SLOTS, MAX_SLOTS, Pol
 LIMIT_BYTES = 8 * 1024 * 1024
 LIMIT_DEPTH = 16
 LIMIT_ITEMS = 5000
+# Jobs of a rack, with those whose results wait in its spool after a long outage; as the contract has it.
+LIMIT_HELD = 50_000
 # What a clock can say that was set at least once. PostgreSQL and Python would take others until they add to them.
 YEARS = range(2000, 2200)
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
@@ -106,8 +108,8 @@ def poll(value: Mapping[str, Any]) -> Poll:
         raise BadRequest("wait must be a number of seconds")
     if not isinstance(slots, int) or isinstance(slots, bool) or not 0 <= slots <= MAX_SLOTS:
         raise BadRequest(f"slots must be a number from 0 to {MAX_SLOTS}")
-    if not isinstance(held, list) or len(held) > LIMIT_ITEMS or not all(_is_id(each) for each in held):
-        raise BadRequest(f"held must be a list of at most {LIMIT_ITEMS} job ids")
+    if not isinstance(held, list) or len(held) > LIMIT_HELD or not all(_is_id(each) for each in held):
+        raise BadRequest(f"held must be a list of at most {LIMIT_HELD} job ids")
     return Poll(float(wait_s), slots, held)
 
 
