@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from dataclasses import replace
 import pytest
 
 from rackyard.region.app import create_app
+from rackyard.region.context import Context
 from rackyard.region.db.pool import Database
 from rackyard.region.errors import Invalid, Unavailable, Undecided
 
@@ -187,3 +189,17 @@ def test_path_cannot_forge_a_line_of_the_journal_when_the_database_is_away(ctx, 
     lines = [line for record in caplog.records for line in record.getMessage().splitlines()]
     assert lines
     assert not [line for line in lines if line.startswith("INFO")]
+
+
+def test_a_world_that_is_closed_leaves_no_descriptor_behind(config) -> None:
+    def opened() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    before = opened()
+    for _ in range(3):
+        ctx = Context.from_config(config)
+        with ctx.db.transaction() as tx, ctx.notifier.subscribe("rackyard_jobs"):
+            tx.all("site.settings.all")
+        ctx.close()
+        ctx.close()
+    assert opened() == before

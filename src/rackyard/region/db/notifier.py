@@ -85,11 +85,16 @@ class Notifier:
 
     def close(self) -> None:
         """Stop the thread and wake every waiter."""
+        if self._closing.is_set():
+            return
         self._closing.set()
         os.write(self._wake_write, b"x")
         if self._thread:
             self._thread.join(timeout=5)
         self._dispatch_all()
+        if self._thread is None or not self._thread.is_alive():
+            os.close(self._wake_read)
+            os.close(self._wake_write)
 
     def _start(self) -> None:
         if self._thread is None or not self._thread.is_alive():
@@ -117,9 +122,12 @@ class Notifier:
             if self._missed:  # what was announced without a connection is lost: everybody looks again
                 self._missed = False
                 self._dispatch_all()
-            readers: list[Any] = [connection, self._wake_read]
+            # Not select(): it knows no descriptor beyond 1024, and a process with many waiting racks has more.
+            readers = select.poll()
+            readers.register(connection, select.POLLIN)
+            readers.register(self._wake_read, select.POLLIN)
             while not self._closing.is_set():
-                select.select(readers, [], [], 60)
+                readers.poll(60_000)
                 connection.poll()
                 self._dispatch(connection.notifies)
         finally:

@@ -208,5 +208,6 @@ def _usable(connection: Any) -> bool:
     """An idle connection with something to read was closed by the server."""
     if connection.closed:
         return False
-    readable, _writable, _failed = select.select([connection], [], [], 0)
-    return not readable
+    readable = select.poll()
+    readable.register(connection, select.POLLIN)
+    return not readable.poll(0)

@@ -31,8 +31,9 @@ def hung_up(environ: dict[str, Any]) -> bool:
     connection = environ.get(SOCKET_KEY)
     if connection is None:
         return False
-    readable, _writable, _failed = select.select([connection], [], [], 0)
-    if not readable:
+    readable = select.poll()
+    readable.register(connection, select.POLLIN)
+    if not readable.poll(0):
         return False
     try:
         return not connection.recv(1, socket.MSG_PEEK)
