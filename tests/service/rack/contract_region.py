@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import select
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -56,13 +57,13 @@ class ContractRegion:
             self.lock.notify_all()
             return self.jobs[job_id]
 
-    def post(self, path: str, body: Any) -> Any:
-        """The answer to a call, or None for nothing."""
+    def post(self, path: str, body: Any, gone: Callable[[], bool]) -> Any:
+        """The answer to a call; `gone` says whether whoever called has hung up."""
         if path.startswith("jobs/"):
             return self._result(int(path.split("/")[1]), self._read("job-result", body))
         self._read({"jobs": "jobs-poll"}.get(path, path), body)
         if path == "jobs":
-            return self._poll(body)
+            return self._poll(body, gone)
         if path == "register":
             return {**REGISTERED, "regions": [self.url]}
         if path in ("leases", "events"):
@@ -86,7 +87,7 @@ class ContractRegion:
             self.received[name] += [item for item in items if item["key"] not in known]
         return {"taken": len(items), "refused": []}
 
-    def _poll(self, poll: dict[str, Any]) -> Any:
+    def _poll(self, poll: dict[str, Any], gone: Callable[[], bool]) -> Any:
         give_up_at = time.monotonic() + poll["wait"]
         with self.lock:
             self.polls.append(poll)
@@ -94,8 +95,9 @@ class ContractRegion:
             self.lock.notify_all()
             while not self._waiting(poll["held"]) and time.monotonic() < give_up_at and number == len(self.polls):
                 self.lock.wait(0.1)
-            # A newer poll ends this one: whoever sent it may be gone.
-            handed = self._waiting(poll["held"])[: poll["slots"]] if number == len(self.polls) else []
+            # A newer poll ends this one, and an agent that was stopped leaves its poll behind.
+            current = number == len(self.polls) and not gone()
+            handed = self._waiting(poll["held"])[: poll["slots"]] if current else []
             for job in handed:
                 job.state, job.taken_at = "taken", time.monotonic()
             if handed and self.answers_lost:
@@ -124,13 +126,18 @@ def _handler(region: ContractRegion) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             try:
-                answer = region.post(self.path.removeprefix("/rpc/1/"), body)
+                answer = region.post(self.path.removeprefix("/rpc/1/"), body, self._gone)
             except contracts.ContractError as reason:
                 self._answer(400, json.dumps({"error": str(reason)}).encode())
             except ConnectionAbortedError:
                 self.close_connection = True
             else:
                 self._answer(200, json.dumps(answer).encode())
+
+        def _gone(self) -> bool:
+            poller = select.poll()
+            poller.register(self.connection, select.POLLRDHUP)
+            return bool(poller.poll(0))
 
         def do_GET(self) -> None:
             # There is one document, and everybody has it.
