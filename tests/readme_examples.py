@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The examples of the roles' READMEs as playbooks that can be run, with hosts and addresses that are there.
 

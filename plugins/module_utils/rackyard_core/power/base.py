@@ -118,27 +118,21 @@ class Session(Protocol):
     @property
     def alive(self) -> bool:
         """False once it is of no more use; a new one is needed then."""
-        ...
 
     def state(self) -> str:
         """The machine's power state as the BMC says it: on or off."""
-        ...
 
     def set_boot_device(self, device: str, *, uefi: bool = False) -> None:
         """Boot from ``device`` (of BOOT_DEVICES) the next time only."""
-        ...
 
     def control(self, action: str) -> None:
         """One command (of CONTROLS). Returns when the BMC has taken it, not when the machine has done it."""
-        ...
 
     def hurry(self, hurried: bool) -> None:
         """Give up sooner on what is not answered: for a session that may have died while nobody used it."""
-        ...
 
     def close(self) -> None:
         """End it. A BMC that is gone by now is no error."""
-        ...
 
 
 class Driver(Protocol):
@@ -155,15 +149,12 @@ class Driver(Protocol):
 
         Raises PowerRefused naming a setting that this driver cannot honour.
         """
-        ...
 
     def knock(self, bmc: Bmc) -> None:
         """Find out within some seconds whether the BMC answers at all, without a login; from any thread.
 
         Raises PowerUnreachable.
         """
-        ...
 
     def connect(self, bmc: Bmc) -> Session:
         """Log in, one try. In a process that nobody minds losing."""
-        ...

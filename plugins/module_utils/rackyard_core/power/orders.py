@@ -33,15 +33,12 @@ class Machine(Protocol):
 
     def state(self) -> str:
         """On or off."""
-        ...
 
     def set_boot_device(self, device: str, *, uefi: bool = False) -> None:
         """For the next boot only."""
-        ...
 
     def control(self, action: str) -> None:
         """Give one command."""
-        ...
 
 
 @dataclass(frozen=True)

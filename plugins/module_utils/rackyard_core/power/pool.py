@@ -38,7 +38,7 @@ class _Ticket:
     troubled: bool
     number: int
     place: tuple[str, str, int] = field(compare=False)
-    turn: Future[int] = field(compare=False, default_factory=lambda: Future())
+    turn: Future[int] = field(compare=False, default_factory=Future)
 
 
 class Nursery:

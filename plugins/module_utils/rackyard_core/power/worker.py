@@ -155,7 +155,8 @@ def _leave(work: Callable[[socket.socket], None], parent: socket.socket) -> None
     except OSError:
         pass  # the parent is gone
     except Exception as reason:  # a child of fork must never return into its parent's code
-        print(f"power worker: {type(reason).__name__}: {reason}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"power worker: {type(reason).__name__}: {reason}\n")
+        sys.stderr.flush()
     finally:
         os._exit(status)
 

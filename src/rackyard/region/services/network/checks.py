@@ -67,7 +67,7 @@ def _unserved(network: Network, vlan: Vlan, racks: Sequence[RackAddress]) -> Ite
     own = [rack.address for rack in racks if rack.system_id == vlan.primary_rack]
     # A rack that has told no address yet has only just been enrolled.
     if own and not any(ip_address(address) in ip_network(subnet.cidr) for address in own for subnet in pools):
-        hostname = next(rack.hostname for rack in racks if rack.system_id == vlan.primary_rack)
+        (hostname, *_more) = (rack.hostname for rack in racks if rack.system_id == vlan.primary_rack)
         wanted = ", ".join(subnet.cidr for subnet in pools)
         yield Problem(
             "primary_rack",
