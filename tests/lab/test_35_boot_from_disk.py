@@ -36,15 +36,19 @@ def console(name: str) -> Path:
     return STATE / "machines" / name / "console.log"
 
 
+def disk_of(name: str) -> Path:
+    return STATE / "machines" / name / "disk0.qcow2"
+
+
 def put_system(lab: Lab, name: str) -> None:
-    """Replace what is on the machine's first disk by a system that can be booted."""
+    """Replace what is on the machine's first disk by a system that can be booted; what was there is kept aside."""
+    shutil.copyfile(disk_of(name), lab.work / f"{name}-before.qcow2")
     work = lab.work / f"disk-of-{name}"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
     raw, files = work / "disk.raw", boot_files()
     disk_system.write(raw, given(name)["disks"][0]["size_mib"], files / "vmlinuz", files / "bootx64.efi", work)
-    target = STATE / "machines" / name / "disk0.qcow2"
-    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", str(raw), str(target)], check=True)
+    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", str(raw), str(disk_of(name))], check=True)
     shutil.rmtree(work)
 
 
@@ -75,8 +79,9 @@ def pxelinux(lab: Lab) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def booted(lab: Lab, pxelinux: Path) -> dict[str, Callable[[], str]]:
-    """Starts all three; what each has said on its console."""
+def booted(lab: Lab, pxelinux: Path) -> Iterator[dict[str, Callable[[], str]]]:
+    """Starts all three; what each has said on its console. The lab's machines get their disks back afterwards: this
+    system switches its machine off, and other tests want one that stays on."""
     for name in ("m1", "m2"):
         assert lab.machine(name)["status_name"] == "Ready"
         put_system(lab, name)
@@ -86,11 +91,14 @@ def booted(lab: Lab, pxelinux: Path) -> dict[str, Callable[[], str]]:
     lab.ssh("rack1", f"{ipmitool} chassis bootdev pxe && {ipmitool} chassis power on")
     # m2's firmware asks the network first by itself: its variables say so since it was commissioned.
     lab.playbook("power", "-e", '{"rackyard_power": ["m2"], "rackyard_power_state": "on"}')
-    return {
+    yield {
         "ipxe": lambda: said_by(console("m1")),
         "grub": lambda: said_by(console("m2")),
         "pxelinux": lambda: said_by(pxelinux),
     }
+    lab.playbook("power", "-e", '{"rackyard_power": ["m1", "m2"], "rackyard_power_state": "off"}')
+    for name in ("m1", "m2"):
+        shutil.copyfile(lab.work / f"{name}-before.qcow2", disk_of(name))
 
 
 @pytest.mark.parametrize(
