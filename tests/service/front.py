@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -116,16 +117,19 @@ def region_nginx(
         "http_images_dir": str(images),
     }
     text = render("http", "etc/nginx/conf.d/rackyard-region.conf", ["region"], inputs)
-    return Nginx(place, text.replace("5240", str(plain_port)))
+    return Nginx(place, at_ports(text, {5240: plain_port}))
 
 
 def rack_nginx(place: Path, service_dir: Path, *, port: int, gateway: int, boot: int) -> Nginx:
     """nginx of a rack; `service_dir` has what the agent writes."""
     inputs = {"http_service_dir": str(service_dir), "http_cache_dir": str(place / "cache")}
     text = render("http", "etc/nginx/conf.d/rackyard-rack.conf", ["rack"], inputs)
-    for usual, mine in ((5248, port), (5246, gateway), (5249, boot)):
-        text = text.replace(str(usual), str(mine))
-    return Nginx(place, text)
+    return Nginx(place, at_ports(text, {5248: port, 5246: gateway, 5249: boot}))
+
+
+def at_ports(text: str, ports: Mapping[int, int]) -> str:
+    """The configuration with other ports; all at once, for a free port may look like part of another usual one."""
+    return re.sub(r"\b52\d\d\b", lambda found: str(ports.get(int(found[0]), found[0])), text)
 
 
 def environment(toml: Path) -> dict[str, str]:
