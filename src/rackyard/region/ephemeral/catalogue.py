@@ -31,13 +31,13 @@ class Script:
 
 # name, limit in seconds, parallel. All of them only look, each at something else, so all run beside each other.
 _INDEX = (
-    ("10-firmware", 60, True),
-    ("20-cpu", 60, True),
-    ("20-memory", 60, True),
-    ("20-network", 60, True),
-    ("20-storage", 60, True),
+    ("10-firmware", 120, True),
+    ("20-cpu", 120, True),
+    ("20-memory", 120, True),
+    ("20-network", 120, True),
+    ("20-storage", 120, True),
     ("30-bmc", 120, True),
-    ("30-lldp", 90, True),
+    ("30-lldp", 120, True),
     ("40-apt-probe", 120, True),
     ("50-support-info", 120, True),
 )
