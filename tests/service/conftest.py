@@ -33,6 +33,7 @@ from rackyard.region.context import Context
 from rackyard.region.db.migrations import migrate
 from rackyard.region.db.pool import Database
 from rackyard.region.services.site import accounts
+from rackyard.region.services.site.authorisation import COMMAND_LINE
 
 REMEDY = "install it with: apt-get install postgresql"
 
@@ -204,7 +205,7 @@ def oauth_header(key: str) -> dict[str, str]:
 @pytest.fixture
 def admin_key(ctx: Context) -> str:
     """The API key of an administrator called admin."""
-    return accounts.create_admin(ctx, "admin")
+    return accounts.create_admin(ctx, COMMAND_LINE, "admin")
 
 
 class Api:
@@ -244,7 +245,7 @@ def api_of(client: FlaskClient) -> Callable[[str], Api]:
 @pytest.fixture
 def key_of(ctx: Context) -> Callable[[str], str]:
     """A key of an account that is no administrator."""
-    return lambda username: accounts.add_account(ctx, username)
+    return lambda username: accounts.add_account(ctx, COMMAND_LINE, username)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import pytest
 
 from rackyard.region.services.machines import results
 from rackyard.region.services.site import images
+from rackyard.region.services.site.authorisation import COMMAND_LINE
 
 
 @pytest.fixture
@@ -122,21 +123,21 @@ def manifest(ctx, tmp_path):
 
 
 def test_registered_image_is_listed_and_the_newest_is_the_default(api, ctx, manifest) -> None:
-    first, changed = images.register(ctx, manifest(b"1"))
+    first, changed = images.register(ctx, COMMAND_LINE, manifest(b"1"))
     assert changed
-    assert images.register(ctx, manifest(b"1")) == (first, False)
-    second, _ = images.register(ctx, manifest(b"2"))
+    assert images.register(ctx, COMMAND_LINE, manifest(b"1")) == (first, False)
+    second, _ = images.register(ctx, COMMAND_LINE, manifest(b"2"))
     listed = api.get("boot-resources/").json
     assert [(image["id"], image["is_default"]) for image in listed] == [(second.id, True), (first.id, False)]
     assert listed[0]["architecture"] == "amd64/generic"
     assert api.get(f"boot-resources/{first.id}/").json["manifest"]["suite"] == "bookworm"
     assert api.get("boot-resources/999/").status_code == 404
-    again, changed = images.register(ctx, manifest(b"1"))
+    again, changed = images.register(ctx, COMMAND_LINE, manifest(b"1"))
     assert (again.id, again.is_default, changed) == (first.id, True, True)
 
 
 def test_image_paths_are_below_their_checksum(ctx, manifest) -> None:
-    image, _ = images.register(ctx, manifest())
+    image, _ = images.register(ctx, COMMAND_LINE, manifest())
     sha256 = image.manifest["files"][0]["sha256"]
     assert images.paths(image.manifest).kernel == f"/images/{sha256}/vmlinuz"
 

@@ -11,6 +11,7 @@ import pytest
 from rackyard.region.cli import main
 from rackyard.region.db import migrations
 from rackyard.region.services.site import accounts
+from rackyard.region.services.site.authorisation import COMMAND_LINE
 
 TOML = """
 [region]
@@ -86,7 +87,7 @@ def test_create_admin_without_file_prints_the_key(ctx, run) -> None:
 
 @pytest.mark.parametrize(("username", "words"), [("a b", "letters"), ("reader", "no administrator")])
 def test_create_admin_refuses_bad_names(ctx, run, username, words) -> None:
-    accounts.add_account(ctx, "reader")
+    accounts.add_account(ctx, COMMAND_LINE, "reader")
     status, out, error = run("create-admin", "--username", username)
     assert (status, out) == (1, "")
     assert words in error

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from rackyard.region.services.site import retention, settings
+from rackyard.region.services.site.authorisation import COMMAND_LINE
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ def test_settings_say_how_long(site, ctx, execute) -> None:
         "INSERT INTO event (type, created_at) "
         "SELECT 'X', now() - n * interval '1 day' - interval '60 s' FROM generate_series(3, 12) AS n"
     )
-    assert settings.put(ctx, "keep_events_days", "7")
+    assert settings.put(ctx, COMMAND_LINE, "keep_events_days", "7")
     assert retention.tidy(ctx)["site.retention.events"] == 6
 
 
@@ -87,7 +88,7 @@ def test_newest_boots_of_each_machine_stay_and_a_running_one_always(site, ctx, e
     assert count(execute, "machine", "boot_id IS NOT NULL AND operation_id IS NOT NULL") == 3
     assert count(execute, "operation") == 30, "what they belonged to goes as well"
     assert (count(execute, "boot_step"), count(execute, "script_result")) == (30, 30)
-    settings.put(ctx, "keep_boots", "1")
+    settings.put(ctx, COMMAND_LINE, "keep_boots", "1")
     retention.tidy(ctx)
     assert execute("SELECT outcome FROM boot") == [("running",)] * 3
 

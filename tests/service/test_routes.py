@@ -1,65 +1,82 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every URL and operation of the API: known here by name, and none of them open without a key."""
+"""Every URL and operation of the API: known here by name, with what it answers whom."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
+from psycopg2 import sql
 
 from rackyard.region import api as region_api
 
-# Operation: the test file that calls it. A new one must be added here, with its test.
+NOTHING: Mapping[str, object] = MappingProxyType({})
+
+# What an ordinary account and an administrator are answered by each operation, without parameters, about things that
+# exist; nobody is answered 401. A new operation must be added here, with its test.
 OPERATIONS = {
-    "/users/": ["GET whoami"],
-    "/account/": [
-        "GET list_authorisation_tokens",
-        "POST create_authorisation_token",
-        "POST delete_authorisation_token",
-    ],
-    "/events/": ["GET query"],
-    "/boot-resources/": ["GET"],
-    "/boot-resources/<int:image_id>/": ["GET"],
-    "/machines/": ["GET", "GET power_parameters", "POST"],
-    "/machines/<system_id>/": [
-        "DELETE",
-        "GET",
-        "GET boot_timeline",
-        "GET power_parameters",
-        "GET query_power_state",
-        "POST abort",
-        "POST commission",
-        "POST power_off",
-        "POST power_on",
-        "PUT",
-    ],
-    "/nodes/<system_id>/interfaces/": ["GET"],
-    "/nodes/<system_id>/blockdevices/": ["GET"],
-    "/nodes/<system_id>/results/": ["GET"],
-    "/fabrics/": ["GET", "POST"],
-    "/fabrics/<fabric>/": ["DELETE", "GET", "PUT"],
-    "/fabrics/<fabric>/vlans/": ["GET", "POST"],
-    "/fabrics/<fabric>/vlans/<vid>/": ["DELETE", "GET", "PUT"],
-    "/vlans/<int:vlan_id>/": ["DELETE", "GET", "PUT"],
-    "/subnets/": ["GET", "POST"],
-    "/subnets/<subnet>/": ["DELETE", "GET", "PUT"],
-    "/ipranges/": ["GET", "POST"],
-    "/ipranges/<int:range_id>/": ["DELETE", "GET", "PUT"],
-    "/rackcontrollers/": ["GET"],
-    "/rackcontrollers/<system_id>/": ["DELETE", "GET"],
+    "/users/": {"GET whoami": (200, 200)},
+    "/account/": {
+        "GET list_authorisation_tokens": (200, 200),
+        "POST create_authorisation_token": (200, 200),
+        "POST delete_authorisation_token": (400, 400),
+    },
+    "/events/": {"GET query": (200, 200)},
+    "/boot-resources/": {"GET": (200, 200)},
+    "/boot-resources/<int:image_id>/": {"GET": (200, 200)},
+    "/machines/": {"GET": (200, 200), "GET power_parameters": (403, 200), "POST": (403, 400)},
+    "/machines/<system_id>/": {
+        "DELETE": (403, 204),
+        "GET": (200, 200),
+        "GET boot_timeline": (200, 200),
+        "GET power_parameters": (403, 200),
+        "GET query_power_state": (400, 400),
+        "POST abort": (403, 409),
+        "POST commission": (403, 400),
+        "POST power_off": (403, 400),
+        "POST power_on": (403, 400),
+        "PUT": (403, 200),
+    },
+    "/nodes/<system_id>/interfaces/": {"GET": (200, 200)},
+    "/nodes/<system_id>/blockdevices/": {"GET": (200, 200)},
+    "/nodes/<system_id>/results/": {"GET": (200, 200)},
+    "/fabrics/": {"GET": (200, 200), "POST": (403, 200)},
+    "/fabrics/<fabric>/": {"DELETE": (403, 409), "GET": (200, 200), "PUT": (403, 200)},
+    "/fabrics/<fabric>/vlans/": {"GET": (200, 200), "POST": (403, 400)},
+    "/fabrics/<fabric>/vlans/<vid>/": {"DELETE": (403, 400), "GET": (200, 200), "PUT": (403, 200)},
+    "/vlans/<int:vlan_id>/": {"DELETE": (403, 400), "GET": (200, 200), "PUT": (403, 200)},
+    "/subnets/": {"GET": (200, 200), "POST": (403, 400)},
+    "/subnets/<subnet>/": {"DELETE": (403, 204), "GET": (200, 200), "PUT": (403, 200)},
+    "/ipranges/": {"GET": (200, 200), "POST": (403, 400)},
+    "/ipranges/<int:range_id>/": {"DELETE": (403, 204), "GET": (200, 200), "PUT": (403, 200)},
+    "/rackcontrollers/": {"GET": (200, 200)},
+    "/rackcontrollers/<system_id>/": {"DELETE": (403, 204), "GET": (200, 200)},
 }
 
 
-def operations() -> dict[str, list[str]]:
-    return {
-        resource.path: sorted(f"{method} {op or ''}".strip() for method, op in resource.actions)
+def every_call() -> list[tuple[str, str]]:
+    """What the region answers, whether the table knows it or not."""
+    return [
+        (resource.path, f"{method} {op or ''}".strip())
         for resource in region_api.resources()
-    }
+        for method, op in resource.actions
+    ]
+
+
+def request_of(path: str, operation: str, parts: Mapping[str, object] = NOTHING) -> tuple[str, str]:
+    """Method and URL of an operation about these things; without them about things that do not exist."""
+    method, _, op = operation.partition(" ")
+    url = re.sub(r"<(?:int:)?([a-z_]+)>", lambda part: str(parts.get(part[1], 1)), path)[1:]
+    return method, url + (f"?op={op}" if op else "")
 
 
 def test_operations_are_exactly_these() -> None:
-    assert operations() == OPERATIONS
+    assert sorted(every_call()) == sorted(
+        (path, operation) for path, known in OPERATIONS.items() for operation in known
+    )
 
 
 def test_every_resource_is_mounted_and_only_version_besides(app) -> None:
@@ -68,30 +85,61 @@ def test_every_resource_is_mounted_and_only_version_besides(app) -> None:
     assert mounted == known | {f"{region_api.PREFIX}/version/"}
 
 
-def every_call() -> list[tuple[str, str]]:
-    return [(path, operation) for path, known in OPERATIONS.items() for operation in known]
+@pytest.fixture
+def things(api, add_rack, execute) -> dict[str, dict[str, object]]:
+    """The parts of URLs that name one of each thing; machines and racks are both named by a system_id."""
+    fabric = api.post("fabrics/", data={"name": "f"}).json
+    subnet = api.post("subnets/", data={"cidr": "198.51.100.0/24", "name": "s"}).json
+    ends = {"start_ip": "198.51.100.10", "end_ip": "198.51.100.20"}
+    ip_range = api.post("ipranges/", data={"type": "reserved", **ends}).json
+    machine = api.post("machines/", data={"hostname": "m1", "mac_addresses": "52:54:00:00:00:01"}).json
+    ((image_id,),) = execute(
+        "INSERT INTO image (name, arch, suite, manifest, manifest_sha256, registered_at) "
+        """VALUES ('i', 'amd64', 'bookworm', '{"files": []}', sha256('i'), now()) RETURNING id"""
+    )
+    of_racks = {"system_id": add_rack("rack1", "203.0.113.1/24")}
+    of_rest = {
+        "system_id": machine["system_id"],
+        "fabric": fabric["id"],
+        "vid": 0,
+        "vlan_id": fabric["vlans"][0]["id"],
+        "subnet": subnet["id"],
+        "range_id": ip_range["id"],
+        "image_id": image_id,
+    }
+    return {path: of_racks if path.startswith("/rackcontrollers/") else of_rest for path in OPERATIONS}
 
 
-def url_of(path: str, op: str) -> str:
-    """A URL of this resource; nothing that it names exists."""
-    return re.sub(r"<[^>]+>", "1", path)[1:] + (f"?op={op}" if op else "")
+@pytest.fixture
+def stored(execute) -> Callable[[], list[tuple]]:
+    """What each table holds, as a digest."""
+    one = sql.SQL("SELECT {}, md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {} AS t")
+    names = [name for (name,) in execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")]
+    of_all = sql.SQL(" UNION ALL ").join(one.format(sql.Literal(name), sql.Identifier(name)) for name in names)
+    return lambda: execute(of_all)
 
 
-def test_nothing_answers_without_a_key(client) -> None:
-    statuses = {}
-    for path, operation in every_call():
-        method, _, op = operation.partition(" ")
-        statuses[path, operation] = client.open(f"{region_api.PREFIX}/{url_of(path, op)}", method=method).status_code
-    assert {call: status for call, status in statuses.items() if status != 401} == {}
+@pytest.mark.parametrize(("path", "operation"), every_call())
+def test_everybody_is_answered_as_they_may(path, operation, client, things, stored, key_of, api, api_of) -> None:
+    """Nobody, an ordinary account, an administrator. Whoever is refused has changed nothing."""
+    reader, before = api_of(key_of("reader")), stored()
+    ordinary, administrator = OPERATIONS[path][operation]
+    method, url = request_of(path, operation, things[path])
+    assert client.open(f"{region_api.PREFIX}/{url}", method=method).status_code == 401
+    answer = reader.request(method, url)
+    assert answer.status_code == ordinary, answer.text
+    assert path == "/account/" or stored() == before
+    if ordinary == 403:
+        assert re.fullmatch(r"reader may not [^;]+; use an administrator's key\.", answer.text)
+    answer = api.request(method, url)
+    assert answer.status_code == administrator, answer.text
 
 
-def test_every_change_needs_an_administrator(key_of, api_of) -> None:
+def test_refusal_does_not_tell_what_is_there(key_of, api_of) -> None:
     reader = api_of(key_of("reader"))
     for path, operation in every_call():
-        method, _, op = operation.partition(" ")
-        refused = reader.request(method, url_of(path, op)).status_code == 403
-        own = path == "/account/"
-        assert refused == (not own and (method != "GET" or op == "power_parameters")), (path, operation)
+        refused = OPERATIONS[path][operation][0] == 403
+        assert (reader.request(*request_of(path, operation)).status_code == 403) == refused, (path, operation)
 
 
 @pytest.mark.parametrize(("path", "operation"), every_call())

@@ -17,6 +17,7 @@ from rackyard.region.db import migrations
 from rackyard.region.errors import BadRequest, RackyardError
 from rackyard.region.services.racks import enrolment
 from rackyard.region.services.site import accounts, images, overview, settings
+from rackyard.region.services.site.authorisation import COMMAND_LINE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,7 +44,7 @@ def _migrate(ctx: Context, _arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _create_admin(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any] | str:
     if arguments.key_file is None:
-        return accounts.create_admin(ctx, arguments.username)
+        return accounts.create_admin(ctx, COMMAND_LINE, arguments.username)
     return {
         "changed": key_file.ensure(ctx, arguments.username, arguments.key_file),
         "key_file": str(arguments.key_file),
@@ -53,34 +54,34 @@ def _create_admin(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any]
 def _api_keys(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         key.token_key: {"username": key.username, "name": key.name, "created_at": key.created_at.isoformat()}
-        for key in accounts.keys_of(ctx, arguments.username)
+        for key in accounts.keys_of(ctx, COMMAND_LINE, arguments.username)
     }
 
 
 def _revoke_api_key(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any]:
     if ":" in arguments.token:
         raise BadRequest("Give the second part of the key only: a whole key on a command line is seen by everybody")
-    gone = accounts.revoke_key(ctx, arguments.token, "")
+    gone = accounts.revoke_key(ctx, COMMAND_LINE, arguments.token)
     return {"changed": True, "revoked": gone.token_key, "username": gone.username}
 
 
 def _enroll_token(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any] | str:
-    token = enrolment.mint_token(ctx, arguments.name, arguments.ttl_s)
+    token = enrolment.mint_token(ctx, COMMAND_LINE, arguments.name, arguments.ttl_s)
     return {"token": token} if arguments.json else token
 
 
 def _revoke_rack(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any]:
-    enrolment.revoke(ctx, arguments.name)
+    enrolment.revoke_by_hostname(ctx, COMMAND_LINE, arguments.name)
     return {"changed": True, "revoked": arguments.name}
 
 
 def _image_register(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any]:
-    image, changed = images.register(ctx, arguments.manifest, beside=arguments.beside)
+    image, changed = images.register(ctx, COMMAND_LINE, arguments.manifest, beside=arguments.beside)
     return {"changed": changed, "id": image.id, "name": image.name, "manifest_sha256": image.manifest_sha256}
 
 
 def _image_prune(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any]:
-    removed = images.prune(ctx, arguments.keep)
+    removed = images.prune(ctx, COMMAND_LINE, arguments.keep)
     return {"changed": bool(removed), "removed": removed}
 
 
@@ -94,7 +95,7 @@ def _setting_get(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _setting_set(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any]:
-    return {"changed": settings.put(ctx, arguments.name, arguments.value)}
+    return {"changed": settings.put(ctx, COMMAND_LINE, arguments.name, arguments.value)}
 
 
 def _print(result: dict[str, Any] | str, *, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from rackyard.region.context import Context
 from rackyard.region.errors import RackyardError
 from rackyard.region.services.site import accounts
+from rackyard.region.services.site.authorisation import COMMAND_LINE
 
 
 def ensure(ctx: Context, username: str, path: Path) -> bool:
@@ -24,7 +25,7 @@ def ensure(ctx: Context, username: str, path: Path) -> bool:
         pass
     except OSError as error:
         raise RackyardError(f"Cannot read {path}: {error.strerror}; run this as root") from error
-    _write(path, accounts.create_admin(ctx, username, key_name=path.name))
+    _write(path, accounts.create_admin(ctx, COMMAND_LINE, username, key_name=path.name))
     return True
 
 

@@ -12,12 +12,11 @@ import pytest
 
 from rackyard.rack import enroll, identity
 from rackyard.region.db.machines import state as machine_rows
-from rackyard.region.db.site import accounts as account_rows
 from rackyard.region.services.machines import registry
 from rackyard.region.services.power import queue
 from rackyard.region.services.power.parameters import PowerWish
 from rackyard.region.services.racks import enrolment
-from rackyard.region.services.site import accounts
+from rackyard.region.services.site.authorisation import COMMAND_LINE
 
 from .conftest import RackHost, Region, wait_until
 
@@ -29,8 +28,7 @@ class Site:
 
     def __init__(self, region: Region, rack: RackHost) -> None:
         self.region, self.rack = region, rack
-        accounts.create_admin(region.ctx, "admin")
-        enroll.enroll(rack.config, enrolment.mint_token(region.ctx))
+        enroll.enroll(rack.config, enrolment.mint_token(region.ctx, COMMAND_LINE))
 
     def rows(self, statement: str, *values: object) -> list[tuple]:
         connection = psycopg2.connect(self.region.ctx.config.dsn)
@@ -54,9 +52,8 @@ class Site:
 
     def add_machine(self, power: PowerWish) -> str:
         ctx = self.region.ctx
-        with ctx.db.transaction() as tx:
-            account = account_rows.find(tx, "admin")
-        return registry.create(ctx, registry.Wish(hostname="m1", macs=[MAC], power=power), account).machine.system_id
+        wish = registry.Wish(hostname="m1", macs=[MAC], power=power)
+        return registry.create(ctx, COMMAND_LINE, wish).machine.system_id
 
     def order(self, system_id: str, kind: str, **params: object) -> int:
         ctx = self.region.ctx
@@ -206,9 +203,9 @@ def test_rack_that_is_enrolled_anew_goes_on_with_its_new_identity(site: Site, si
     site.rack.start()
     registered = "SELECT registered_at FROM rack WHERE hostname = 'rack1' AND registered_at IS NOT NULL"
     wait_until(lambda: site.rows(registered), "registering")
-    enrolment.revoke(site.region.ctx, "rack1")
+    enrolment.revoke_by_hostname(site.region.ctx, COMMAND_LINE, "rack1")
     wait_until(lambda: "was revoked" in (site.rack.home / "agent.log").read_text(), "the refusal", timeout_s=40)
-    token = enrolment.mint_token(site.region.ctx, "rack1")
+    token = enrolment.mint_token(site.region.ctx, COMMAND_LINE, "rack1")
     enroll.enroll(site.rack.config, token, force=True)
     job = site.order(site.add_machine(ipmi(sim)), "power_on")
     wait_until(site.finished(job), "the job", timeout_s=40)

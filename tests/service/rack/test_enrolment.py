@@ -15,6 +15,7 @@ from rackyard.rack import enroll, identity, transport
 from rackyard.rack.errors import RackError, RegionRefused
 from rackyard.rack.regions import Regions
 from rackyard.region.services.racks import enrolment
+from rackyard.region.services.site.authorisation import COMMAND_LINE
 
 
 def token_with(token: str, **changes: object) -> str:
@@ -24,7 +25,7 @@ def token_with(token: str, **changes: object) -> str:
 
 
 def test_enrolment_makes_a_key_that_stays_and_files_that_are_closed(region, rack) -> None:
-    changed, message = enroll.enroll(rack.config, enrolment.mint_token(region.ctx))
+    changed, message = enroll.enroll(rack.config, enrolment.mint_token(region.ctx, COMMAND_LINE))
     known = identity.read(rack.config.identity)
     assert changed
     assert known is not None
@@ -34,9 +35,9 @@ def test_enrolment_makes_a_key_that_stays_and_files_that_are_closed(region, rack
 
 
 def test_second_enrolment_changes_nothing_and_names_the_way(region, rack) -> None:
-    enroll.enroll(rack.config, enrolment.mint_token(region.ctx))
+    enroll.enroll(rack.config, enrolment.mint_token(region.ctx, COMMAND_LINE))
     before = (rack.config.identity / "rack.crt").read_bytes()
-    changed, message = enroll.enroll(rack.config, enrolment.mint_token(region.ctx))
+    changed, message = enroll.enroll(rack.config, enrolment.mint_token(region.ctx, COMMAND_LINE))
     assert not changed
     assert message.startswith("already enrolled as ")
     assert "use --force" in message
@@ -53,12 +54,12 @@ def test_second_enrolment_changes_nothing_and_names_the_way(region, rack) -> Non
 )
 def test_forged_token_is_refused_in_words_and_leaves_nothing(region, rack, changes, words: str) -> None:
     with pytest.raises(RackError, match=words):
-        enroll.enroll(rack.config, token_with(enrolment.mint_token(region.ctx), **changes))
+        enroll.enroll(rack.config, token_with(enrolment.mint_token(region.ctx, COMMAND_LINE), **changes))
     assert identity.read(rack.config.identity) is None
 
 
 def test_token_is_good_once(region, rack) -> None:
-    token = enrolment.mint_token(region.ctx)
+    token = enrolment.mint_token(region.ctx, COMMAND_LINE)
     enroll.enroll(rack.config, token)
     other = replace(rack.config, name="rack2", identity=rack.home / "other")
     with pytest.raises(RackError, match=r"refuses to enrol rack2.*was used at .* by rack1"):
@@ -72,21 +73,21 @@ def test_what_is_no_token_is_called_so(rack, text: str) -> None:
 
 
 def test_silent_region_is_named(region, rack) -> None:
-    token = enrolment.mint_token(region.ctx)
+    token = enrolment.mint_token(region.ctx, COMMAND_LINE)
     region.stop()
     with pytest.raises(RackError, match=r"no region of the token answers.*127\.0\.0\.1"):
         enroll.enroll(rack.config, token)
 
 
 def test_caller_without_certificate_is_refused_with_the_remedy(region, rack) -> None:
-    enroll.enroll(rack.config, enrolment.mint_token(region.ctx))
+    enroll.enroll(rack.config, enrolment.mint_token(region.ctx, COMMAND_LINE))
     tls = ssl.create_default_context(cafile=str(rack.config.identity / "ca.crt"))
     with pytest.raises(RegionRefused, match="rackyard-rack enroll"):
         transport.checked(transport.request("GET", f"{region.url}/rpc/1/desired", tls=tls))
 
 
 def test_renewed_certificate_is_accepted_and_keeps_the_key(region, rack) -> None:
-    enroll.enroll(rack.config, enrolment.mint_token(region.ctx))
+    enroll.enroll(rack.config, enrolment.mint_token(region.ctx, COMMAND_LINE))
     regions = Regions(rack.config.identity, rack.config.regions_file, rack.config.regions)
     key = (rack.config.identity / "rack.key").read_bytes()
     answer = regions.call("POST", "renew", {"csr": identity.request_for(key, "rack1")})
@@ -97,7 +98,7 @@ def test_renewed_certificate_is_accepted_and_keeps_the_key(region, rack) -> None
 
 
 def test_renewal_is_due_at_two_thirds_of_life(region, rack) -> None:
-    enroll.enroll(rack.config, enrolment.mint_token(region.ctx))
+    enroll.enroll(rack.config, enrolment.mint_token(region.ctx, COMMAND_LINE))
     known = identity.read(rack.config.identity)
     assert known is not None
     life = (known.not_after - known.not_before).total_seconds()
@@ -106,9 +107,9 @@ def test_renewal_is_due_at_two_thirds_of_life(region, rack) -> None:
 
 
 def test_revoked_rack_is_refused(region, rack) -> None:
-    enroll.enroll(rack.config, enrolment.mint_token(region.ctx))
+    enroll.enroll(rack.config, enrolment.mint_token(region.ctx, COMMAND_LINE))
     regions = Regions(rack.config.identity, rack.config.regions_file, rack.config.regions)
     regions.call("GET", "desired")
-    enrolment.revoke(region.ctx, "rack1")
+    enrolment.revoke_by_hostname(region.ctx, COMMAND_LINE, "rack1")
     with pytest.raises(RegionRefused, match="revoked"):
         regions.call("GET", "desired")

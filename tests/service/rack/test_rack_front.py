@@ -17,6 +17,7 @@ import pytest
 from rackyard.daemons import http as nginx_files
 from rackyard.rack import enroll
 from rackyard.region.services.racks import enrolment
+from rackyard.region.services.site.authorisation import COMMAND_LINE
 
 from .conftest import CODE, RackHost, Region, make_certificates, wait_until
 
@@ -63,7 +64,7 @@ class Door:
 @pytest.fixture
 def door(region: Region, rack: RackHost, tmp_path: Path) -> Iterator[Door]:
     """An enrolled rack, its nginx and its boot service, and the region's metadata process."""
-    enroll.enroll(rack.config, enrolment.mint_token(region.ctx))
+    enroll.enroll(rack.config, enrolment.mint_token(region.ctx, COMMAND_LINE))
     root, port, gateway, boot = rack.config.daemons_root, *(front.free_port() for _each in range(3))
     files = root / "http"
     files.mkdir(parents=True)
@@ -123,13 +124,13 @@ def test_nginx_refuses_a_region_of_another_site(door: Door, region: Region) -> N
 
 
 def test_new_certificate_reloads_nginx_once_and_again_when_that_failed(rack: RackHost, region: Region) -> None:
-    enroll.enroll(rack.config, enrolment.mint_token(region.ctx))
+    enroll.enroll(rack.config, enrolment.mint_token(region.ctx, COMMAND_LINE))
     (rack.config.daemons_root / "http").mkdir(parents=True)
     systemd = Quiet()
     follow = (rack.config.identity, rack.config.daemons_root, systemd)
     assert nginx_files.follow_identity(*follow) == ""
     assert nginx_files.follow_identity(*follow) is None
-    enroll.enroll(rack.config, enrolment.mint_token(region.ctx, "rack1"), force=True)
+    enroll.enroll(rack.config, enrolment.mint_token(region.ctx, COMMAND_LINE, "rack1"), force=True)
     systemd.trouble = "nginx.service is not active"
     assert nginx_files.follow_identity(*follow) == systemd.trouble
     systemd.trouble = ""

@@ -32,6 +32,7 @@ from rackyard.region.context import Context
 from rackyard.region.rpc import create_rpc_app
 from rackyard.region.rpc.peer import SOCKET_KEY
 from rackyard.region.services.racks import enrolment
+from rackyard.region.services.site.authorisation import COMMAND_LINE
 
 
 @pytest.fixture
@@ -283,7 +284,7 @@ def _age(ctx: Context, seconds: float) -> None:
 def rack(server: Server, world: Context, tmp_path: Path) -> RackClient:
     """An enrolled rack."""
     client = RackClient(server, "rack1", tmp_path)
-    assert client.enroll(secret_of(enrolment.mint_token(world))).status == 200
+    assert client.enroll(secret_of(enrolment.mint_token(world, COMMAND_LINE))).status == 200
     return client
 
 

@@ -15,6 +15,7 @@ import pytest
 from rackyard.region.context import Context
 from rackyard.region.errors import BadRequest
 from rackyard.region.services.site import images
+from rackyard.region.services.site.authorisation import COMMAND_LINE
 
 from .conftest import RackClient
 from .play import INTERFACES, AgentPlay, declare_network, register_machine
@@ -37,7 +38,7 @@ def register(world: Context, tmp_path: Path) -> Register:
             files.append({"role": role, "name": name, "sha256": digest, "size_bytes": len(content)})
         path = tmp_path / f"{suite}.json"
         path.write_text(json.dumps({"name": f"{suite}-ephemeral", "arch": "amd64", "suite": suite, "files": files}))
-        return images.register(world, path, beside=beside)[0].id
+        return images.register(world, COMMAND_LINE, path, beside=beside)[0].id
 
     return build
 
@@ -128,17 +129,17 @@ def test_prune_keeps_the_newest_of_each_release_the_default_and_what_boots(
     register("bookworm", "3")  # an operator goes back: the default is not the newest
 
     before = {path.name for path in world.config.images.iterdir()}
-    gone = images.prune(world, 1, spared_s=0)
+    gone = images.prune(world, COMMAND_LINE, 1, spared_s=0)
     known = {image["id"] for image in api.get("boot-resources/").get_json()}
     assert known == {booting, *kept}
     assert dropped not in known
     after = {path.name for path in world.config.images.iterdir()}
     assert len(before - after) == 3, "kernel, initrd and squashfs of the dropped image"
     assert before - after <= set(gone)
-    assert images.prune(world, 1, spared_s=0) == []
+    assert images.prune(world, COMMAND_LINE, 1, spared_s=0) == []
 
     agent_done(api, agent, m1)
-    images.prune(world, 1, spared_s=0)
+    images.prune(world, COMMAND_LINE, 1, spared_s=0)
     assert booting not in {image["id"] for image in api.get("boot-resources/").get_json()}
 
 
@@ -149,11 +150,11 @@ def test_prune_spares_files_that_were_just_copied_and_what_is_no_image(world: Co
         path.mkdir()
     os.utime(stale, (world.clock.now().timestamp() - 7 * 86400,) * 2)
     os.utime(copied, (world.clock.now().timestamp() - 60,) * 2)
-    assert images.prune(world, 2) == [stale.name]
+    assert images.prune(world, COMMAND_LINE, 2) == [stale.name]
     assert copied.is_dir()
     assert (world.config.images / "operator").is_dir()
     with pytest.raises(BadRequest, match="at least 1"):
-        images.prune(world, 0)
+        images.prune(world, COMMAND_LINE, 0)
 
 
 @pytest.mark.parametrize(

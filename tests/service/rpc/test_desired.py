@@ -16,6 +16,7 @@ from rackyard.daemons.registry import DAEMONS
 from rackyard.region.context import Context
 from rackyard.region.db.racks.identity import Rack
 from rackyard.region.services.racks import desired, enrolment
+from rackyard.region.services.site.authorisation import COMMAND_LINE
 from rackyard.region.worker.own_daemons import beat
 from rackyard.region.worker.tasks import racks
 
@@ -157,7 +158,7 @@ def test_region_lets_racks_and_managed_subnets_in_and_nobody_else(served: RackCl
     document = desired.for_region(world).body
     assert document["dns"]["trusted"] == ["10.10.0.21/32", "10.20.0.0/24", "10.20.0.2/32", "10.30.0.2/32"]
     assert document["ntp"]["clients"] == ["10.10.0.21/32", "10.20.0.2/32", "10.30.0.2/32"]
-    enrolment.revoke(world, "rack1")
+    enrolment.revoke_by_hostname(world, COMMAND_LINE, "rack1")
     assert desired.for_region(world).body["dns"]["trusted"] == ["10.20.0.0/24"]
 
 
@@ -180,7 +181,7 @@ def test_registration_is_dated_once_until_the_rack_is_enrolled_anew(rack: RackCl
     world.clock.advance(10)
     rack.register(("mgmt0", "10.10.0.21/24"))
     assert registered_at() == first
-    assert rack.enroll(secret_of(enrolment.mint_token(world, "rack1"))).status == 200
+    assert rack.enroll(secret_of(enrolment.mint_token(world, COMMAND_LINE, "rack1"))).status == 200
     rack.register(("mgmt0", "10.10.0.21/24"))
     assert registered_at() > first
 

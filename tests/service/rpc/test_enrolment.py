@@ -12,6 +12,7 @@ import pytest
 
 from rackyard.region.context import Context
 from rackyard.region.services.racks import enrolment
+from rackyard.region.services.site.authorisation import COMMAND_LINE
 
 from .conftest import Authority, RackClient, Server, csr_pem, new_key, secret_of
 
@@ -22,7 +23,7 @@ def test_ca_is_given_to_anybody_so_that_a_token_can_be_compared(server: Server, 
 
 
 def test_token_for_one_host_does_not_enrol_another(server: Server, world: Context, tmp_path: Path):
-    secret = secret_of(enrolment.mint_token(world, name="rack1"))
+    secret = secret_of(enrolment.mint_token(world, COMMAND_LINE, name="rack1"))
     answer = RackClient(server, "rack2", tmp_path).enroll(secret)
     assert answer.status == 403
     assert "made for rack1" in answer.error
@@ -33,7 +34,7 @@ def test_name_of_an_enrolled_rack_is_not_taken_over_by_an_unnamed_token(
     rack: RackClient, world: Context, tmp_path: Path
 ):
     intruder = RackClient(rack.server, "rack1", tmp_path / "..")
-    answer = intruder.enroll(secret_of(enrolment.mint_token(world)))
+    answer = intruder.enroll(secret_of(enrolment.mint_token(world, COMMAND_LINE)))
     assert answer.status == 409
     assert "enrolled already" in answer.error
     assert rack.get("jobs").status == 200
@@ -42,7 +43,7 @@ def test_name_of_an_enrolled_rack_is_not_taken_over_by_an_unnamed_token(
 def test_reinstalled_host_enrols_again_with_a_token_of_its_name(rack: RackClient, world: Context, tmp_path: Path):
     (tmp_path / "new").mkdir()
     again = RackClient(rack.server, "rack1", tmp_path / "new")
-    assert again.enroll(secret_of(enrolment.mint_token(world, name="rack1"))).status == 200
+    assert again.enroll(secret_of(enrolment.mint_token(world, COMMAND_LINE, name="rack1"))).status == 200
     assert again.system_id == rack.system_id
     assert again.get("jobs").status == 200
     assert rack.get("jobs").status == 403
@@ -50,7 +51,7 @@ def test_reinstalled_host_enrols_again_with_a_token_of_its_name(rack: RackClient
 
 @pytest.mark.parametrize("csr", ["", "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n"])
 def test_malformed_request_does_not_spend_the_token(server: Server, world: Context, tmp_path: Path, csr: str):
-    secret = secret_of(enrolment.mint_token(world))
+    secret = secret_of(enrolment.mint_token(world, COMMAND_LINE))
     answer = server.call("POST", "enroll", {"secret": secret, "hostname": "rack1", "csr": csr, "version": "1"})
     assert answer.status == 400
     assert "PKCS #10" in answer.error
@@ -69,7 +70,7 @@ def test_revocation_ends_a_long_poll_without_an_answer_of_substance(rack: RackCl
     began = time.monotonic()
     waiting.start()
     time.sleep(1)
-    enrolment.revoke(world, "rack1")
+    enrolment.revoke_by_hostname(world, COMMAND_LINE, "rack1")
     waiting.join(10)
     assert time.monotonic() - began < 10
     assert answers[0].status == 304

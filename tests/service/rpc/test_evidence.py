@@ -14,6 +14,7 @@ from rackyard import contracts
 from rackyard.region.context import Context
 from rackyard.region.services.boots import claims
 from rackyard.region.services.racks import enrolment
+from rackyard.region.services.site.authorisation import COMMAND_LINE
 
 from . import test_whole_commissioning as whole
 from .conftest import RackClient, key, now_iso, secret_of
@@ -29,7 +30,7 @@ STRANGER_IP, STRANGER_MAC = "10.20.0.150", "52:54:00:99:99:99"
 def other_rack(rack: RackClient, world: Context, tmp_path: Path) -> AgentPlay:
     """A second rack, enrolled as it should be, in networks of its own."""
     client = RackClient(rack.server, "rack2", tmp_path)
-    assert client.enroll(secret_of(enrolment.mint_token(world))).status == 200
+    assert client.enroll(secret_of(enrolment.mint_token(world, COMMAND_LINE))).status == 200
     client.register(("mgmt0", "10.10.0.22/24"), ("pxe0", "10.21.0.2/24"))
     return AgentPlay(client)
 

@@ -19,6 +19,7 @@ from authority import Authority
 
 from rackyard.region.context import Context
 from rackyard.region.services.racks import enrolment
+from rackyard.region.services.site.authorisation import COMMAND_LINE
 
 from .conftest import RackClient, Server, secret_of
 
@@ -33,7 +34,7 @@ def server(gunicorn_server: Server) -> Server:
 def other(server: Server, world: Context, tmp_path: Path) -> RackClient:
     """A second rack."""
     client = RackClient(server, "rack2", tmp_path)
-    assert client.enroll(secret_of(enrolment.mint_token(world))).status == 200
+    assert client.enroll(secret_of(enrolment.mint_token(world, COMMAND_LINE))).status == 200
     return client
 
 
@@ -104,7 +105,7 @@ def test_open_poll_of_a_revoked_rack_ends_at_once(rack: RackClient, world: Conte
         poll = pool.submit(rack.get, path, etag)
         time.sleep(1)
         assert not poll.done()
-        enrolment.revoke(world, "rack1")
+        enrolment.revoke_by_hostname(world, COMMAND_LINE, "rack1")
         began = time.monotonic()
         poll.result(timeout=15)
         assert time.monotonic() - began < 2

@@ -13,6 +13,7 @@ from cryptography import x509
 from rackyard.region.context import Context
 from rackyard.region.errors import NotFound
 from rackyard.region.services.racks import enrolment
+from rackyard.region.services.site.authorisation import COMMAND_LINE
 
 from .conftest import Authority, RackClient, Server, secret_of
 
@@ -75,7 +76,7 @@ def test_certificate_of_our_ca_that_is_no_rack_is_refused(server: Server, author
 
 
 def test_token_works_once(server: Server, world: Context, tmp_path: Path):
-    secret = secret_of(enrolment.mint_token(world))
+    secret = secret_of(enrolment.mint_token(world, COMMAND_LINE))
     assert RackClient(server, "rack1", tmp_path).enroll(secret).status == 200
     answer = RackClient(server, "rack2", tmp_path).enroll(secret)
     assert answer.status == 403
@@ -86,7 +87,7 @@ def test_token_works_once(server: Server, world: Context, tmp_path: Path):
 
 def test_expired_token_is_refused_with_its_time(server: Server, ctx: Context, authority: Authority, tmp_path: Path):
     ctx.clock.advance(-1000)
-    secret = secret_of(enrolment.mint_token(ctx, ttl_s=900))
+    secret = secret_of(enrolment.mint_token(ctx, COMMAND_LINE, ttl_s=900))
     answer = RackClient(server, "rack1", tmp_path).enroll(secret)
     assert answer.status == 403
     assert "enrolment token expired at" in answer.error
@@ -98,12 +99,12 @@ def test_forged_token_is_refused_and_leaves_no_rack(server: Server, world: Conte
     assert answer.status == 403
     assert "did not issue" in answer.error
     with pytest.raises(NotFound, match="no enrolled rack is called rack1"):
-        enrolment.revoke(world, "rack1")
+        enrolment.revoke_by_hostname(world, COMMAND_LINE, "rack1")
 
 
 def test_revoked_rack_is_refused_at_once_in_words(rack: RackClient, world: Context):
     assert rack.get("jobs").status == 200
-    enrolment.revoke(world, "rack1")
+    enrolment.revoke_by_hostname(world, COMMAND_LINE, "rack1")
     answer = rack.get("jobs")
     assert answer.status == 403
     assert "rack1 was revoked at" in answer.error

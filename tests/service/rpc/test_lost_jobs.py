@@ -10,6 +10,7 @@ import pytest
 
 from rackyard.region.context import Context
 from rackyard.region.services.racks import enrolment
+from rackyard.region.services.site.authorisation import COMMAND_LINE
 from rackyard.region.worker.tasks import deadlines, power, racks
 
 from . import test_whole_commissioning as whole
@@ -31,7 +32,7 @@ def poll(rack: RackClient, held: tuple[int, ...] = (), slots: int = 10) -> list[
 def rack2(server: Server, world: Context, tmp_path: Path) -> RackClient:
     """Another rack that reaches the same BMCs."""
     client = RackClient(server, "rack2", tmp_path)
-    assert client.enroll(secret_of(enrolment.mint_token(world))).status == 200
+    assert client.enroll(secret_of(enrolment.mint_token(world, COMMAND_LINE))).status == 200
     client.register(("mgmt0", "10.10.0.22/24"), ("bmc0", "10.30.0.3/24"))
     return client
 
@@ -127,7 +128,7 @@ def test_waiting_job_of_a_revoked_rack_goes_to_a_live_one(
 ):
     commission(api, m1)
     execute("UPDATE job SET rack_id = (SELECT id FROM rack WHERE hostname = 'rack1')")
-    enrolment.revoke(world, "rack1")
+    enrolment.revoke_by_hostname(world, COMMAND_LINE, "rack1")
     assert [job["kind"] for job in poll(rack2)] == ["power_on"]
 
 

@@ -18,6 +18,7 @@ from rackyard.region.crowd import Crowd
 from rackyard.region.errors import TooMany
 from rackyard.region.services.boots import own_address
 from rackyard.region.services.racks import enrolment
+from rackyard.region.services.site.authorisation import COMMAND_LINE
 
 from . import test_whole_commissioning as whole
 from .conftest import MovableClock
@@ -128,5 +129,5 @@ def test_rack_is_known_by_its_certificate_when_its_nginx_shows_one(
     assert ask(own, "192.0.2.99").status_code == 200, "the address that connects says nothing then"
     stray = authority.client("rack1")[0].decode()
     assert ask(stray, "10.20.0.2").status_code == 403
-    enrolment.revoke(world, "rack1")
+    enrolment.revoke_by_hostname(world, COMMAND_LINE, "rack1")
     assert ask(own, "10.20.0.2").status_code == 403

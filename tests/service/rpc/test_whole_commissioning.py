@@ -16,6 +16,7 @@ from flask.testing import FlaskClient
 from rackyard.region.context import Context
 from rackyard.region.services.boots import own_address
 from rackyard.region.services.site import images
+from rackyard.region.services.site.authorisation import COMMAND_LINE
 from rackyard.region.worker.tasks import deadlines, power, racks
 
 from .conftest import RackClient
@@ -36,7 +37,7 @@ def image(world: Context, tmp_path: Path) -> str:
         entries.append({"role": role, "name": name, "sha256": digest, "size_bytes": len(content)})
     manifest = {"name": "debian-bookworm-amd64", "arch": "amd64", "suite": "bookworm", "files": entries}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    images.register(world, tmp_path / "manifest.json")
+    images.register(world, COMMAND_LINE, tmp_path / "manifest.json")
     return next(str(entry["sha256"]) for entry in entries if entry["role"] == "squashfs")
 
 
@@ -391,10 +392,10 @@ def test_power_state_is_asked_of_the_bmc(api: Any, agent: AgentPlay, m1: str, wo
     from rackyard.region.services.power import orders
 
     with ThreadPoolExecutor() as threads:
-        answer = threads.submit(orders.query, world, m1, 20)
+        answer = threads.submit(orders.query, world, COMMAND_LINE, m1, 20)
         agent.report(agent.job(), "off")
         assert answer.result(20) == "off"
-        failing = threads.submit(orders.query, world, m1, 20)
+        failing = threads.submit(orders.query, world, COMMAND_LINE, m1, 20)
         agent.refuse(agent.job(), "unreachable", "nothing answers at 10.30.0.11")
         with pytest.raises(Exception, match=r"rack1 could not ask m1: nothing answers"):
             failing.result(20)

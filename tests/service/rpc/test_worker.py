@@ -22,6 +22,7 @@ from rackyard.region.context import Context
 from rackyard.region.errors import Unavailable
 from rackyard.region.services.racks import enrolment, names
 from rackyard.region.services.site import retention, settings
+from rackyard.region.services.site.authorisation import COMMAND_LINE
 from rackyard.region.worker import dns_update
 from rackyard.region.worker.leadership import Leadership
 from rackyard.region.worker.loop import Loop, Task
@@ -228,7 +229,7 @@ def test_burst_of_changes_runs_a_task_once_after_its_breath(world: Context):
     with running(world, tasks):
         until(lambda: len(runs) == 1)
         for seconds in range(60, 65):
-            settings.put(world, "commissioning_timeout_s", str(seconds))
+            settings.put(world, COMMAND_LINE, "commissioning_timeout_s", str(seconds))
         until(lambda: len(runs) == 2, 5)
         assert runs[1] - runs[0] >= 0.5
         time.sleep(1.0)
@@ -245,7 +246,7 @@ def test_change_while_a_task_runs_is_not_forgotten(world: Context):
 
     with running(world, [Task("follows", 60, follows, on_change=True)]):
         assert begun.wait(10)
-        settings.put(world, "commissioning_timeout_s", "60")
+        settings.put(world, COMMAND_LINE, "commissioning_timeout_s", "60")
         time.sleep(0.5)
         let_go.set()
         until(lambda: len(runs) == 2)
@@ -339,7 +340,7 @@ def test_rack_that_reached_a_bmc_is_remembered_longer_than_its_jobs(
     assert power.poll_power(world) == 1
     AgentPlay(rack).report(AgentPlay(rack).job(), "off")
     first_by_name = RackClient(rack.server, "rack0", tmp_path)
-    assert first_by_name.enroll(secret_of(enrolment.mint_token(world))).status == 200
+    assert first_by_name.enroll(secret_of(enrolment.mint_token(world, COMMAND_LINE))).status == 200
     first_by_name.register(("bmc0", "10.30.0.3/24"))
     world.clock.advance(2 * 3600)
     assert retention.tidy(world)["site.retention.queries"] == 1

@@ -13,10 +13,10 @@ from rackyard.region.services.site import accounts
 own = Resource("/account/")
 
 
-@own.create("create_authorisation_token", admin_only=False)
+@own.create("create_authorisation_token")
 def create_token(call: Call) -> dict[str, str]:
     """A new key of one's own; its secret is shown this once."""
-    key = accounts.create_key(call.ctx, call.account, call.params.text("name") or "")
+    key = accounts.create_key(call.ctx, call.actor, call.params.text("name") or "")
     return {
         "name": key.name,
         "consumer_key": key.consumer_key,
@@ -35,14 +35,14 @@ def list_tokens(call: Call) -> list[dict[str, Any]]:
             "token_key": key.token_key,
             "created_at": moment(key.created_at),
         }
-        for key in accounts.keys_of(call.ctx, call.account.username)
+        for key in accounts.keys_of(call.ctx, call.actor, call.actor.username)
     ]
 
 
-@own.create("delete_authorisation_token", admin_only=False)
+@own.create("delete_authorisation_token")
 def delete_token(call: Call) -> None:
     """Revoke a key of one's own, be it the one that signs this request."""
     token_key = call.params.text("token_key")
     if not token_key:
         raise Invalid.field("token_key", "Give the second part of the key; op=list_authorisation_tokens lists them.")
-    accounts.revoke_key(call.ctx, token_key, call.account.username, owner=call.account.username)
+    accounts.revoke_key(call.ctx, call.actor, token_key, owner=call.actor.username)

@@ -8,7 +8,7 @@ from typing import Any
 from rackyard.region.api import shapes
 from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.shapes import ROOT, moment
-from rackyard.region.services.racks import view
+from rackyard.region.services.racks import enrolment, view
 from rackyard.region.services.racks.view import RackDetails
 
 collection = Resource("/rackcontrollers/")
@@ -30,7 +30,7 @@ def read_rack(call: Call, system_id: str) -> dict[str, Any]:
 @one.delete()
 def delete_rack(call: Call, system_id: str) -> None:
     """Revoke a rack: its certificate opens nothing from now on."""
-    view.revoke(call.ctx, system_id, call.account.username)
+    enrolment.revoke(call.ctx, call.actor, system_id)
 
 
 def _rack(details: RackDetails, domain: str) -> dict[str, Any]:

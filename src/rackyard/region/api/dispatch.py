@@ -15,9 +15,9 @@ from flask import Blueprint, Response, current_app, jsonify, request
 from rackyard.region import oauth
 from rackyard.region.api.params import Params
 from rackyard.region.context import Context
-from rackyard.region.db.site.accounts import Account
-from rackyard.region.errors import BadRequest, Forbidden
+from rackyard.region.errors import BadRequest
 from rackyard.region.services.site import accounts
+from rackyard.region.services.site.authorisation import Actor
 
 METHODS = ("GET", "POST", "PUT", "DELETE")
 
@@ -27,45 +27,39 @@ class Call:
     """One request of an authenticated caller."""
 
     ctx: Context
-    account: Account
+    actor: Actor
     params: Params
 
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True)
-class _Action:
-    handler: Callable[..., Any]
-    admin_only: bool
-
-
 class Resource:
-    """One URL: its handlers by method and op."""
+    """One URL: its handlers by method and op. Whether the caller may do it is decided by the service function."""
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.actions: dict[tuple[str, str | None], _Action] = {}
+        self.actions: dict[tuple[str, str | None], Callable[..., Any]] = {}
 
-    def read(self, op: str | None = None, *, admin_only: bool = False) -> Callable[[Handler], Handler]:
+    def read(self, op: str | None = None) -> Callable[[Handler], Handler]:
         """Handle GET."""
-        return self._handle("GET", op, admin_only)
+        return self._handle("GET", op)
 
-    def create(self, op: str | None = None, *, admin_only: bool = True) -> Callable[[Handler], Handler]:
-        """Handle POST; administrators only, as every change but those of one's own account."""
-        return self._handle("POST", op, admin_only)
+    def create(self, op: str | None = None) -> Callable[[Handler], Handler]:
+        """Handle POST."""
+        return self._handle("POST", op)
 
     def update(self) -> Callable[[Handler], Handler]:
         """Handle PUT."""
-        return self._handle("PUT", None, True)
+        return self._handle("PUT", None)
 
     def delete(self) -> Callable[[Handler], Handler]:
         """Handle DELETE."""
-        return self._handle("DELETE", None, True)
+        return self._handle("DELETE", None)
 
-    def _handle(self, method: str, op: str | None, admin_only: bool) -> Callable[[Handler], Handler]:
+    def _handle(self, method: str, op: str | None) -> Callable[[Handler], Handler]:
         def register(handler: Handler) -> Handler:
-            self.actions[method, op] = _Action(handler, admin_only)
+            self.actions[method, op] = handler
             return handler
 
         return register
@@ -77,15 +71,13 @@ class Resource:
     def _serve(self, **parts: Any) -> Response:
         ctx: Context = current_app.extensions["rackyard"]
         credentials = oauth.parse(request.headers.get("Authorization"))
-        account = accounts.authenticate(ctx, credentials.consumer_key, credentials.token_key, credentials.token_secret)
+        actor = accounts.authenticate(ctx, credentials.consumer_key, credentials.token_key, credentials.token_secret)
         params = Params.of(request)
         op = request.args.get("op") or params.text("op") or None
-        action = self.actions.get((request.method, op))
-        if action is None:
+        handler = self.actions.get((request.method, op))
+        if handler is None:
             raise BadRequest(f"Unrecognised signature: method={request.method} op={op and op[:80]}")
-        if action.admin_only and not account.is_admin:
-            raise Forbidden("User is not allowed access to this API; use an administrator's key.")
-        return _response(action.handler(Call(ctx, account, params), **parts))
+        return _response(handler(Call(ctx, actor, params), **parts))
 
 
 def _response(result: Any) -> Response:

@@ -11,14 +11,14 @@ from flask import Response
 from rackyard.region.api import machine_lists, machine_shapes
 from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.params import Params, json_object, scalar_text
-from rackyard.region.db.machines.registry import Machine, MachineFilter
+from rackyard.region.db.machines.registry import MachineFilter
 from rackyard.region.db.pool import Transaction
 from rackyard.region.services.boots import timeline
-from rackyard.region.services.machines import registry
+from rackyard.region.services.machines import power_settings, registry
 from rackyard.region.services.machines.registry import Wish
 from rackyard.region.services.operations import commissioning
 from rackyard.region.services.power import orders
-from rackyard.region.services.power.parameters import PowerWish
+from rackyard.region.services.power.parameters import PowerSettings, PowerWish
 from rackyard.region.services.site import validation
 
 # How long a caller waits for a BMC's own word.
@@ -43,11 +43,11 @@ def list_machines(call: Call) -> Response:
     return machine_lists.answer(call, found, fields, limit)
 
 
-@collection.read("power_parameters", admin_only=True)
+@collection.read("power_parameters")
 def show_all_power_parameters(call: Call) -> dict[str, dict[str, Any]]:
     """The power settings of machines by system_id, as for one machine."""
-    found = registry.find_all(call.ctx, _filter(call.params), registry.Parts(False, False, False, False))
-    return {details.machine.system_id: _shown_power(details.machine) for details in found}
+    found = power_settings.find_all(call.ctx, call.actor, _filter(call.params))
+    return {system_id: _shown_power(settings) for system_id, settings in found.items()}
 
 
 def _filter(params: Params) -> MachineFilter:
@@ -67,10 +67,10 @@ def create_machine(call: Call) -> dict[str, Any]:
     """Register a machine; with `commission=true` commission it as well."""
 
     def commission(tx: Transaction, system_id: str) -> None:
-        commissioning.begin(call.ctx, tx, orders.locked(tx, system_id), call.account.username)
+        commissioning.begin(call.ctx, tx, call.actor, system_id)
 
     wanted = commission if call.params.flag("commission") else None
-    details = registry.create(call.ctx, _wish(call.params), call.account, also=wanted)
+    details = registry.create(call.ctx, call.actor, _wish(call.params), also=wanted)
     return machine_shapes.machine(details, call.ctx.config.domain)
 
 
@@ -83,58 +83,57 @@ def read_machine(call: Call, system_id: str) -> dict[str, Any]:
 @one.update()
 def update_machine(call: Call, system_id: str) -> dict[str, Any]:
     """Change what is given."""
-    details = registry.update(call.ctx, system_id, _wish(call.params), call.account)
+    details = registry.update(call.ctx, call.actor, system_id, _wish(call.params))
     return machine_shapes.machine(details, call.ctx.config.domain)
 
 
 @one.delete()
 def delete_machine(call: Call, system_id: str) -> None:
     """Forget a machine."""
-    registry.delete(call.ctx, system_id, call.account)
+    registry.delete(call.ctx, call.actor, system_id)
 
 
 @one.create("commission")
 def commission_machine(call: Call, system_id: str) -> dict[str, Any]:
     """Find out what the machine is made of."""
-    commissioning.start(call.ctx, system_id, call.account.username)
+    commissioning.start(call.ctx, call.actor, system_id)
     return read_machine(call, system_id)
 
 
 @one.create("abort")
 def abort_machine(call: Call, system_id: str) -> dict[str, Any]:
     """Stop what is going on with the machine."""
-    commissioning.abort(call.ctx, system_id, call.account.username)
+    commissioning.abort(call.ctx, call.actor, system_id)
     return read_machine(call, system_id)
 
 
 @one.create("power_on")
 def power_on_machine(call: Call, system_id: str) -> dict[str, Any]:
     """Ask a rack to switch the machine on; its power_state follows."""
-    orders.request(call.ctx, system_id, "on", call.account.username)
+    orders.request(call.ctx, call.actor, system_id, "on")
     return read_machine(call, system_id)
 
 
 @one.create("power_off")
 def power_off_machine(call: Call, system_id: str) -> dict[str, Any]:
     """Ask a rack to switch the machine off; its power_state follows."""
-    orders.request(call.ctx, system_id, "off", call.account.username)
+    orders.request(call.ctx, call.actor, system_id, "off")
     return read_machine(call, system_id)
 
 
 @one.read("query_power_state")
 def query_power_state(call: Call, system_id: str) -> dict[str, str]:
     """What the BMC itself says now."""
-    return {"state": orders.query(call.ctx, system_id, QUERY_TIMEOUT_S)}
+    return {"state": orders.query(call.ctx, call.actor, system_id, QUERY_TIMEOUT_S)}
 
 
-@one.read("power_parameters", admin_only=True)
+@one.read("power_parameters")
 def show_power_parameters(call: Call, system_id: str) -> dict[str, Any]:
     """The power settings without the password, which nobody needs to see again."""
-    return _shown_power(registry.read(call.ctx, system_id).machine)
+    return _shown_power(power_settings.read(call.ctx, call.actor, system_id))
 
 
-def _shown_power(machine: Machine) -> dict[str, Any]:
-    settings = registry.current_power(machine)
+def _shown_power(settings: PowerSettings) -> dict[str, Any]:
     if settings.type != "ipmi":
         return {}
     return {

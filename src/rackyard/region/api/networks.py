@@ -10,7 +10,7 @@ from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.params import Params
 from rackyard.region.db.network.picture import Subnet
 from rackyard.region.services.network import fabrics, ip_ranges, picture, subnets
-from rackyard.region.services.network.fabrics import VlanWish
+from rackyard.region.services.network.fabrics import FindVlan, VlanWish
 from rackyard.region.services.network.ip_ranges import RangeWish
 from rackyard.region.services.network.subnets import SubnetWish
 
@@ -36,7 +36,7 @@ def list_fabrics(call: Call) -> list[dict[str, Any]]:
 def create_fabric(call: Call) -> dict[str, Any]:
     """A new fabric with its untagged VLAN."""
     name, description = call.params.text("name"), call.params.text("description")
-    made = fabrics.create_fabric(call.ctx, name, description, call.account.username)
+    made = fabrics.create_fabric(call.ctx, call.actor, name, description)
     return shapes.fabric(made, picture.read(call.ctx))
 
 
@@ -51,14 +51,14 @@ def read_fabric(call: Call, fabric: str) -> dict[str, Any]:
 def update_fabric(call: Call, fabric: str) -> dict[str, Any]:
     """Change name or description."""
     name, description = call.params.text("name"), call.params.text("description")
-    changed = fabrics.update_fabric(call.ctx, fabric, name, description, call.account.username)
+    changed = fabrics.update_fabric(call.ctx, call.actor, fabric, name, description)
     return shapes.fabric(changed, picture.read(call.ctx))
 
 
 @one_fabric.delete()
 def delete_fabric(call: Call, fabric: str) -> None:
     """Remove a fabric without subnets."""
-    fabrics.delete_fabric(call.ctx, fabric, call.account.username)
+    fabrics.delete_fabric(call.ctx, call.actor, fabric)
 
 
 @vlan_collection.read()
@@ -72,44 +72,43 @@ def list_vlans(call: Call, fabric: str) -> list[dict[str, Any]]:
 @vlan_collection.create()
 def create_vlan(call: Call, fabric: str) -> dict[str, Any]:
     """A new VLAN in a fabric."""
-    return shapes.vlan(fabrics.create_vlan(call.ctx, fabric, _vlan_wish(call.params), call.account.username))
+    return shapes.vlan(fabrics.create_vlan(call.ctx, call.actor, fabric, _vlan_wish(call.params)))
 
 
 @vlan_of_fabric.read()
 def read_vlan_of_fabric(call: Call, fabric: str, vid: str) -> dict[str, Any]:
     """A VLAN by its number in a fabric."""
-    known = picture.read(call.ctx)
-    return shapes.vlan(known.vlan_of_fabric(known.fabric(fabric), vid))
+    return shapes.vlan(_in_fabric(fabric, vid)(picture.read(call.ctx)))
 
 
 @vlan_of_fabric.update()
 def update_vlan_of_fabric(call: Call, fabric: str, vid: str) -> dict[str, Any]:
     """Change a VLAN by its number in a fabric."""
-    return update_vlan(call, _vlan_id(call, fabric, vid))
+    return _update_vlan(call, _in_fabric(fabric, vid))
 
 
 @vlan_of_fabric.delete()
 def delete_vlan_of_fabric(call: Call, fabric: str, vid: str) -> None:
     """Remove a VLAN by its number in a fabric."""
-    delete_vlan(call, _vlan_id(call, fabric, vid))
+    fabrics.delete_vlan(call.ctx, call.actor, _in_fabric(fabric, vid))
 
 
 @one_vlan.read()
 def read_vlan(call: Call, vlan_id: int) -> dict[str, Any]:
     """One VLAN by id."""
-    return shapes.vlan(picture.read(call.ctx).vlan(str(vlan_id)))
+    return shapes.vlan(_of_id(vlan_id)(picture.read(call.ctx)))
 
 
 @one_vlan.update()
 def update_vlan(call: Call, vlan_id: int) -> dict[str, Any]:
     """Change name, MTU, DHCP and the rack that serves it."""
-    return shapes.vlan(fabrics.update_vlan(call.ctx, vlan_id, _vlan_wish(call.params), call.account.username))
+    return _update_vlan(call, _of_id(vlan_id))
 
 
 @one_vlan.delete()
 def delete_vlan(call: Call, vlan_id: int) -> None:
     """Remove a VLAN without subnets."""
-    fabrics.delete_vlan(call.ctx, vlan_id, call.account.username)
+    fabrics.delete_vlan(call.ctx, call.actor, _of_id(vlan_id))
 
 
 @subnet_collection.read()
@@ -122,7 +121,7 @@ def list_subnets(call: Call) -> list[dict[str, Any]]:
 @subnet_collection.create()
 def create_subnet(call: Call) -> dict[str, Any]:
     """A new subnet."""
-    return _subnet(call, subnets.create(call.ctx, _subnet_wish(call.params), call.account.username))
+    return _subnet(call, subnets.create(call.ctx, call.actor, _subnet_wish(call.params)))
 
 
 @one_subnet.read()
@@ -134,13 +133,13 @@ def read_subnet(call: Call, subnet: str) -> dict[str, Any]:
 @one_subnet.update()
 def update_subnet(call: Call, subnet: str) -> dict[str, Any]:
     """Change a subnet."""
-    return _subnet(call, subnets.update(call.ctx, subnet, _subnet_wish(call.params), call.account.username))
+    return _subnet(call, subnets.update(call.ctx, call.actor, subnet, _subnet_wish(call.params)))
 
 
 @one_subnet.delete()
 def delete_subnet(call: Call, subnet: str) -> None:
     """Remove a subnet with its ranges."""
-    subnets.delete(call.ctx, subnet, call.account.username)
+    subnets.delete(call.ctx, call.actor, subnet)
 
 
 @range_collection.read()
@@ -153,7 +152,7 @@ def list_ranges(call: Call) -> list[dict[str, Any]]:
 @range_collection.create()
 def create_range(call: Call) -> dict[str, Any]:
     """A new IP range."""
-    made = ip_ranges.create(call.ctx, _range_wish(call.params), call.account.username)
+    made = ip_ranges.create(call.ctx, call.actor, _range_wish(call.params))
     return shapes.ip_range(made, picture.read(call.ctx))
 
 
@@ -167,19 +166,26 @@ def read_range(call: Call, range_id: int) -> dict[str, Any]:
 @one_range.update()
 def update_range(call: Call, range_id: int) -> dict[str, Any]:
     """Change an IP range."""
-    changed = ip_ranges.update(call.ctx, range_id, _range_wish(call.params), call.account.username)
+    changed = ip_ranges.update(call.ctx, call.actor, range_id, _range_wish(call.params))
     return shapes.ip_range(changed, picture.read(call.ctx))
 
 
 @one_range.delete()
 def delete_range(call: Call, range_id: int) -> None:
     """Remove an IP range."""
-    ip_ranges.delete(call.ctx, range_id, call.account.username)
+    ip_ranges.delete(call.ctx, call.actor, range_id)
 
 
-def _vlan_id(call: Call, fabric: str, vid: str) -> int:
-    known = picture.read(call.ctx)
-    return known.vlan_of_fabric(known.fabric(fabric), vid).id
+def _of_id(vlan_id: int) -> FindVlan:
+    return lambda known: known.vlan(str(vlan_id))
+
+
+def _in_fabric(fabric: str, vid: str) -> FindVlan:
+    return lambda known: known.vlan_of_fabric(known.fabric(fabric), vid)
+
+
+def _update_vlan(call: Call, find: FindVlan) -> dict[str, Any]:
+    return shapes.vlan(fabrics.update_vlan(call.ctx, call.actor, find, _vlan_wish(call.params)))
 
 
 def _subnet(call: Call, known: Subnet) -> dict[str, Any]:

@@ -49,11 +49,11 @@ def show_version() -> Response:
 def whoami(call: Call) -> dict[str, Any]:
     """Whose key signed the request."""
     return {
-        "username": call.account.username,
+        "username": call.actor.username,
         "email": "",
         "is_local": True,
-        "is_superuser": call.account.is_admin,
-        "resource_uri": f"{ROOT}/users/{call.account.username}/",
+        "is_superuser": call.actor.is_admin,
+        "resource_uri": f"{ROOT}/users/{call.actor.username}/",
     }
 
 

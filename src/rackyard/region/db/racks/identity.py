@@ -25,6 +25,18 @@ def by_certificate(tx: Transaction, sha256: str) -> Rack | None:
     return None if row is None else Rack(**row)
 
 
+def lock(tx: Transaction, system_id: str) -> Rack | None:
+    """The rack of that system id, locked."""
+    row = tx.one("racks.enrolment.lock", system_id=system_id)
+    return None if row is None else Rack(**row)
+
+
+def lock_by_hostname(tx: Transaction, hostname: str) -> Rack | None:
+    """The rack of that name, locked."""
+    row = tx.one("racks.enrolment.lock_by_hostname", hostname=hostname)
+    return None if row is None else Rack(**row)
+
+
 def by_address(tx: Transaction, address: str) -> Rack | None:
     """The unrevoked rack that reported this address as its own."""
     row = tx.one("racks.registration.by_address", address=address)

@@ -45,14 +45,12 @@ def select(tx: Transaction, wanted: EventFilter) -> list[Event]:
     Names are resolved first, so that a filter costs what it finds and not the whole log. A page after an id holds back
     what was written beside a transaction that still runs: its events may have smaller ids."""
     page = {"level": wanted.level, "before": wanted.before, "after": wanted.after, "limit": wanted.limit}
-    direction = "newest" if wanted.after is None else "following"
+    query = "site.events.newest" if wanted.after is None else "site.events.following"
     if wanted.system_ids is None and wanted.hostnames is None and wanted.macs is None:
-        rows = tx.all(f"site.events.{direction}", usernames=wanted.usernames, **page)
+        rows = tx.all(query, usernames=wanted.usernames, **page)
     else:
         names = {"system_ids": wanted.system_ids, "hostnames": wanted.hostnames}
         machines = [row["id"] for row in tx.all("site.events.machines", macs=wanted.macs, **names)]
         racks = [row["id"] for row in tx.all("site.events.racks", **names)] if wanted.macs is None else []
-        rows = tx.all(
-            f"site.events.{direction}_of", machine_ids=machines, rack_ids=racks, usernames=wanted.usernames, **page
-        )
+        rows = tx.all(f"{query}_of", machine_ids=machines, rack_ids=racks, usernames=wanted.usernames, **page)
     return [Event(**row) for row in rows]

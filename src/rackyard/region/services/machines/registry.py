@@ -23,12 +23,12 @@ from rackyard.region.db.network import picture as network_rows
 from rackyard.region.db.network.picture import Vlan
 from rackyard.region.db.pool import Transaction
 from rackyard.region.db.power import rack_choice
-from rackyard.region.db.site.accounts import Account
 from rackyard.region.errors import Invalid, NotFound
 from rackyard.region.services.operations.kinds import require_idle
 from rackyard.region.services.power import parameters
 from rackyard.region.services.power.parameters import PowerSettings, PowerWish
 from rackyard.region.services.site import identifiers, journal, validation
+from rackyard.region.services.site.authorisation import Actor, Permission, authorise
 from rackyard.region.status import Status
 
 MAX_INTERFACES = 64
@@ -89,15 +89,18 @@ def read(ctx: Context, system_id: str) -> MachineDetails:
 
 
 def create(
-    ctx: Context, wish: Wish, account: Account, also: Callable[[Transaction, str], None] | None = None
+    ctx: Context, actor: Actor, wish: Wish, also: Callable[[Transaction, str], None] | None = None
 ) -> MachineDetails:
-    """A new machine in status New. Raises Invalid naming the field, what is wrong and the remedy.
+    """A new machine in status New. Raises Forbidden; Invalid naming the field, what is wrong and the remedy.
 
     `also` is done with the new machine's system_id in the same transaction: if it fails, there is no machine."""
-    if not wish.macs:
-        raise Invalid.field("mac_addresses", "One or more MAC addresses is required; give the MAC it boots from first.")
     now = ctx.clock.now()
     with ctx.db.transaction() as tx:
+        authorise(actor, Permission.EDIT_MACHINE)
+        if not wish.macs:
+            raise Invalid.field(
+                "mac_addresses", "One or more MAC addresses is required; give the MAC it boots from first."
+            )
         macs = _checked_macs(tx, wish.macs, system_id=None)
         system_id = identifiers.free_system_id(ctx, tx)
         registration = Registration(
@@ -107,7 +110,7 @@ def create(
             commissioning_suite=validation.suite("commissioning_suite", wish.commissioning_suite or ""),
             **_power_columns(ctx, tx, wish.power.settings(None) if wish.power else PowerSettings(""), system_id=None),
         )
-        machine_id = rows.add(tx, system_id, registration, account.id, now)
+        machine_id = rows.add(tx, system_id, registration, actor.account_id, now)
         rows.set_macs(tx, machine_id, macs)
         journal.record(
             tx,
@@ -115,18 +118,20 @@ def create(
             "NODE_CREATED",
             f"Machine {registration.hostname} was registered",
             machine_id=machine_id,
-            username=account.username,
+            username=actor.username,
         )
         if also is not None:
             also(tx, system_id)
         return _read(tx, system_id, now)
 
 
-def update(ctx: Context, system_id: str, wish: Wish, account: Account) -> MachineDetails:
-    """Change what is given, leave the rest. Raises NotFound, Invalid, Conflict while something is under way."""
+def update(ctx: Context, actor: Actor, system_id: str, wish: Wish) -> MachineDetails:
+    """Change what is given, leave the rest.
+
+    Raises Forbidden, NotFound, Invalid, Conflict while something is under way."""
     now = ctx.clock.now()
     with ctx.db.transaction() as tx:
-        locked = _locked(tx, system_id)
+        locked = _locked(tx, actor, system_id)
         if wish.macs is not None or wish.power is not None:
             require_idle(locked.hostname, locked.status, "change its MACs or power settings")
         machine = _read(tx, system_id, now).machine
@@ -160,19 +165,19 @@ def update(ctx: Context, system_id: str, wish: Wish, account: Account) -> Machin
             "NODE_CHANGED",
             f"Machine {registration.hostname} was changed",
             machine_id=machine.id,
-            username=account.username,
+            username=actor.username,
         )
         return _read(tx, system_id, now)
 
 
-def delete(ctx: Context, system_id: str, account: Account) -> None:
-    """Forget a machine. Raises NotFound, Conflict while something is under way."""
+def delete(ctx: Context, actor: Actor, system_id: str) -> None:
+    """Forget a machine. Raises Forbidden, NotFound, Conflict while something is under way."""
     with ctx.db.transaction() as tx:
-        locked = _locked(tx, system_id)
+        locked = _locked(tx, actor, system_id)
         require_idle(locked.hostname, locked.status, "delete it")
         rows.delete(tx, locked.id)
         text = f"Machine {locked.hostname} ({system_id}) was deleted"
-        journal.record(tx, ctx.clock.now(), "NODE_DELETED", text, username=account.username)
+        journal.record(tx, ctx.clock.now(), "NODE_DELETED", text, username=actor.username)
 
 
 def current_power(machine: Machine) -> PowerSettings:
@@ -185,6 +190,11 @@ def current_power(machine: Machine) -> PowerSettings:
         options=machine.power_options,
         has_password=machine.has_power_secret,
     )
+
+
+def not_found(system_id: str) -> NotFound:
+    """What is raised for a machine that is not there."""
+    return NotFound(f"No machine has the system_id {validation.shown(system_id)}; list them with GET machines/.")
 
 
 def parse_statuses(names: Iterable[str]) -> list[int]:
@@ -204,7 +214,7 @@ def parse_statuses(names: Iterable[str]) -> list[int]:
 def _read(tx: Transaction, system_id: str, now: datetime) -> MachineDetails:
     machine = rows.find(tx, system_id)
     if machine is None:
-        raise NotFound(_missing(system_id))
+        raise not_found(system_id)
     return _with_details(tx, [machine], now)[0]
 
 
@@ -222,15 +232,12 @@ def _with_details(
     return [MachineDetails(machine, nics[machine.id], disks[machine.id], vlans) for machine in machines]
 
 
-def _locked(tx: Transaction, system_id: str) -> LockedMachine:
+def _locked(tx: Transaction, actor: Actor, system_id: str) -> LockedMachine:
     locked = rows.lock(tx, system_id)
+    authorise(actor, Permission.EDIT_MACHINE, locked)
     if locked is None:
-        raise NotFound(_missing(system_id))
+        raise not_found(system_id)
     return locked
-
-
-def _missing(system_id: str) -> str:
-    return f"No machine has the system_id {validation.shown(system_id)}; list them with GET machines/."
 
 
 def _hostname(ctx: Context, tx: Transaction, text: str, system_id: str | None) -> str:

@@ -13,8 +13,7 @@ from rackyard.region.db.machines import registry as machine_rows
 from rackyard.region.db.machines import results as rows
 from rackyard.region.db.machines.results import ScriptResult
 from rackyard.region.db.pool import Transaction
-from rackyard.region.errors import NotFound
-from rackyard.region.services.site import validation
+from rackyard.region.services.machines import registry
 
 # In base64 that is 32 MiB of JSON; our own client takes 64.
 MAX_OUTPUT_BYTES = 24 * 2**20
@@ -60,7 +59,7 @@ def of_machine(ctx: Context, system_id: str, *, with_output: bool = False) -> li
     Outputs are given for the newest boots, as many as fit into MAX_OUTPUT_BYTES, and for the newest in any case."""
     with ctx.db.transaction() as tx:
         if machine_rows.find(tx, system_id) is None:
-            raise NotFound(f"No machine has the system_id {validation.shown(system_id)}; list them with GET machines/.")
+            raise registry.not_found(system_id)
         known = rows.of_machine(tx, system_id)
         boots = [list(members) for _boot, members in groupby(known, key=lambda result: result.boot_id)]
         if with_output:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from rackyard.region.context import Context
@@ -13,9 +14,13 @@ from rackyard.region.errors import Conflict, Invalid
 from rackyard.region.services.network import picture
 from rackyard.region.services.network.network import Network
 from rackyard.region.services.site import validation
+from rackyard.region.services.site.authorisation import Actor
 
 DEFAULT_VID = 0
 DEFAULT_MTU = 1500
+
+# How a VLAN is found: by its id, or by its number in a fabric. Raises NotFound.
+FindVlan = Callable[[Network], Vlan]
 
 
 @dataclass(frozen=True)
@@ -30,32 +35,32 @@ class VlanWish:
     primary_rack: str | None = None
 
 
-def create_fabric(ctx: Context, name: str | None, description: str | None, username: str) -> Fabric:
-    """A new fabric with its untagged VLAN (VID 0), as MAAS makes it. Raises Invalid."""
-    with picture.changing(ctx) as (tx, before):
+def create_fabric(ctx: Context, actor: Actor, name: str | None, description: str | None) -> Fabric:
+    """A new fabric with its untagged VLAN (VID 0), as MAAS makes it. Raises Forbidden, Invalid."""
+    with picture.changing(ctx, actor) as (tx, before):
         label = _free_name(before, name or f"fabric-{1 + max((fabric.id for fabric in before.fabrics), default=-1)}")
         text = validation.text("description", description or "")
         fabric_id = rows.add(tx, "fabric", name=label, description=text)
         columns = _vlan_columns(tx, VlanWish(vid=str(DEFAULT_VID), name="untagged"), fabric_id, None)
         rows.add(tx, "vlan", **columns)
-        picture.record(ctx, tx, f"Fabric {label} was created", username)
+        picture.record(ctx, tx, actor, f"Fabric {label} was created")
         return picture.load(tx).fabric(str(fabric_id))
 
 
-def update_fabric(ctx: Context, specifier: str, name: str | None, description: str | None, username: str) -> Fabric:
-    """Change what is given. Raises NotFound, Invalid."""
-    with picture.changing(ctx) as (tx, before):
+def update_fabric(ctx: Context, actor: Actor, specifier: str, name: str | None, description: str | None) -> Fabric:
+    """Change what is given. Raises Forbidden, NotFound, Invalid."""
+    with picture.changing(ctx, actor) as (tx, before):
         fabric = before.fabric(specifier)
         label = fabric.name if name is None or name == fabric.name else _free_name(before, name)
         text = fabric.description if description is None else validation.text("description", description)
         rows.update(tx, "fabric", fabric.id, name=label, description=text)
-        picture.record(ctx, tx, f"Fabric {label} was changed", username)
+        picture.record(ctx, tx, actor, f"Fabric {label} was changed")
         return picture.load(tx).fabric(str(fabric.id))
 
 
-def delete_fabric(ctx: Context, specifier: str, username: str) -> None:
-    """Remove a fabric with its VLANs. Raises NotFound, Conflict while one of its VLANs has a subnet."""
-    with picture.changing(ctx) as (tx, before):
+def delete_fabric(ctx: Context, actor: Actor, specifier: str) -> None:
+    """Remove a fabric with its VLANs. Raises Forbidden, NotFound, Conflict while one of its VLANs has a subnet."""
+    with picture.changing(ctx, actor) as (tx, before):
         fabric = before.fabric(specifier)
         vlans = [vlan for vlan in before.vlans if vlan.fabric_id == fabric.id]
         for vlan in vlans:
@@ -63,36 +68,36 @@ def delete_fabric(ctx: Context, specifier: str, username: str) -> None:
         for vlan in vlans:
             rows.delete(tx, "vlan", vlan.id)
         rows.delete(tx, "fabric", fabric.id)
-        picture.record(ctx, tx, f"Fabric {fabric.name} was deleted", username)
+        picture.record(ctx, tx, actor, f"Fabric {fabric.name} was deleted")
 
 
-def create_vlan(ctx: Context, fabric_specifier: str, wish: VlanWish, username: str) -> Vlan:
-    """A new VLAN in a fabric. Raises NotFound, Invalid."""
-    with picture.changing(ctx) as (tx, before):
+def create_vlan(ctx: Context, actor: Actor, fabric_specifier: str, wish: VlanWish) -> Vlan:
+    """A new VLAN in a fabric. Raises Forbidden, NotFound, Invalid."""
+    with picture.changing(ctx, actor) as (tx, before):
         fabric = before.fabric(fabric_specifier)
         columns = _vlan_columns(tx, wish, fabric.id, None)
         _refuse_used_vid(before, fabric, str(columns["vid"]))
         vlan_id = rows.add(tx, "vlan", **columns)
-        picture.record(ctx, tx, f"VLAN {columns['vid']} of fabric {fabric.name} was created", username)
+        picture.record(ctx, tx, actor, f"VLAN {columns['vid']} of fabric {fabric.name} was created")
         return picture.load(tx).vlan(str(vlan_id))
 
 
-def update_vlan(ctx: Context, vlan_id: int, wish: VlanWish, username: str) -> Vlan:
-    """Change what is given. Raises NotFound, Invalid (DHCP without rack or dynamic range)."""
-    with picture.changing(ctx) as (tx, before):
-        vlan = before.vlan(str(vlan_id))
+def update_vlan(ctx: Context, actor: Actor, find: FindVlan, wish: VlanWish) -> Vlan:
+    """Change what is given. Raises Forbidden, NotFound, Invalid (DHCP without rack or dynamic range)."""
+    with picture.changing(ctx, actor) as (tx, before):
+        vlan = find(before)
         columns = _vlan_columns(tx, wish, vlan.fabric_id, vlan)
         if columns["vid"] != vlan.vid:
             _refuse_used_vid(before, before.fabric(str(vlan.fabric_id)), str(columns["vid"]))
         rows.update(tx, "vlan", vlan.id, **columns)
-        picture.record(ctx, tx, f"VLAN {columns['vid']} of fabric {vlan.fabric} was changed", username)
+        picture.record(ctx, tx, actor, f"VLAN {columns['vid']} of fabric {vlan.fabric} was changed")
         return picture.load(tx).vlan(str(vlan.id))
 
 
-def delete_vlan(ctx: Context, vlan_id: int, username: str) -> None:
-    """Remove a VLAN. Raises NotFound, Invalid for the fabric's own one, Conflict while it has a subnet."""
-    with picture.changing(ctx) as (tx, before):
-        vlan = before.vlan(str(vlan_id))
+def delete_vlan(ctx: Context, actor: Actor, find: FindVlan) -> None:
+    """Remove a VLAN. Raises Forbidden, NotFound, Invalid for the fabric's own one, Conflict while it has a subnet."""
+    with picture.changing(ctx, actor) as (tx, before):
+        vlan = find(before)
         if vlan.vid == DEFAULT_VID:
             raise Invalid.field(
                 "vid",
@@ -101,7 +106,7 @@ def delete_vlan(ctx: Context, vlan_id: int, username: str) -> None:
             )
         _refuse_with_subnets(before, vlan, f"VLAN {vlan.vid} of fabric {vlan.fabric}")
         rows.delete(tx, "vlan", vlan.id)
-        picture.record(ctx, tx, f"VLAN {vlan.vid} of fabric {vlan.fabric} was deleted", username)
+        picture.record(ctx, tx, actor, f"VLAN {vlan.vid} of fabric {vlan.fabric} was deleted")
 
 
 def _free_name(before: Network, name: str) -> str:

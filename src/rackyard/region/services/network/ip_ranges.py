@@ -15,6 +15,7 @@ from rackyard.region.errors import Invalid, NotFound
 from rackyard.region.services.network import picture
 from rackyard.region.services.network.network import Network
 from rackyard.region.services.site import validation
+from rackyard.region.services.site.authorisation import Actor
 from rackyard.region.services.site.validation import Address
 
 
@@ -29,31 +30,31 @@ class RangeWish:
     comment: str | None = None
 
 
-def create(ctx: Context, wish: RangeWish, username: str) -> IpRange:
-    """A new range. Raises Invalid naming what is in the way and the remedy."""
-    with picture.changing(ctx) as (tx, before):
+def create(ctx: Context, actor: Actor, wish: RangeWish) -> IpRange:
+    """A new range. Raises Forbidden, Invalid naming what is in the way and the remedy."""
+    with picture.changing(ctx, actor) as (tx, before):
         columns = _columns(before, rows.rack_addresses(tx), wish, None)
         range_id = rows.add(tx, "range", **columns)
-        picture.record(ctx, tx, f"Range {columns['start_ip']} - {columns['end_ip']} was created", username)
+        picture.record(ctx, tx, actor, f"Range {columns['start_ip']} - {columns['end_ip']} was created")
         return picture.load(tx).range(str(range_id))
 
 
-def update(ctx: Context, range_id: int, wish: RangeWish, username: str) -> IpRange:
-    """Change what is given. Raises NotFound, Invalid."""
-    with picture.changing(ctx) as (tx, before):
+def update(ctx: Context, actor: Actor, range_id: int, wish: RangeWish) -> IpRange:
+    """Change what is given. Raises Forbidden, NotFound, Invalid."""
+    with picture.changing(ctx, actor) as (tx, before):
         known = before.range(str(range_id))
         columns = _columns(before, rows.rack_addresses(tx), wish, known)
         rows.update(tx, "range", known.id, **columns)
-        picture.record(ctx, tx, f"Range {columns['start_ip']} - {columns['end_ip']} was changed", username)
+        picture.record(ctx, tx, actor, f"Range {columns['start_ip']} - {columns['end_ip']} was changed")
         return picture.load(tx).range(str(known.id))
 
 
-def delete(ctx: Context, range_id: int, username: str) -> None:
-    """Remove a range. Raises NotFound."""
-    with picture.changing(ctx) as (tx, before):
+def delete(ctx: Context, actor: Actor, range_id: int) -> None:
+    """Remove a range. Raises Forbidden, NotFound."""
+    with picture.changing(ctx, actor) as (tx, before):
         known = before.range(str(range_id))
         rows.delete(tx, "range", known.id)
-        picture.record(ctx, tx, f"Range {known.start_ip} - {known.end_ip} was deleted", username)
+        picture.record(ctx, tx, actor, f"Range {known.start_ip} - {known.end_ip} was deleted")
 
 
 def _columns(before: Network, racks: list[RackAddress], wish: RangeWish, known: IpRange | None) -> dict[str, object]:

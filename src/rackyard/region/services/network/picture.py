@@ -12,6 +12,7 @@ from rackyard.region.db.pool import Transaction
 from rackyard.region.services.network import checks
 from rackyard.region.services.network.network import Network
 from rackyard.region.services.site import journal
+from rackyard.region.services.site.authorisation import Actor, Permission, authorise
 
 AUDIT = 0
 
@@ -28,17 +29,19 @@ def read(ctx: Context) -> Network:
 
 
 @contextmanager
-def changing(ctx: Context) -> Iterator[tuple[Transaction, Network]]:
+def changing(ctx: Context, actor: Actor) -> Iterator[tuple[Transaction, Network]]:
     """A transaction in which nobody else changes the network, with the network as it is before the change.
 
-    Raises Invalid at its end, and changes nothing, when the parts of the network do not fit together any more."""
+    Raises Forbidden when the actor may not change it; Invalid at its end, and changes nothing, when the parts of the
+    network do not fit together any more."""
     with ctx.db.transaction() as tx:
+        authorise(actor, Permission.MANAGE_NETWORK)
         rows.lock(tx)
         before = load(tx)
         yield tx, before
         checks.check(before, load(tx), rows.rack_addresses(tx))
 
 
-def record(ctx: Context, tx: Transaction, description: str, username: str) -> None:
+def record(ctx: Context, tx: Transaction, actor: Actor, description: str) -> None:
     """One line in the audit trail."""
-    journal.record(tx, ctx.clock.now(), "NETWORKING", description, level=AUDIT, username=username)
+    journal.record(tx, ctx.clock.now(), "NETWORKING", description, level=AUDIT, username=actor.username)

@@ -14,6 +14,7 @@ from rackyard.region.errors import Invalid, NotFound
 from rackyard.region.services.network import picture
 from rackyard.region.services.network.network import Network
 from rackyard.region.services.site import validation
+from rackyard.region.services.site.authorisation import Actor
 from rackyard.region.services.site.validation import Network as Cidr
 
 
@@ -37,33 +38,33 @@ class SubnetWish:
     managed: bool | None = None
 
 
-def create(ctx: Context, wish: SubnetWish, username: str) -> Subnet:
-    """A new subnet. Raises Invalid naming the subnet that is in the way and the remedy."""
-    with picture.changing(ctx) as (tx, before):
+def create(ctx: Context, actor: Actor, wish: SubnetWish) -> Subnet:
+    """A new subnet. Raises Forbidden, Invalid naming the subnet that is in the way and the remedy."""
+    with picture.changing(ctx, actor) as (tx, before):
         if not wish.cidr:
             raise Invalid.field("cidr", "A subnet needs its CIDR; give one such as 198.51.100.0/24.")
         columns = _columns(before, wish, None)
         subnet_id = rows.add(tx, "subnet", **columns)
-        picture.record(ctx, tx, f"Subnet {columns['name']} ({columns['cidr']}) was created", username)
+        picture.record(ctx, tx, actor, f"Subnet {columns['name']} ({columns['cidr']}) was created")
         return picture.load(tx).subnet(str(subnet_id))
 
 
-def update(ctx: Context, specifier: str, wish: SubnetWish, username: str) -> Subnet:
-    """Change what is given. Raises NotFound, Invalid."""
-    with picture.changing(ctx) as (tx, before):
+def update(ctx: Context, actor: Actor, specifier: str, wish: SubnetWish) -> Subnet:
+    """Change what is given. Raises Forbidden, NotFound, Invalid."""
+    with picture.changing(ctx, actor) as (tx, before):
         subnet = before.subnet(specifier)
         columns = _columns(before, wish, subnet)
         rows.update(tx, "subnet", subnet.id, **columns)
-        picture.record(ctx, tx, f"Subnet {columns['name']} ({columns['cidr']}) was changed", username)
+        picture.record(ctx, tx, actor, f"Subnet {columns['name']} ({columns['cidr']}) was changed")
         return picture.load(tx).subnet(str(subnet.id))
 
 
-def delete(ctx: Context, specifier: str, username: str) -> None:
-    """Remove a subnet with its ranges. Raises NotFound."""
-    with picture.changing(ctx) as (tx, before):
+def delete(ctx: Context, actor: Actor, specifier: str) -> None:
+    """Remove a subnet with its ranges. Raises Forbidden, NotFound."""
+    with picture.changing(ctx, actor) as (tx, before):
         subnet = before.subnet(specifier)
         rows.delete(tx, "subnet", subnet.id)
-        picture.record(ctx, tx, f"Subnet {subnet.name} ({subnet.cidr}) was deleted", username)
+        picture.record(ctx, tx, actor, f"Subnet {subnet.name} ({subnet.cidr}) was deleted")
 
 
 def _columns(before: Network, wish: SubnetWish, subnet: Subnet | None) -> dict[str, object]:

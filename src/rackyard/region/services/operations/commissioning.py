@@ -17,31 +17,33 @@ from rackyard.region.services.operations.kinds import COMMISSION
 from rackyard.region.services.operations.lifecycle import Begun
 from rackyard.region.services.power import orders, queue
 from rackyard.region.services.site import journal
+from rackyard.region.services.site.authorisation import Actor, Permission
 from rackyard.region.status import check
 
 
-def start(ctx: Context, system_id: str, username: str) -> None:
+def start(ctx: Context, actor: Actor, system_id: str) -> None:
     """Begin to commission a machine: new state, boot, steps 1 to 3, event and power job in one transaction.
 
-    Raises NotFound; BadRequest when BMC, MAC or image is missing; Conflict when the state does not allow it, no rack
-    reaches the BMC, or nobody would answer the machine's DHCP request. Nothing is changed then."""
+    Raises Forbidden, NotFound; BadRequest when BMC, MAC or image is missing; Conflict when the state does not allow it,
+    no rack reaches the BMC, or nobody would answer the machine's DHCP request. Nothing is changed then."""
     with ctx.db.transaction() as tx:
-        begin(ctx, tx, orders.locked(tx, system_id), username)
+        begin(ctx, tx, actor, system_id)
 
 
-def begin(ctx: Context, tx: Transaction, machine: MachineState, username: str) -> None:
-    """The same in the caller's transaction, for a machine that it has locked."""
+def begin(ctx: Context, tx: Transaction, actor: Actor, system_id: str) -> None:
+    """The same in the caller's transaction."""
     asked_at = ctx.clock.now()
+    machine = orders.locked(tx, actor, Permission.OPERATE_MACHINE, system_id)
     check(machine.hostname, machine.status, COMMISSION.running)
     orders.require_bmc(machine)
     image = _image(tx, machine)
     choice = orders.choose_rack(tx, machine)
     _check_network(tx, machine)
-    begun = lifecycle.begin(ctx, tx, machine, COMMISSION, username, pace.limits(tx, image["id"]))
-    boot_id = _add_boot(ctx, tx, machine, begun, username, image, choice.rack_id)
+    begun = lifecycle.begin(ctx, tx, actor, machine, COMMISSION, pace.limits(tx, image["id"]))
+    boot_id = _add_boot(ctx, tx, actor, machine, begun, image, choice.rack_id)
     now = ctx.clock.now()
     asked = f"{COMMISSION.name} {machine.hostname}"
-    timeline.record(tx, boot_id, steps.ASKED, username, asked_at, asked)
+    timeline.record(tx, boot_id, steps.ASKED, actor.name, asked_at, asked)
     accepted = f"deadline {begun.deadline_at:%H:%M:%S} UTC"
     timeline.record(tx, boot_id, steps.ACCEPTED, ctx.config.name, now, accepted)
     timeline.record(tx, boot_id, steps.RACK_CHOSEN, ctx.config.name, ctx.clock.now(), choice.reason)
@@ -51,18 +53,18 @@ def begin(ctx: Context, tx: Transaction, machine: MachineState, username: str) -
     )  # fmt: skip
     journal.record(
         tx, now, "REQUEST_NODE_START_COMMISSIONING", f"commissioning asked for; {choice.reason}",
-        machine_id=machine.id, rack_id=choice.rack_id, username=username,
+        machine_id=machine.id, rack_id=choice.rack_id, username=actor.username,
     )  # fmt: skip
 
 
-def abort(ctx: Context, system_id: str, username: str) -> None:
-    """Stop what the machine is going through. Raises NotFound, Conflict when nothing is under way."""
+def abort(ctx: Context, actor: Actor, system_id: str) -> None:
+    """Stop what the machine is going through. Raises Forbidden, NotFound, Conflict when nothing is under way."""
     with ctx.db.transaction() as tx:
-        machine = orders.locked(tx, system_id)
-        lifecycle.abort(ctx, tx, machine, username)
+        machine = orders.locked(tx, actor, Permission.OPERATE_MACHINE, system_id)
+        lifecycle.abort(ctx, tx, actor, machine)
         journal.record(
             tx, ctx.clock.now(), "REQUEST_NODE_ABORT_COMMISSIONING", "commissioning aborted",
-            machine_id=machine.id, username=username,
+            machine_id=machine.id, username=actor.username,
         )  # fmt: skip
 
 
@@ -80,7 +82,7 @@ def complete(ctx: Context, tx: Transaction, machine: MachineState, facts: Hardwa
 
 
 def _add_boot(
-    ctx: Context, tx: Transaction, machine: MachineState, begun: Begun, username: str, image: Row, rack_id: int
+    ctx: Context, tx: Transaction, actor: Actor, machine: MachineState, begun: Begun, image: Row, rack_id: int
 ) -> int:
     secret = ctx.random.token(32)
     row = tx.one(
@@ -90,7 +92,7 @@ def _add_boot(
         operation_id=begun.id,
         epoch=begun.epoch,
         purpose=COMMISSION.purpose,
-        username=username,
+        username=actor.username,
         now=ctx.clock.now(),
         consumer_key=ctx.random.token(18),
         token_key=ctx.random.token(24),

@@ -16,6 +16,7 @@ from rackyard.region.services.boots import steps, timeline
 from rackyard.region.services.operations.kinds import RUNNING, Kind
 from rackyard.region.services.power import orders, queue
 from rackyard.region.services.site import journal, settings
+from rackyard.region.services.site.authorisation import Actor
 from rackyard.region.status import Status, check, label
 
 FORCE_OFF: Mapping[str, object] = MappingProxyType({})
@@ -39,9 +40,10 @@ def of_machine(machine: MachineState) -> Kind | None:
 
 
 def begin(
-    ctx: Context, tx: Transaction, machine: MachineState, kind: Kind, username: str, limits: Mapping[int, int]
+    ctx: Context, tx: Transaction, actor: Actor, machine: MachineState, kind: Kind, limits: Mapping[int, int]
 ) -> Begun:
-    """A new epoch in the kind's status. What was ordered for the old one is called off.
+    """A new epoch in the kind's status; whoever calls has authorised the actor. What was ordered for the old one is
+    called off.
 
     Raises Conflict when the machine's status does not allow it."""
     check(machine.hostname, machine.status, kind.running)
@@ -53,7 +55,7 @@ def begin(
         tx.run("boots.records.end", id=machine.boot_id, now=now, outcome="aborted")
     deadline_at = now + timedelta(seconds=patience_s)
     row = tx.one(
-        "operations.records.add", machine_id=machine.id, kind=kind.name, epoch=epoch, username=username, now=now,
+        "operations.records.add", machine_id=machine.id, kind=kind.name, epoch=epoch, username=actor.username, now=now,
         patience_s=patience_s, deadline_at=deadline_at, ends_at=now + timedelta(seconds=patience_s * LONGEST),
         limits={str(step): seconds for step, seconds in limits.items()},
     )  # fmt: skip
@@ -61,13 +63,13 @@ def begin(
     return Begun(int(row["id"]), epoch, deadline_at)
 
 
-def abort(ctx: Context, tx: Transaction, machine: MachineState, username: str) -> None:
+def abort(ctx: Context, tx: Transaction, actor: Actor, machine: MachineState) -> None:
     """Stop what is under way: the machine goes back to what it was and is powered off. Raises Conflict when idle."""
     kind = of_machine(machine)
     if kind is None:
         raise Conflict(f"machine {machine.hostname} is {label(machine.status)}: nothing to abort")
     back = Status.READY if machine.previous_status == Status.READY else Status.NEW
-    _end(ctx, tx, machine, back, f"{kind.title} aborted by {username}", "aborted", off=FORCE_OFF)
+    _end(ctx, tx, machine, back, f"{kind.title} aborted by {actor.name}", "aborted", off=FORCE_OFF)
 
 
 def fail(

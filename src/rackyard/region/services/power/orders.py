@@ -16,14 +16,16 @@ from rackyard.region.services.operations.kinds import require_idle
 from rackyard.region.services.power import queue, rack_choice
 from rackyard.region.services.power.rack_choice import Choice
 from rackyard.region.services.site import journal
+from rackyard.region.services.site.authorisation import Actor, Permission, authorise
 
 MAX_QUERY_S = 30.0
 OPEN = ("queued", "taken")
 
 
-def locked(tx: Transaction, system_id: str) -> MachineState:
-    """The machine, locked. Raises NotFound."""
+def locked(tx: Transaction, actor: Actor, permission: Permission, system_id: str) -> MachineState:
+    """The machine, locked, for an actor who may do that to it. Raises Forbidden, NotFound."""
     machine = state.lock(tx, system_id)
+    authorise(actor, permission, machine)
     if machine is None:
         raise NotFound(f"no machine has the system id {system_id}")
     return machine
@@ -52,15 +54,16 @@ def choose_rack(tx: Transaction, machine: MachineState) -> Choice:
     return choice
 
 
-def request(ctx: Context, system_id: str, wanted: str, username: str) -> None:
+def request(ctx: Context, actor: Actor, system_id: str, wanted: str) -> None:
     """Ask a rack to power the machine on or off; the machine's power state follows.
 
-    Raises NotFound, BadRequest (no BMC), Conflict (commissioning is under way, or no rack reaches the BMC)."""
+    Raises Forbidden, NotFound, BadRequest (no BMC), Conflict (commissioning is under way, or no rack reaches the
+    BMC)."""
     if wanted not in ("on", "off"):
         raise BadRequest(f"power can be switched on or off, not {wanted!r}")
     now = ctx.clock.now()
     with ctx.db.transaction() as tx:
-        machine = locked(tx, system_id)
+        machine = locked(tx, actor, Permission.OPERATE_MACHINE, system_id)
         require_idle(machine.hostname, machine.status, f"switch it {wanted}")
         choice = choose_rack(tx, machine)
         queue.cancel_waiting(ctx, tx, machine, f"power {wanted} was asked for after it")
@@ -72,7 +75,7 @@ def request(ctx: Context, system_id: str, wanted: str, username: str) -> None:
         queue.enqueue(ctx, tx, machine, choice.rack_id, f"power_{wanted}", epoch=epoch)
         journal.record(
             tx, now, f"REQUEST_POWER_{wanted.upper()}", f"power {wanted} asked for; {choice.reason}",
-            machine_id=machine.id, rack_id=choice.rack_id, username=username,
+            machine_id=machine.id, rack_id=choice.rack_id, username=actor.username,
         )  # fmt: skip
 
 
@@ -95,15 +98,15 @@ def power_off(ctx: Context, tx: Transaction, machine: MachineState, epoch: int, 
     )  # fmt: skip
 
 
-def query(ctx: Context, system_id: str, timeout_s: float = MAX_QUERY_S) -> str:
+def query(ctx: Context, actor: Actor, system_id: str, timeout_s: float = MAX_QUERY_S) -> str:
     """Ask the BMC now: `on` or `off`, within at most 30 seconds.
 
-    Raises NotFound, BadRequest (no BMC), Conflict (no rack reaches it, or the BMC's own error, named), Late
+    Raises Forbidden, NotFound, BadRequest (no BMC), Conflict (no rack reaches it, or the BMC's own error, named), Late
     (the rack did not report in time)."""
     give_up_at = ctx.clock.monotonic() + min(timeout_s, MAX_QUERY_S)
     with ctx.notifier.subscribe("rackyard_machines", system_id) as subscription:
         with ctx.db.transaction() as tx:
-            machine = locked(tx, system_id)
+            machine = locked(tx, actor, Permission.VIEW, system_id)
             choice = choose_rack(tx, machine)
             job_id = queue.enqueue(ctx, tx, machine, choice.rack_id, "power_query", epoch=machine.epoch)
         while True:

@@ -15,7 +15,8 @@ from rackyard.region.errors import BadRequest, Conflict, Forbidden, NotFound
 from rackyard.region.services.power import queue
 from rackyard.region.services.racks import identity, registration
 from rackyard.region.services.racks.identity import Certificate
-from rackyard.region.services.site import identifiers, journal
+from rackyard.region.services.site import identifiers, journal, validation
+from rackyard.region.services.site.authorisation import Actor, Permission, authorise
 
 TOKEN_TTL_S = 900
 MAX_TOKEN_TTL_S = 7 * 24 * 3600
@@ -31,11 +32,11 @@ class Enrolled:
     ca_pem: str
 
 
-def mint_token(ctx: Context, name: str = "", ttl_s: int = TOKEN_TTL_S) -> str:
+def mint_token(ctx: Context, actor: Actor, name: str = "", ttl_s: int = TOKEN_TTL_S) -> str:
     """A one-line enrolment token, single use.
 
     A token with a name enrols the host of that name only, and may replace the certificate of a rack that is enrolled
-    already (a host that was installed anew). Raises BadRequest for a bad name or lifetime."""
+    already (a host that was installed anew). Raises Forbidden; BadRequest for a bad name or lifetime."""
     if name and not HOSTNAME.fullmatch(name):
         raise BadRequest(f"{name!r} is not a host name: use letters, digits and inner hyphens")
     if not 1 <= ttl_s <= MAX_TOKEN_TTL_S:
@@ -43,6 +44,7 @@ def mint_token(ctx: Context, name: str = "", ttl_s: int = TOKEN_TTL_S) -> str:
     secret = identity.new_secret()
     now = ctx.clock.now()
     with ctx.db.transaction() as tx:
+        authorise(actor, Permission.MANAGE_RACKS)
         tx.one(
             "racks.enrolment.add_token",
             name=name,
@@ -111,19 +113,27 @@ def renew(ctx: Context, rack: Rack, asking_sha256: str, csr_pem: str) -> Certifi
     return certificate
 
 
-def revoke(ctx: Context, name: str, username: str = "") -> None:
-    """Accept no certificate of that rack any more. Raises NotFound when no such rack is enrolled."""
-    now = ctx.clock.now()
+def revoke(ctx: Context, actor: Actor, system_id: str) -> None:
+    """Accept no certificate of that rack any more. Raises Forbidden, NotFound when no such rack is enrolled."""
     with ctx.db.transaction() as tx:
-        row = tx.one("racks.enrolment.revoke", hostname=name, now=now)
-        if row is None:
-            raise NotFound(f"no enrolled rack is called {name}; `rackyard-region status` lists them")
-        tx.run("racks.enrolment.wake", rack_id=row["id"])
-        journal.record(
-            tx, now, "RACK_REVOKED", f"rack {name} was revoked", rack_id=row["id"], level=journal.WARNING,
-            username=username,
-        )  # fmt: skip
-    queue.leave(ctx, row["id"])
+        rack = rows.lock(tx, system_id)
+        authorise(actor, Permission.MANAGE_RACKS, rack)
+        if rack is None or rack.revoked_at is not None:
+            shown = validation.shown(system_id)
+            raise NotFound(f"No enrolled rack has the system_id {shown}; list them with GET rackcontrollers/.")
+        _revoke(ctx, tx, actor, rack)
+    queue.leave(ctx, rack.id)
+
+
+def revoke_by_hostname(ctx: Context, actor: Actor, hostname: str) -> None:
+    """The same for the rack of that name."""
+    with ctx.db.transaction() as tx:
+        rack = rows.lock_by_hostname(tx, hostname)
+        authorise(actor, Permission.MANAGE_RACKS, rack)
+        if rack is None or rack.revoked_at is not None:
+            raise NotFound(f"no enrolled rack is called {hostname}; `rackyard-region status` lists them")
+        _revoke(ctx, tx, actor, rack)
+    queue.leave(ctx, rack.id)
 
 
 def authenticate(ctx: Context, sha256: str) -> Rack:
@@ -157,6 +167,16 @@ def still_valid(ctx: Context, rack: Rack) -> bool:
         return True
 
 
+def _revoke(ctx: Context, tx: Transaction, actor: Actor, rack: Rack) -> None:
+    now = ctx.clock.now()
+    tx.run("racks.enrolment.revoke", rack_id=rack.id, now=now)
+    tx.run("racks.enrolment.wake", rack_id=rack.id)
+    journal.record(
+        tx, now, "RACK_REVOKED", f"rack {rack.hostname} was revoked", rack_id=rack.id, level=journal.WARNING,
+        username=actor.username,
+    )  # fmt: skip
+
+
 def _check_token(used_at: datetime | None, used_by: str | None, expires_at: datetime, now: datetime) -> None:
     remedy = "make a new one with `rackyard-region enroll-token`"
     if used_at is not None:
@@ -167,14 +187,15 @@ def _check_token(used_at: datetime | None, used_by: str | None, expires_at: date
 
 
 def _rack_of_that_name(ctx: Context, tx: Transaction, hostname: str, version: str, *, named: bool) -> Rack:
-    row = tx.one("racks.enrolment.lock_by_hostname", hostname=hostname)
-    if row is None:
+    rack = rows.lock_by_hostname(tx, hostname)
+    if rack is None:
         system_id = identifiers.free_system_id(ctx, tx)
         row = tx.one("racks.enrolment.create", system_id=system_id, hostname=hostname, version=version)
         assert row is not None
-    elif row["revoked_at"] is None and not named:
+        return Rack(**row)
+    if rack.revoked_at is None and not named:
         raise Conflict(
             f"a rack called {hostname} is enrolled already; revoke it (`rackyard-region revoke-rack {hostname}`) "
             f"or make a token for it (`rackyard-region enroll-token --name {hostname}`)"
         )
-    return Rack(**row)
+    return rack

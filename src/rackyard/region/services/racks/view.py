@@ -13,7 +13,6 @@ from rackyard.region.db.racks.view import RackController, RackInterface, RackSer
 from rackyard.region.errors import NotFound
 from rackyard.region.services.network import picture
 from rackyard.region.services.network.network import Network
-from rackyard.region.services.racks import enrolment
 from rackyard.region.services.site import validation
 
 
@@ -55,8 +54,3 @@ def read(ctx: Context, system_id: str) -> RackDetails:
     raise NotFound(
         f"No enrolled rack has the system_id {validation.shown(system_id)}; list them with GET rackcontrollers/."
     )
-
-
-def revoke(ctx: Context, system_id: str, username: str) -> None:
-    """Accept this rack no more. Raises NotFound."""
-    enrolment.revoke(ctx, read(ctx, system_id).rack.hostname, username)

@@ -12,6 +12,7 @@ from rackyard.region.db.site import accounts as account_rows
 from rackyard.region.db.site.accounts import Account, StoredKey
 from rackyard.region.errors import Conflict, NotFound, Unauthorized
 from rackyard.region.services.site import journal, validation
+from rackyard.region.services.site.authorisation import Actor, Permission, authorise
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class ApiKey:
         return f"{self.consumer_key}:{self.token_key}:{self.token_secret}"
 
 
-def authenticate(ctx: Context, consumer_key: str, token_key: str, token_secret: str) -> Account:
-    """The account that this key belongs to. Reads only. Raises Unauthorized."""
+def authenticate(ctx: Context, consumer_key: str, token_key: str, token_secret: str) -> Actor:
+    """The account that this key belongs to, which acts from now on. Reads only. Raises Unauthorized."""
     with ctx.db.transaction() as tx:
         owner = account_rows.key_owner(tx, token_key)
     if (
@@ -39,52 +40,61 @@ def authenticate(ctx: Context, consumer_key: str, token_key: str, token_secret: 
         or not secret_matches(token_secret, owner.token_secret_sha256)
     ):
         raise Unauthorized("Authorization Error: the API key is unknown; make one with `rackyard-region create-admin`.")
-    return owner.account
+    return Actor.of(owner.account)
 
 
-def create_admin(ctx: Context, username: str, key_name: str = "") -> str:
+def create_admin(ctx: Context, actor: Actor, username: str, key_name: str = "") -> str:
     """A new key for the administrator of this name, who is made if missing. Returns the key's text form.
 
-    Raises Invalid for a name that cannot be used, Conflict for an account that is no administrator.
+    Raises Forbidden, Invalid for a name that cannot be used, Conflict for an account that is no administrator.
     """
     with ctx.db.transaction() as tx:
+        authorise(actor, Permission.MANAGE_ACCOUNTS)
         account = account_rows.find(tx, username) or account_rows.add(tx, username, True, ctx.clock.now())
         if not account.is_admin:
             raise Conflict(f"The account {username} is no administrator; choose another name.")
         return _mint_key(ctx, tx, account, key_name).text
 
 
-def add_account(ctx: Context, username: str) -> str:
-    """A new account that may read but not change anything, with its first key. Raises Invalid."""
+def add_account(ctx: Context, actor: Actor, username: str) -> str:
+    """A new account that may read but not change anything, with its first key. Raises Forbidden, Invalid."""
     with ctx.db.transaction() as tx:
+        authorise(actor, Permission.MANAGE_ACCOUNTS)
         return _mint_key(ctx, tx, account_rows.add(tx, username, False, ctx.clock.now()), "").text
 
 
-def create_key(ctx: Context, account: Account, name: str) -> ApiKey:
-    """One more key of an account. Raises Invalid for a name that cannot be used."""
+def create_key(ctx: Context, actor: Actor, name: str) -> ApiKey:
+    """One more key of the actor's own account. Raises Invalid for a name that cannot be used, NotFound without one."""
     label = validation.text("name", name)
     with ctx.db.transaction() as tx:
+        account = account_rows.find(tx, actor.username)
+        authorise(actor, Permission.MANAGE_KEYS, account)
+        if account is None:
+            raise NotFound(f"{actor.name} has no account that could have a key.")
         key = _mint_key(ctx, tx, account, label)
-        _record(ctx, tx, f"API key {key.token_key} of {account.username} was made", account.username)
+        _record(ctx, tx, actor, f"API key {key.token_key} of {account.username} was made")
         return key
 
 
-def keys_of(ctx: Context, username: str | None = None) -> list[StoredKey]:
-    """The keys of an account, or of all, oldest first; their secrets are not known. Raises NotFound."""
+def keys_of(ctx: Context, actor: Actor, username: str | None = None) -> list[StoredKey]:
+    """The keys of an account, or of all, oldest first; their secrets are not known. Raises Forbidden, NotFound."""
     with ctx.db.transaction() as tx:
-        if username is not None and account_rows.find(tx, username) is None:
+        account = None if username is None else account_rows.find(tx, username)
+        authorise(actor, Permission.MANAGE_KEYS, account)
+        if username is not None and account is None:
             raise NotFound(f"There is no account {username}; leave the name out to see the keys of all.")
         return account_rows.keys(tx, username)
 
 
-def revoke_key(ctx: Context, token_key: str, by_whom: str, owner: str | None = None) -> StoredKey:
-    """Accept a key no more, from the next request on; only one of `owner`, if given. Raises NotFound."""
+def revoke_key(ctx: Context, actor: Actor, token_key: str, owner: str | None = None) -> StoredKey:
+    """Accept a key no more, from the next request on; only one of `owner`, if given. Raises Forbidden, NotFound."""
     with ctx.db.transaction() as tx:
+        authorise(actor, Permission.MANAGE_KEYS, None if owner is None else account_rows.find(tx, owner))
         gone = account_rows.delete_key(tx, token_key, owner)
         if gone is None:
             whose = f" of {owner}" if owner else ""
             raise NotFound(f"There is no API key{whose} with the token {validation.shown(token_key)}; list them first.")
-        _record(ctx, tx, f"API key {token_key} of {gone.username} was revoked", by_whom)
+        _record(ctx, tx, actor, f"API key {token_key} of {gone.username} was revoked")
         return gone
 
 
@@ -94,10 +104,10 @@ def key_is_valid(ctx: Context, username: str, text: str) -> bool:
     if len(parts) != 3:
         return False
     try:
-        account = authenticate(ctx, *parts)
+        owner = authenticate(ctx, *parts)
     except Unauthorized:
         return False
-    return account.username == username and account.is_admin
+    return owner.username == username and owner.is_admin
 
 
 def _mint_key(ctx: Context, tx: Transaction, account: Account, name: str) -> ApiKey:
@@ -114,5 +124,6 @@ def _mint_key(ctx: Context, tx: Transaction, account: Account, name: str) -> Api
     return key
 
 
-def _record(ctx: Context, tx: Transaction, description: str, username: str) -> None:
-    journal.record(tx, ctx.clock.now(), "AUTHORISATION", description, level=journal.AUDIT, username=username)
+def _record(ctx: Context, tx: Transaction, actor: Actor, description: str) -> None:
+    now = ctx.clock.now()
+    journal.record(tx, now, "AUTHORISATION", description, level=journal.AUDIT, username=actor.username)

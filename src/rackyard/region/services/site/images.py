@@ -25,6 +25,7 @@ from rackyard.region.context import Context
 from rackyard.region.db.site import images as rows
 from rackyard.region.db.site.images import Image
 from rackyard.region.errors import BadRequest, NotFound
+from rackyard.region.services.site.authorisation import Actor, Permission, authorise
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -91,17 +92,18 @@ def read(ctx: Context, image_id: int) -> Image:
     raise NotFound(f"There is no image {image_id}; list them with GET boot-resources/.")
 
 
-def register(ctx: Context, manifest_file: Path, *, beside: bool = False) -> tuple[Image, bool]:
+def register(ctx: Context, actor: Actor, manifest_file: Path, *, beside: bool = False) -> tuple[Image, bool]:
     """Make this image the one that machines of its architecture boot; `beside` the default, only those that name its
     suite (the first image of an architecture is its default all the same). Returns it and whether anything changed.
 
-    Raises BadRequest when the manifest is malformed or a file is missing or differs from it.
+    Raises Forbidden; BadRequest when the manifest is malformed or a file is missing or differs from it.
     """
     manifest = _load(manifest_file)
     for entry in files(manifest):
         _verify(ctx.config.images / entry.place, entry)
     digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
     with ctx.db.transaction() as tx:
+        authorise(actor, Permission.MANAGE_IMAGES)
         rows.lock(tx)
         there = rows.all_images(tx)
         known = next((image for image in there if image.manifest_sha256 == digest), None)
@@ -115,16 +117,17 @@ def register(ctx: Context, manifest_file: Path, *, beside: bool = False) -> tupl
         return image, image != known
 
 
-def prune(ctx: Context, keep: int, *, spared_s: float = SPARED_S) -> list[str]:
+def prune(ctx: Context, actor: Actor, keep: int, *, spared_s: float = SPARED_S) -> list[str]:
     """Forget superseded images and remove files of this host that no image names; what went.
 
     The newest `keep` images of each architecture and suite stay, and so does every image that is the default, current
     for its suite, or booted by a machine now. A file younger than `spared_s` seconds may belong to an image that is
-    about to be registered. Raises BadRequest when `keep` is less than one.
+    about to be registered. Raises Forbidden; BadRequest when `keep` is less than one.
     """
     if keep < 1:
         raise BadRequest(f"Cannot keep {keep} images: keep at least 1 of each release.")
     with ctx.db.transaction() as tx:
+        authorise(actor, Permission.MANAGE_IMAGES)
         rows.lock(tx)
         gone = rows.delete_superseded(tx, keep)
         named = {entry.sha256 for image in rows.all_images(tx) for entry in files(image.manifest)}

@@ -12,6 +12,7 @@ from rackyard.region.context import Context
 from rackyard.region.db.pool import Transaction
 from rackyard.region.errors import BadRequest, Invalid
 from rackyard.region.services.site import validation
+from rackyard.region.services.site.authorisation import Actor, Permission, authorise
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,11 @@ def pick(values: Mapping[str, Any], name: str) -> Any:
     return values[name]
 
 
-def put(ctx: Context, name: str, text: str) -> bool:
-    """Set a value from its text; whether it changed. Raises BadRequest or Invalid."""
+def put(ctx: Context, actor: Actor, name: str, text: str) -> bool:
+    """Set a value from its text; whether it changed. Raises Forbidden, BadRequest or Invalid."""
     value = _known(name).parse(name, text)
     with ctx.db.transaction() as tx:
+        authorise(actor, Permission.MANAGE_SETTINGS)
         return tx.run("site.settings.set", name=name, value={"value": value}) > 0
 
 

@@ -20,6 +20,10 @@ UPDATE enroll_token SET used_at = %(now)s, used_by_rack_id = %(rack_id)s WHERE i
 -- The rack of that name, locked.
 SELECT id, system_id, hostname, revoked_at FROM rack WHERE hostname = %(hostname)s FOR UPDATE;
 
+-- name: racks.enrolment.lock
+-- The rack of that system id, locked.
+SELECT id, system_id, hostname, revoked_at FROM rack WHERE system_id = %(system_id)s FOR UPDATE;
+
 -- name: racks.enrolment.create
 -- A rack without a certificate yet.
 INSERT INTO rack (system_id, hostname, version) VALUES (%(system_id)s, %(hostname)s, %(version)s)
@@ -53,5 +57,4 @@ SELECT pg_notify('rackyard_jobs', system_id) FROM rack WHERE id = %(rack_id)s;
 
 -- name: racks.enrolment.revoke
 -- No certificate of that rack is accepted any more, and it no longer counts as alive.
-UPDATE rack SET revoked_at = %(now)s, alive = false WHERE hostname = %(hostname)s AND revoked_at IS NULL
-RETURNING id, system_id;
+UPDATE rack SET revoked_at = %(now)s, alive = false WHERE id = %(rack_id)s;

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How machines' power is controlled, for those who may see it: where a BMC is and who logs in, never the password."""
+
+from __future__ import annotations
+
+from rackyard.region.context import Context
+from rackyard.region.db.machines import registry as rows
+from rackyard.region.db.machines.registry import MachineFilter
+from rackyard.region.services.machines import registry
+from rackyard.region.services.power.parameters import PowerSettings
+from rackyard.region.services.site.authorisation import Actor, Permission, authorise
+
+
+def read(ctx: Context, actor: Actor, system_id: str) -> PowerSettings:
+    """The power settings of one machine. Raises Forbidden, NotFound."""
+    with ctx.db.transaction() as tx:
+        machine = rows.find(tx, system_id)
+        authorise(actor, Permission.SEE_POWER_PARAMETERS, machine)
+        if machine is None:
+            raise registry.not_found(system_id)
+        return registry.current_power(machine)
+
+
+def find_all(ctx: Context, actor: Actor, wanted: MachineFilter) -> dict[str, PowerSettings]:
+    """The power settings of matching machines by system_id, in the order of their hostnames. Raises Forbidden."""
+    with ctx.db.transaction() as tx:
+        authorise(actor, Permission.SEE_POWER_PARAMETERS)
+        found = rows.select(tx, wanted, with_hardware=False, with_steps=False)
+        return {machine.system_id: registry.current_power(machine) for machine in found}
