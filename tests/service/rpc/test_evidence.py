@@ -203,7 +203,7 @@ def test_stranger_without_a_lease_is_refused_once_the_machine_has_one(
 def test_address_without_a_lease_proves_nothing_and_asks_again(
     api: Any, agent: AgentPlay, booting: str, monkeypatch: pytest.MonkeyPatch, execute: Any
 ):
-    """A stranger who gave itself an address, or a machine whose lease is on its way: the same until the lease is known."""
+    """A stranger who gave itself an address, or a machine whose lease is on its way: the same until one is known."""
     monkeypatch.setattr(claims, "LEASE_WAIT_S", 0.5)
     for _turn in range(2):
         answer = agent.boot_config(client_ip=STRANGER_IP)
