@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any
 
 from rackyard.region.context import Context
@@ -13,16 +11,14 @@ from rackyard.region.db.boots import records
 from rackyard.region.db.network import subnets
 from rackyard.region.db.pool import Transaction
 from rackyard.region.db.racks.identity import Rack
-from rackyard.region.errors import BadRequest, Conflict, Forbidden, NotFound
+from rackyard.region.errors import Conflict, Forbidden, NotFound
 from rackyard.region.services.boots import claims, kernel_line, steps, timeline
 from rackyard.region.services.boots.kernel_line import KernelLine
 from rackyard.region.services.racks import names, serving
 from rackyard.region.services.site import images, journal, settings
-from rackyard_core import macs
 
 # A screen if there is one, and the first serial line, which is what a BMC shows (the last one is /dev/console).
 CONSOLES = ("console=tty0", "console=ttyS0,115200n8")
-FIRMWARES = frozenset({"ipxe", "grub", "pxelinux"})
 
 
 @dataclass(frozen=True)
@@ -34,14 +30,6 @@ class BootQuery:
     firmware: str
     client_ip: str
     local_ip: str
-
-
-def parse_mac(text: str) -> str:
-    """A MAC in lower case with colons. Raises BadRequest."""
-    try:
-        return macs.normal(text)
-    except ValueError as reason:
-        raise BadRequest(str(reason)) from reason
 
 
 def configuration(ctx: Context, rack: Rack, query: BootQuery) -> dict[str, Any]:
@@ -105,22 +93,6 @@ def configuration(ctx: Context, rack: Rack, query: BootQuery) -> dict[str, Any]:
 
 def _unknown(mac: str) -> NotFound:
     return NotFound(f"no machine has the MAC address {mac}; register it with mac_addresses={mac}")
-
-
-def parse_query(body: dict[str, Any]) -> BootQuery:
-    """The rack's question, checked. Raises BadRequest naming the field."""
-    arch, firmware = str(body.get("arch", "amd64")), str(body.get("firmware", ""))
-    if firmware not in FIRMWARES:
-        raise BadRequest(f"firmware {firmware[:20]!r} is not one of {', '.join(sorted(FIRMWARES))}")
-    if not re.fullmatch(r"[a-z0-9]{2,16}", arch):
-        raise BadRequest(f"arch {arch[:20]!r} is not an architecture name")
-    addresses = []
-    for field in ("client_ip", "local_ip"):
-        try:
-            addresses.append(str(ip_address(str(body.get(field, "")).partition("%")[0])))
-        except ValueError:
-            raise BadRequest(f"{field} {str(body.get(field))[:50]!r} is not an IP address") from None
-    return BootQuery(parse_mac(str(body.get("mac", ""))), arch, firmware, addresses[0], addresses[1])
 
 
 def _subnet_name(ctx: Context, tx: Transaction, hostname: str, query: BootQuery) -> str:

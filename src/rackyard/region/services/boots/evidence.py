@@ -172,7 +172,7 @@ def _saw(tx: Transaction, rack: Rack, sighting: Sighting, boot: BootAt) -> None:
     if sighting.kind == "image" and not _SQUASHFS.search(sighting.detail):
         # Kernel and initrd come first; the root file system is what the step is about.
         return
-    by_whom = f"{rack.hostname} ({DAEMONS.get(sighting.daemon, sighting.daemon)})"
+    by_whom = f"{rack.hostname} ({DAEMONS[sighting.daemon]})"
     if timeline.record(tx, boot.id, STEPS[sighting.kind], by_whom, sighting.at, sighting.detail):
         kind, words = _STEP_EVENTS[sighting.kind]
         journal.record(
