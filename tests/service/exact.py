@@ -15,7 +15,7 @@ def sent(name: str, document: Any) -> Any:
     Raises ContractError."""
     contracts.read(name, document)
     for place in _unnamed(contracts.schema(name), document, ""):
-        raise contracts.ContractError(name, f"{place} is in no contract")
+        raise contracts.ContractError(name, f"{place.lstrip('.')} is in no contract")
     return document
 
 

@@ -48,7 +48,7 @@ _TYPES = {
 _PHRASES = {
     "minimum": "must be at least {}",
     "maximum": "must be at most {}",
-    "minLength": "must have at least {} characters",
+    "minLength": "must be {} or more characters long",
     "maxLength": "must have at most {} characters",
     "maxItems": "must have at most {} items",
     "maxProperties": "must have at most {} fields",
