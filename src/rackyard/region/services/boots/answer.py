@@ -13,6 +13,7 @@ from rackyard.region.db.pool import Transaction
 from rackyard.region.db.racks.identity import Rack
 from rackyard.region.errors import Conflict, Forbidden, NotFound
 from rackyard.region.services.boots import claims, kernel_line, steps, timeline
+from rackyard.region.services.boots.claims import Claim
 from rackyard.region.services.boots.kernel_line import KernelLine
 from rackyard.region.services.racks import names, serving
 from rackyard.region.services.site import images, journal, settings
@@ -47,11 +48,11 @@ def configuration(ctx: Context, rack: Rack, query: BootQuery) -> dict[str, Any]:
         raise _unknown(query.mac)
     if boot.id is None or boot.boot_id is None or boot.manifest is None:
         return {"purpose": "local", "hostname": boot.hostname}
-    claim = claims.settle(ctx, boot.machine_id, boot.system_id, query.client_ip)
-    if claim.refuted:
-        words = f"{claim.words(boot.hostname, query.client_ip)} (boot configuration at {rack.hostname})"
+    claim = Claim(boot.machine_id, boot.system_id, boot.hostname, query.client_ip, rack)
+    holding = claims.settle(ctx, claim)
+    if holding.refuted:
         with ctx.db.transaction() as tx:
-            claims.note_stranger(tx, ctx.clock.now(), boot.machine_id, rack.id, words)
+            claims.note_stranger(ctx, tx, claim, holding, "boot configuration")
         raise _unknown(query.mac)
     with ctx.db.transaction() as tx:
         again = records.of_mac(tx, query.mac)
@@ -78,7 +79,7 @@ def configuration(ctx: Context, rack: Rack, query: BootQuery) -> dict[str, Any]:
                 tx, now, "NODE_PXE_REQUEST", f"{by_whom} asked for {detail}", machine_id=boot.machine_id,
                 rack_id=rack.id,
             )  # fmt: skip
-        known_at = query.client_ip if claim.proved else None
+        known_at = query.client_ip if holding.proved else None
         tx.run("boots.records.answered", id=boot.id, rack_id=rack.id, client_ip=known_at)
     return {
         "purpose": boot.purpose,

@@ -21,6 +21,7 @@ from rackyard.region.db.pool import Transaction
 from rackyard.region.db.racks.identity import Rack
 from rackyard.region.errors import BadRequest, Conflict, Forbidden
 from rackyard.region.services.boots import claims, steps, timeline
+from rackyard.region.services.boots.claims import Claim
 from rackyard.region.services.racks import serving
 from rackyard.region.services.site import journal
 
@@ -159,11 +160,10 @@ def _boot_of(ctx: Context, tx: Transaction, rack: Rack, sighting: Sighting) -> B
     boot = records.at(tx, sighting.mac, sighting.at)
     if boot is None or sighting.ip is None:
         return boot
-    now = ctx.clock.now()
-    claim = lease_rows.claim(tx, boot.machine_id, sighting.ip, now)
-    if claim.holder is not None and not claim.own:
-        words = f"{claim.words(boot.hostname, sighting.ip)} ({sighting.kind} at {rack.hostname})"
-        claims.note_stranger(tx, now, boot.machine_id, rack.id, words)
+    holding = lease_rows.holding(tx, boot.machine_id, sighting.ip, ctx.clock.now())
+    if holding.strange:
+        claim = Claim(boot.machine_id, boot.system_id, boot.hostname, sighting.ip, rack)
+        claims.note_stranger(ctx, tx, claim, holding, sighting.kind)
         return None
     return boot
 

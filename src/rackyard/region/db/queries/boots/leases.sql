@@ -1,11 +1,6 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
 
--- name: boots.leases.of_ip
--- Who holds an address.
-SELECT mac::text AS mac, at FROM lease
-WHERE ip = %(ip)s::inet AND state = 'commit' AND (expires_at IS NULL OR expires_at > %(now)s);
-
--- name: boots.leases.claim
+-- name: boots.leases.holding
 -- Who holds an address, whether that is a MAC of this machine, and where else this machine is.
 SELECT held.mac::text AS holder,
        coalesce(held.mac IN (SELECT mac FROM machine_interface WHERE machine_id = %(machine_id)s), false) AS own,
@@ -17,6 +12,11 @@ SELECT held.mac::text AS holder,
 FROM (SELECT 1) AS always
 LEFT JOIN lease AS held ON held.ip = %(ip)s::inet AND held.state = 'commit'
      AND (held.expires_at IS NULL OR held.expires_at > %(now)s);
+
+-- name: boots.leases.last_holding
+-- Who had an address last, be the lease over or not, and whether that is a MAC of this machine.
+SELECT mac::text AS holder, mac IN (SELECT mac FROM machine_interface WHERE machine_id = %(machine_id)s) AS own
+FROM lease WHERE ip = %(ip)s::inet;
 
 -- name: boots.leases.holder_of_ip
 -- Who had an address last, be the lease over or not: for reports that arrive late.
