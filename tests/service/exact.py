@@ -8,6 +8,26 @@ from typing import Any
 
 from rackyard import contracts
 
+# Calls whose answers have a contract; the others say nothing, or hand out the one desired state.
+ANSWERS = {
+    "boot-config": "boot-config-answer",
+    "enroll": "enroll-answer",
+    "events": "batch-answer",
+    "jobs": "jobs-answer",
+    "leases": "batch-answer",
+    "register": "register-answer",
+    "renew": "renew-answer",
+}
+
+
+def answered(path: str, body: Any) -> None:
+    """The answer of a region to a call below `/rpc/1/`, held against its contract. Raises ContractError."""
+    call = path.partition("?")[0]
+    if call in ANSWERS:
+        sent(ANSWERS[call], body)
+    for job in body["jobs"] if call == "jobs" else ():
+        sent("job", job)
+
 
 def sent(name: str, document: Any) -> Any:
     """The document, which fulfils the contract and has no field that the contract does not name.

@@ -119,7 +119,7 @@ class ContractRegion:
         with self.lock:
             job = self.jobs[job_id]
             job.results.append(result)
-            job.state = "queued" if result["error_kind"] == "retry" else "done" if result["ok"] else "failed"
+            job.state = "done" if result["ok"] else "failed"
             self.lock.notify_all()
         return {"accepted": True}
 

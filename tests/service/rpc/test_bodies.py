@@ -114,6 +114,15 @@ def test_rack_cannot_have_more_addresses_than_are_kept(rack: RackClient):
     assert_refused(rack.post("register", {"version": "1", "interfaces": halves}), "more than 256 addresses")
 
 
+def test_rack_is_told_of_as_many_regions_as_it_takes(rack: RackClient, execute: Any):
+    execute(
+        "INSERT INTO region_process (name, pid, address, port, heartbeat_at) "
+        "SELECT 'region' || n, n, '10.10.0.11', 5250 + n, now() FROM generate_series(1, 210) AS n"
+    )
+    answer = rack.post("register", BODIES["register"])
+    assert len(answer.body["regions"]) == 200
+
+
 def test_refusal_never_shows_a_secret(rack: RackClient):
     answer = rack.post("enroll", {**BODIES["enroll"], "secret": "hunter2" * 100})
     assert answer.status == 400
