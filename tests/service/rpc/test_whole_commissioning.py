@@ -14,7 +14,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from rackyard.region.context import Context
-from rackyard.region.services.boots import own_address
+from rackyard.region.services.boots import claims
 from rackyard.region.services.site import images
 from rackyard.region.services.site.authorisation import COMMAND_LINE
 from rackyard.region.worker.tasks import deadlines, power, racks
@@ -189,7 +189,7 @@ def test_of_sixty_webhook_posts_only_the_stages_are_kept_and_never_more_than_for
 def test_preseed_goes_to_the_leased_address_only(
     api: Any, agent: AgentPlay, machine: MachinePlay, m1: str, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(own_address, "LEASE_WAIT_S", 0.3)
+    monkeypatch.setattr(claims, "LEASE_WAIT_S", 0.3)
     commission(api, m1)
     agent.report(agent.job())
     boot_id = agent.boots()["boot_id"]

@@ -15,7 +15,6 @@ from rackyard.region.services.racks import enrolment
 from rackyard.region.turns import Turn
 
 MAX_WAIT_S = 30.0
-MAX_SLOTS = 500
 DEFAULT_SLOTS = 50
 
 
@@ -43,7 +42,7 @@ def take(ctx: Context, rack: Rack, poll: Poll, turn: Turn) -> list[dict[str, obj
         turn.on_end(subscription.wake)
         while not turn.over():
             with ctx.db.transaction() as tx:
-                rows = queue.take(ctx, tx, rack.id, min(poll.slots, MAX_SLOTS)) if poll.slots > 0 else []
+                rows = queue.take(ctx, tx, rack.id, poll.slots) if poll.slots > 0 else []
             made = [_document(ctx, rack, row) for row in sorted(rows, key=lambda row: int(row["id"]))]
             documents = [document for document in made if document is not None]
             if documents:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,7 +11,7 @@ from rackyard.region.db.machines import state as machine_rows
 from rackyard.region.db.machines.state import MachineState
 from rackyard.region.db.pool import Row, Transaction
 from rackyard.region.db.racks.identity import Rack
-from rackyard.region.errors import BadRequest, NotFound
+from rackyard.region.errors import NotFound
 from rackyard.region.services.boots import steps, timeline
 from rackyard.region.services.operations import lifecycle
 from rackyard.region.services.power import queue
@@ -47,28 +46,6 @@ class PowerReport:
             "error_kind": self.error_kind,
             "took_seconds": self.took_s,
         }
-
-
-def parse_report(body: Mapping[str, object]) -> PowerReport:
-    """The body of a result call. Raises BadRequest naming the field."""
-    epoch, ok, state = body.get("epoch"), body.get("ok"), body.get("power_state", "unknown")
-    warnings, took = body.get("warnings", []), body.get("took_seconds", 0.0)
-    if not isinstance(epoch, int) or not isinstance(ok, bool):
-        raise BadRequest("epoch (integer) and ok (boolean) are needed in a job's result")
-    if state not in ("on", "off", "unknown"):
-        raise BadRequest("power_state must be on, off or unknown")
-    if not isinstance(warnings, list) or not isinstance(took, (int, float)) or not 0 <= took <= 86_400:
-        raise BadRequest("warnings must be a list and took_seconds a number")
-    kind = str(body.get("error_kind") or "")
-    return PowerReport(
-        epoch=epoch,
-        ok=ok,
-        power_state=state,
-        warnings=tuple(str(item)[:300] for item in warnings[:10]),
-        error=str(body.get("error") or "")[:1000],
-        error_kind=kind if kind in ERROR_KINDS else ("" if ok else "protocol"),
-        took_s=float(took),
-    )
 
 
 def finish(ctx: Context, rack: Rack, job_id: int, report: PowerReport) -> bool:

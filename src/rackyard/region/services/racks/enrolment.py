@@ -13,7 +13,7 @@ from rackyard.region.db.racks import identity as rows
 from rackyard.region.db.racks.identity import Rack
 from rackyard.region.errors import BadRequest, Conflict, Forbidden, NotFound
 from rackyard.region.services.power import queue
-from rackyard.region.services.racks import identity, registration
+from rackyard.region.services.racks import identity
 from rackyard.region.services.racks.identity import Certificate
 from rackyard.region.services.site import identifiers, journal, validation
 from rackyard.region.services.site.authorisation import Actor, Permission, authorise
@@ -61,9 +61,6 @@ def enroll(ctx: Context, secret: str, hostname: str, csr_pem: str, version: str)
 
     Raises Forbidden for a token that is unknown, spent, expired or for another host; Conflict when a rack of that
     name is enrolled and the token does not name it; BadRequest for a bad request."""
-    if not HOSTNAME.fullmatch(hostname):
-        raise BadRequest(f"{hostname!r} is not a host name: use letters, digits and inner hyphens")
-    registration.check_version(version)
     now = ctx.clock.now()
     with ctx.db.transaction() as tx:
         token = tx.one("racks.enrolment.lock_token", secret_sha256=identity.secret_digest(secret))

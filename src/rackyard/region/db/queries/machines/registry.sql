@@ -4,10 +4,6 @@
 -- Name and MAC of the machine's interfaces, the one it boots from first.
 SELECT mac::text AS mac, is_boot FROM machine_interface WHERE machine_id = %(id)s ORDER BY is_boot DESC, id;
 
--- name: machines.registry.macs
--- The MACs of a machine.
-SELECT mac::text AS mac FROM machine_interface WHERE machine_id = %(id)s;
-
 -- name: machines.registry.select
 -- Machines that match every given filter, with the name of their owner and the last step of their current boot.
 SELECT machine.id, machine.system_id, machine.hostname, machine.description, machine.architecture,
