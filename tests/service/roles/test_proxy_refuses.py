@@ -106,7 +106,7 @@ class Squid:
         return f"{status} {word[1] if word else ''}".strip()
 
     def fetch_together(self) -> tuple[list[str], int]:
-        """Eight machines ask for one package at once: body and Via of each answer, and how often the server was asked."""
+        """Eight machines ask for one package at once: body and Via of each, how often the server was asked."""
         answers = self._net.run("python3", "-c", TOGETHER).splitlines()
         return answers, self._net.log("slow").count("asked")
 

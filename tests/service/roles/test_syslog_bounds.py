@@ -194,6 +194,7 @@ def test_flood_of_a_stranger_fills_its_file_and_no_other(logs: Logs) -> None:
     assert len(logs.stored("m1")) < 2.1 * MIB
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("logs", [64], indirect=True, ids=["roomy"])
 @pytest.mark.parametrize("kind", ["udp", "tcp"])
 def test_rack_takes_no_more_from_a_sender_than_its_share(logs: Logs, kind: str) -> None:
