@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@cache
 def gunicorn() -> list[str]:
     """gunicorn of this Python, else Debian's."""
     probe = subprocess.run(
@@ -168,7 +170,8 @@ def process(kind: str, bind: Path, toml: Path, log: Path) -> Iterator[subprocess
     try:
         yield running
     finally:
-        running.terminate()
+        # Its quick end: a worker that is told to end in peace first sleeps through its last second.
+        running.send_signal(signal.SIGQUIT)
         try:
             running.wait(10)
         except subprocess.TimeoutExpired:

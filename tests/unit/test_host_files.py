@@ -41,20 +41,19 @@ class Play:
             "register": "outcome",
             "ignore_errors": True,
         }
-        tell = {
-            "name": "Tell",
-            "ansible.builtin.copy": {"dest": str(self.folder / "outcome.json"), "content": "{{ outcome | to_json }}"},
-            "check_mode": False,
-        }
+        tell = {"name": "Tell", "ansible.builtin.debug": {"var": "outcome"}}
         play = {"hosts": "localhost", "gather_facts": False, "vars": variables, "tasks": [converge, tell]}
         (self.folder / "play.yml").write_text(json.dumps([play]))
         (self.folder / "ansible.cfg").write_text(f"[defaults]\ncollections_path = {ROOT / 'collections'}\n")
         command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,", "-c", "local"]
         command += ["-e", f"ansible_python_interpreter={sys.executable}", *options, "play.yml"]
-        environment = {**os.environ, "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg")}
+        environment = {
+            **os.environ, "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"), "ANSIBLE_STDOUT_CALLBACK": "default",
+        }  # fmt: skip
         done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-        outcome: dict[str, Any] = json.loads((self.folder / "outcome.json").read_text())
+        told = done.stdout.partition("TASK [Tell]")[2].partition("=> ")[2]
+        outcome: dict[str, Any] = json.JSONDecoder().raw_decode(told)[0]["outcome"]
         return outcome
 
 

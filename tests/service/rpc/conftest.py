@@ -228,10 +228,10 @@ def gunicorn_server(config: Config, authority: Authority, tmp_path: Path) -> Ite
     running = Server(port, config.ca_cert)
     log = tmp_path / "gunicorn.log"
     with ExitStack() as started:
-        for kind in ("rpc", "polls"):
-            bind = sockets / f"{kind}-{port}.sock"
-            child = started.enter_context(front.process(kind, bind, toml, log))
-            front.wait_for(lambda b=bind, c=child: front.answers(b) or c.poll() is not None, f"{kind}: {log}")
+        binds = {kind: sockets / f"{kind}-{port}.sock" for kind in ("rpc", "polls")}
+        children = {kind: started.enter_context(front.process(kind, bind, toml, log)) for kind, bind in binds.items()}
+        for kind, child in children.items():
+            front.wait_for(lambda k=kind, c=child: front.answers(binds[k]) or c.poll() is not None, f"{kind}: {log}")
         started.callback(nginx.stop)
         nginx.start()
         _wait_for(running, log)
