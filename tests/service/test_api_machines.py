@@ -94,7 +94,7 @@ def test_password_is_encrypted_and_never_shown(m1, api, ctx, caplog) -> None:
     system_id = m1["system_id"]
     with ctx.db.transaction() as tx:
         (row,) = registry.select(tx, registry.MachineFilter(system_ids=[system_id]))
-    assert row.has_power_secret
+    assert row.has_power_secrets
     answers = [
         api.get("machines/").text,
         api.get(f"machines/{system_id}/").text,
@@ -363,7 +363,8 @@ def test_list_takes_the_same_number_of_statements_for_one_and_for_many(api, ctx)
 def test_password_goes_with_the_type_of_power_that_it_was_for(m1, api, execute) -> None:
     path = f"machines/{m1['system_id']}/"
     assert api.put(path, data={"power_type": "manual"}).status_code == 200
-    assert execute("SELECT power_secret FROM machine") == [(None,)]
+    assert execute("SELECT count(*) FROM bmc") == [(0,)]
+    assert execute("SELECT bmc_id, power_parameters FROM machine") == [(None, {})]
 
 
 def test_new_bmc_address_needs_its_own_password(m1, api, sealed_password) -> None:

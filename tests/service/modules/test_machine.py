@@ -102,8 +102,10 @@ def test_wrong_key_is_worded(register: Run) -> None:
 
 
 def stored_password(ctx: Context, execute: Callable[..., Any], system_id: str) -> str:
-    ((secret,),) = execute("SELECT power_secret FROM machine WHERE system_id = %s", system_id)
-    return ctx.box.decrypt(bytes(secret))
+    ((secrets,),) = execute(
+        "SELECT bmc.secrets FROM bmc JOIN machine ON bmc_id = bmc.id WHERE system_id = %s", system_id
+    )
+    return ctx.box.decrypt(secrets["power_pass"].encode())
 
 
 def test_all_or_named_with_hardware_and_timeline(run: Run, register: Run) -> None:

@@ -7,6 +7,7 @@ from rackyard.region.context import Context
 from rackyard.region.db.machines import registry as rows
 from rackyard.region.db.machines.registry import MachineFilter
 from rackyard.region.services.machines import registry
+from rackyard.region.services.power import bmcs
 from rackyard.region.services.power.parameters import PowerSettings
 from rackyard.region.services.site.authorisation import Actor, Permission, authorise
 
@@ -18,7 +19,7 @@ def read(ctx: Context, actor: Actor, system_id: str) -> PowerSettings:
         authorise(actor, Permission.SEE_POWER_PARAMETERS, machine)
         if machine is None:
             raise registry.not_found(system_id)
-        return registry.current_power(machine)
+        return bmcs.settings_of(machine)
 
 
 def find_all(ctx: Context, actor: Actor, wanted: MachineFilter) -> dict[str, PowerSettings]:
@@ -26,4 +27,4 @@ def find_all(ctx: Context, actor: Actor, wanted: MachineFilter) -> dict[str, Pow
     with ctx.db.transaction() as tx:
         authorise(actor, Permission.SEE_POWER_PARAMETERS)
         found = rows.select(tx, wanted, with_hardware=False, with_steps=False)
-        return {machine.system_id: registry.current_power(machine) for machine in found}
+        return {machine.system_id: bmcs.settings_of(machine) for machine in found}
