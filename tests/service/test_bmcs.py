@@ -8,10 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from rackyard.region.db.machines import registry as rows
+from rackyard.region.db.machines import state
 from rackyard.region.db.pool import Transaction
 from rackyard.region.errors import Invalid
 from rackyard.region.services.machines import registry
 from rackyard.region.services.machines.registry import Wish
+from rackyard.region.services.power import bmcs
 from rackyard.region.services.power.parameters import PowerWish
 from rackyard.region.services.site.authorisation import COMMAND_LINE
 from rackyard_core.power.base import Parameter
@@ -127,6 +130,26 @@ def test_other_bmc_of_a_machine_knows_no_contacts_of_the_one_before(ctx, execute
     repower(ctx, m1, None, power_address="10.30.0.12", power_pass="another")
     assert execute("SELECT count(*) FROM power_contact") == [(0,)]
     assert execute("SELECT address FROM bmc") == [("10.30.0.12",)]
+
+
+def test_who_waited_for_a_machine_sees_the_bmc_that_it_has_now(ctx, execute) -> None:
+    m1 = create(ctx, 1)
+
+    def read() -> str | None:
+        with ctx.db.transaction() as tx:
+            machine = state.lock(tx, m1)
+            assert machine is not None
+            return machine.power_address
+
+    with ThreadPoolExecutor() as threads:
+        with ctx.db.transaction() as tx:
+            state.lock(tx, m1)
+            (machine,) = rows.select(tx, rows.MachineFilter(system_ids=[m1]))
+            moved = PowerWish(None, {"power_address": "10.30.0.12", "power_pass": "another"})
+            bmcs.change(ctx, tx, machine, moved.settings(bmcs.settings_of(machine)))
+            waits = threads.submit(read)
+            wait_for_waiting(execute)
+        assert waits.result() == "10.30.0.12"
 
 
 def test_what_is_the_machines_own_is_kept_with_it(ctx, api, execute) -> None:
