@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from rackyard.region.db.machines import registry as rows
 from rackyard.region.db.machines import state
 from rackyard.region.db.pool import Transaction
 from rackyard.region.errors import Invalid
@@ -143,10 +142,10 @@ def test_who_waited_for_a_machine_sees_the_bmc_that_it_has_now(ctx, execute) -> 
 
     with ThreadPoolExecutor() as threads:
         with ctx.db.transaction() as tx:
-            state.lock(tx, m1)
-            (machine,) = rows.select(tx, rows.MachineFilter(system_ids=[m1]))
+            machine = state.lock(tx, m1)
+            assert machine is not None
             moved = PowerWish(None, {"power_address": "10.30.0.12", "power_pass": "another"})
-            bmcs.change(ctx, tx, machine, moved.settings(bmcs.settings_of(machine)))
+            bmcs.change(ctx, tx, machine.id, m1, moved)
             waits = threads.submit(read)
             wait_for_waiting(execute)
         assert waits.result() == "10.30.0.12"

@@ -30,12 +30,6 @@ class Machine:
     power_state_at: datetime | None
     power_error: str
     power_type: str
-    power_parameters: dict[str, str]
-    bmc_id: int | None
-    power_address: str | None
-    power_port: int | None
-    bmc_parameters: dict[str, str]
-    has_power_secrets: bool
     deadline_at: datetime | None
     boot_id: int | None
     boot_mac: str | None

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rackyard.region.db.pool import Transaction
@@ -23,11 +23,31 @@ class Bmc:
 
 
 @dataclass(frozen=True)
+class MachinePower:
+    """How a machine is powered: `own` are its own parameters, `parameters` those of its BMC, if it has one."""
+
+    machine_id: int
+    type: str
+    own: dict[str, str]
+    bmc_id: int | None
+    address: str | None
+    port: int | None
+    parameters: dict[str, str]
+    has_secrets: bool
+
+
+@dataclass(frozen=True)
 class Owner:
     """The machine that is behind a BMC."""
 
     system_id: str
     hostname: str
+
+
+def of_machines(tx: Transaction, machine_ids: Sequence[int]) -> dict[int, MachinePower]:
+    """How these machines are powered, by the machine's id."""
+    rows = tx.all("power.bmcs.of_machines", machine_ids=list(machine_ids))
+    return {row["machine_id"]: MachinePower(**row) for row in rows}
 
 
 def owner(tx: Transaction, bmc: Bmc, slot: str) -> Owner | None:

@@ -109,7 +109,7 @@ def create(
         )
         machine_id = rows.add(tx, system_id, registration, actor.account_id, now)
         if wish.power is not None:
-            bmcs.give(ctx, tx, machine_id, wish.power.settings(None), system_id)
+            bmcs.give(ctx, tx, machine_id, system_id, wish.power)
         rows.set_macs(tx, machine_id, macs)
         journal.record(
             tx,
@@ -147,8 +147,7 @@ def update(ctx: Context, actor: Actor, system_id: str, wish: Wish) -> MachineDet
         )
         rows.update(tx, machine.id, registration, now)
         if wish.power is not None:
-            # Read under the lock: what is not given is taken from what nobody else changes meanwhile.
-            bmcs.change(ctx, tx, machine, wish.power.settings(bmcs.settings_of(machine)))
+            bmcs.change(ctx, tx, machine.id, system_id, wish.power)
         if wish.macs is not None:
             if not wish.macs:
                 raise Invalid.field("mac_addresses", f"Machine {machine.hostname} needs at least one MAC; give one.")

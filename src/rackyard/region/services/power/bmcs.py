@@ -4,59 +4,55 @@
 from __future__ import annotations
 
 from rackyard.region.context import Context
-from rackyard.region.db.machines.registry import Machine
 from rackyard.region.db.pool import Transaction
 from rackyard.region.db.power import bmcs as rows
-from rackyard.region.db.power.bmcs import Bmc
+from rackyard.region.db.power.bmcs import Bmc, MachinePower
 from rackyard.region.errors import Invalid
-from rackyard.region.services.power.parameters import FIELD, PowerSettings, keeps_secrets
+from rackyard.region.services.power.parameters import FIELD, PowerSettings, PowerWish, keeps_secrets
 from rackyard_core.power import fields
 
 
-def settings_of(machine: Machine) -> PowerSettings:
+def settings_of(power: MachinePower) -> PowerSettings:
     """The power settings that a machine has, without the secrets: the port is told even if it is the usual one, and a
     text that nobody gave is empty."""
-    kind = machine.power_type
+    kind = power.type
     texts = {one.name: "" for one in fields.declared(kind) if one.kind == "text" and not one.secret}
     place = {
-        fields.named(kind, "address"): machine.power_address,
-        fields.named(kind, "port"): machine.power_port or fields.usual_port(kind),
+        fields.named(kind, "address"): power.address,
+        fields.named(kind, "port"): power.port or fields.usual_port(kind),
     }
-    return PowerSettings(
-        type=kind,
-        values={
-            **texts,
-            **{name: str(value) for name, value in place.items() if name and value is not None},
-            **machine.bmc_parameters,
-            **machine.power_parameters,
-        },
-        has_secrets=machine.has_power_secrets,
-    )
+    placed = {name: str(value) for name, value in place.items() if name and value is not None}
+    return PowerSettings(kind, {**texts, **placed, **power.parameters, **power.own}, has_secrets=power.has_secrets)
 
 
-def give(ctx: Context, tx: Transaction, machine_id: int, power: PowerSettings, system_id: str) -> None:
-    """Power settings for a new machine. Raises Invalid naming the machine that the BMC belongs to."""
-    _attach(ctx, tx, machine_id, power, system_id, same_as=None)
+def give(ctx: Context, tx: Transaction, machine_id: int, system_id: str, wish: PowerWish) -> None:
+    """Power settings for a new machine. Raises Invalid naming the parameter, or the machine that the BMC belongs to."""
+    _attach(ctx, tx, machine_id, system_id, wish.settings(None), same_as=None)
 
 
-def change(ctx: Context, tx: Transaction, machine: Machine, power: PowerSettings) -> None:
-    """Other power settings for a machine, which is locked. What its BMC said to the old ones no longer holds, and a BMC
-    that it leaves is forgotten. Raises Invalid naming the machine that the BMC belongs to."""
-    same_as = machine.bmc_id if keeps_secrets(settings_of(machine), power) else None
-    bmc_id = _attach(ctx, tx, machine.id, power, machine.system_id, same_as=same_as)
-    if machine.bmc_id is not None and machine.bmc_id != bmc_id:
-        rows.drop_unused(tx, machine.bmc_id)
-    rows.forget_power_error(tx, machine.id)
+def change(ctx: Context, tx: Transaction, machine_id: int, system_id: str, wish: PowerWish) -> None:
+    """Other power settings for a machine, which is locked: what is not given is taken from what nobody else changes
+    meanwhile. What its BMC said to the old ones no longer holds, and a BMC that it leaves is forgotten.
+
+    Raises Invalid naming the parameter, or the machine that the BMC belongs to."""
+    had = rows.of_machines(tx, [machine_id])[machine_id]
+    before = settings_of(had)
+    power = wish.settings(before)
+    same_as = had.bmc_id if keeps_secrets(before, power) else None
+    bmc_id = _attach(ctx, tx, machine_id, system_id, power, same_as)
+    if bmc_id != had.bmc_id:
+        leave(tx, had.bmc_id)
+    rows.forget_power_error(tx, machine_id)
 
 
 def leave(tx: Transaction, bmc_id: int | None) -> None:
-    """A machine that was behind this BMC is gone."""
+    """A machine that was behind this BMC, if any, is so no longer."""
     if bmc_id is not None:
         rows.drop_unused(tx, bmc_id)
 
 
 def _attach(
-    ctx: Context, tx: Transaction, machine_id: int, power: PowerSettings, system_id: str, same_as: int | None
+    ctx: Context, tx: Transaction, machine_id: int, system_id: str, power: PowerSettings, same_as: int | None
 ) -> int | None:
     """The id of the BMC, None for a type of power that has none."""
     bmc_id = None

@@ -13,9 +13,7 @@ SELECT mac::text AS mac FROM machine_interface WHERE machine_id = %(id)s;
 SELECT machine.id, machine.system_id, machine.hostname, machine.description, machine.architecture,
        account.username AS owner, machine.status, machine.status_message, machine.status_changed_at,
        machine.previous_status, machine.epoch, machine.power_state, machine.power_state_at, machine.power_error,
-       machine.power_type, machine.power_parameters, machine.bmc_id, bmc.address AS power_address,
-       bmc.port AS power_port, coalesce(bmc.parameters, '{}') AS bmc_parameters,
-       coalesce(bmc.secrets <> '{}', false) AS has_power_secrets, operation.deadline_at,
+       machine.power_type, operation.deadline_at,
        machine.boot_id, machine.boot_mac, machine.firmware_type, machine.secure_boot, machine.cpu_count,
        machine.cpu_model, machine.cpu_speed_mhz, machine.memory_mib, machine.storage_mb,
        CASE WHEN %(with_hardware)s THEN machine.hardware ELSE '{}' END AS hardware,
@@ -24,7 +22,6 @@ SELECT machine.id, machine.system_id, machine.hostname, machine.description, mac
            (SELECT max(boot_step.step) FROM boot_step WHERE boot_step.boot_id = machine.boot_id)
        END AS last_step
 FROM machine
-LEFT JOIN bmc ON bmc.id = machine.bmc_id
 LEFT JOIN account ON account.id = machine.owner_id
 LEFT JOIN operation ON operation.id = machine.operation_id AND operation.outcome = 'running'
 WHERE (%(system_ids)s::text[] IS NULL OR machine.system_id = ANY (%(system_ids)s))

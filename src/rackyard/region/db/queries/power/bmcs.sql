@@ -1,5 +1,13 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
 
+-- name: power.bmcs.of_machines
+-- How some machines are powered.
+SELECT machine.id AS machine_id, machine.power_type AS type, machine.power_parameters AS own, machine.bmc_id,
+       bmc.address, bmc.port, coalesce(bmc.parameters, '{}') AS parameters,
+       coalesce(bmc.secrets <> '{}', false) AS has_secrets
+FROM machine LEFT JOIN bmc ON bmc.id = machine.bmc_id
+WHERE machine.id = ANY (%(machine_ids)s::bigint[]);
+
 -- name: power.bmcs.owner
 -- The machine that has this slot of the BMC at a place.
 SELECT machine.system_id, machine.hostname FROM bmc JOIN machine ON machine.bmc_id = bmc.id
