@@ -181,8 +181,12 @@ def test_machines_of_a_chassis_share_its_bmc_but_no_slot(ctx, execute, chassis) 
     assert execute("SELECT count(*) FROM bmc") == [(1,)]
     with pytest.raises(Invalid, match="needs the BMC's number of the blade"):
         create(ctx, 4, "chassis")
+    repower(ctx, m2, None, power_user="other")
+    with pytest.raises(Invalid, match="needs the BMC's password"):
+        repower(ctx, m2, None, power_address="10.30.0.12", power_token="other")
     repower(ctx, m2, None, power_address="10.30.0.12", power_pass="other")
-    assert execute("SELECT address FROM bmc") == [("10.30.0.12",)]
+    ((address, secrets),) = execute("SELECT address, secrets FROM bmc")
+    assert (address, list(secrets)) == ("10.30.0.12", ["power_pass"])
 
 
 def test_bmc_that_another_machine_joins_meanwhile_stays(ctx, execute, chassis) -> None:

@@ -106,9 +106,9 @@ def _refuse_unknown(kind: str, given: Mapping[str, str], known: Mapping[str, Par
 
 
 def _refuse_gaps(before: PowerSettings, after: PowerSettings) -> None:
+    kept = before.has_secrets and keeps_secrets(before, after)
     for parameter in fields.declared(after.type):
-        name = parameter.name
-        stored = parameter.secret and before.has_secrets
+        name, stored = parameter.name, parameter.secret and kept
         if parameter.required and not stored and not after.values.get(name) and not after.secrets.get(name):
             raise Invalid.field(
                 FIELD,
