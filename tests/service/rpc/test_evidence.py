@@ -200,15 +200,20 @@ def test_stranger_without_a_lease_is_refused_once_the_machine_has_one(
     assert execute("SELECT host(client_ip) FROM boot") == [(MACHINE_IP,)]
 
 
-def test_machine_whose_lease_is_not_known_yet_boots(
-    api: Any, agent: AgentPlay, booting: str, monkeypatch: pytest.MonkeyPatch
+def test_address_without_a_lease_proves_nothing_and_asks_again(
+    api: Any, agent: AgentPlay, booting: str, monkeypatch: pytest.MonkeyPatch, execute: Any
 ):
+    """A stranger who gave itself an address, or a machine whose lease is on its way: the same until one is known."""
     monkeypatch.setattr(claims, "LEASE_WAIT_S", 0.5)
-    answer = agent.boot_config()
-    assert (answer.status, answer.body["purpose"]) == (200, "commissioning")
-    assert outcomes(api, booting)[6] == "done"
-    agent.saw("boot-config", "boot", "ipxe: commissioning", mac=MAC)
-    assert outcomes(api, booting)[7] == "done"
+    for _turn in range(2):
+        answer = agent.boot_config(client_ip=STRANGER_IP)
+        assert answer.status == 503
+        assert f"{STRANGER_IP} spoke for m1, but no rack has reported a lease of that address" in answer.error
+    assert agent.saw("boot-config", "boot", "grub: commissioning", ip=STRANGER_IP, mac=MAC).body["taken"] == 1
+    assert outcomes(api, booting)[4:] == ["waiting"] * 8
+    assert execute("SELECT client_ip FROM boot") == [(None,)]
+    assert len(events_of(api, "BOOT_STRANGER")) == 1
+    assert agent.boots()["purpose"] == "commissioning"
 
 
 def test_address_that_changed_hands_is_waited_for(api: Any, agent: AgentPlay, booting: str):

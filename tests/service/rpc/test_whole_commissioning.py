@@ -218,7 +218,9 @@ def test_preseed_waits_for_a_lease_that_the_rack_is_about_to_report(
 ):
     commission(api, m1)
     agent.report(agent.job())
+    agent.lease()
     boot_id = agent.boot_config().body["boot_id"]
+    agent.lease(action="release")  # the loader's; the system's own lease is on its way
     late = threading.Timer(1.0, agent.lease)
     late.start()
     assert machine.preseed(boot_id).status_code == 200

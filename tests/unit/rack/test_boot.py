@@ -154,7 +154,7 @@ def test_without_a_region_the_loader_says_so_and_asks_again(world: World, firmwa
     world.answer = RegionAway("nobody")
     status, text = world.get(PATHS[firmware])
     assert status == 200
-    assert "rackyard: no region answers; retrying" in text
+    assert "rackyard: no region has an answer yet; retrying" in text
     assert PATHS[firmware] in text
     assert world.events() == []
 

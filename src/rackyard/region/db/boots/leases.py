@@ -34,7 +34,9 @@ class Claim:
         """Why the claim does not hold."""
         if self.holder is not None:
             return f"{address} spoke for {hostname}, but is leased to {self.holder}, which is not one of its MACs"
-        return f"{address} spoke for {hostname}, but is leased to nobody, and {hostname} has {self.elsewhere}"
+        if self.elsewhere is not None:
+            return f"{address} spoke for {hostname}, but is leased to nobody, and {hostname} has {self.elsewhere}"
+        return f"{address} spoke for {hostname}, but no rack has reported a lease of that address"
 
 
 def claim(tx: Transaction, machine_id: int, address: str, now: datetime) -> Claim:

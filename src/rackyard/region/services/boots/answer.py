@@ -13,7 +13,7 @@ from rackyard.region.db.boots import records
 from rackyard.region.db.network import subnets
 from rackyard.region.db.pool import Transaction
 from rackyard.region.db.racks.identity import Rack
-from rackyard.region.errors import BadRequest, Conflict, Forbidden, NotFound
+from rackyard.region.errors import BadRequest, Conflict, Forbidden, NotFound, Unavailable
 from rackyard.region.services.boots import claims, kernel_line, steps, timeline
 from rackyard.region.services.boots.kernel_line import KernelLine
 from rackyard.region.services.racks import names, serving
@@ -48,8 +48,8 @@ def configuration(ctx: Context, rack: Rack, query: BootQuery) -> dict[str, Any]:
     """Kernel, initrd, root file system and parameters for a machine that boots now, or purpose `local`.
 
     Raises NotFound for an unknown MAC, and just so for whoever gives the MAC of a machine that boots but has not its
-    address (an event is recorded); Forbidden when the rack has no address in the asker's subnet; Conflict when that is
-    not managed."""
+    address (an event is recorded); Unavailable while no lease says whose the address is; Forbidden when the rack has
+    no address in the asker's subnet; Conflict when that is not managed."""
     with ctx.db.transaction() as tx:
         boot = records.of_mac(tx, query.mac)
         refusal = serving.of_rack(tx, rack).refusal(query.client_ip)
@@ -60,11 +60,15 @@ def configuration(ctx: Context, rack: Rack, query: BootQuery) -> dict[str, Any]:
     if boot.id is None or boot.boot_id is None or boot.manifest is None:
         return {"purpose": "local", "hostname": boot.hostname}
     claim = claims.settle(ctx, boot.machine_id, boot.system_id, query.client_ip)
-    if claim.refuted:
-        words = f"{claim.words(boot.hostname, query.client_ip)} (boot configuration at {rack.hostname})"
+    if not claim.proved:
+        words = claim.words(boot.hostname, query.client_ip)
         with ctx.db.transaction() as tx:
-            claims.note_stranger(tx, ctx.clock.now(), boot.machine_id, rack.id, words)
-        raise _unknown(query.mac)
+            noted = f"{words} (boot configuration at {rack.hostname})"
+            claims.note_stranger(tx, ctx.clock.now(), boot.machine_id, rack.id, noted)
+        if claim.refuted:
+            raise _unknown(query.mac)
+        # Its lease may be on the way still: the rack has the loader ask again.
+        raise Unavailable(words)
     with ctx.db.transaction() as tx:
         again = records.of_mac(tx, query.mac)
         if again is None or again.id != boot.id:
@@ -90,8 +94,7 @@ def configuration(ctx: Context, rack: Rack, query: BootQuery) -> dict[str, Any]:
                 tx, now, "NODE_PXE_REQUEST", f"{by_whom} asked for {detail}", machine_id=boot.machine_id,
                 rack_id=rack.id,
             )  # fmt: skip
-        known_at = query.client_ip if claim.proved else None
-        tx.run("boots.records.answered", id=boot.id, rack_id=rack.id, client_ip=known_at)
+        tx.run("boots.records.answered", id=boot.id, rack_id=rack.id, client_ip=query.client_ip)
     return {
         "purpose": boot.purpose,
         "boot_id": boot.boot_id,

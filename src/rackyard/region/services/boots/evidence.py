@@ -151,8 +151,8 @@ def _leased(tx: Transaction, rack: Rack, lease: Lease) -> None:
 def _boot_of(ctx: Context, tx: Transaction, rack: Rack, sighting: Sighting) -> BootAt | None:
     """The boot that a sighting belongs to: of the machine that the address is leased to.
 
-    A MAC that the asker gave is believed only while nobody else has the address: it stands in a file name that anybody
-    can ask for."""
+    A MAC that the asker gave is believed only when it has the address: it stands in a file name that anybody can ask
+    for."""
     if sighting.mac is None:
         row = None if sighting.ip is None else tx.one("boots.leases.holder_of_ip", ip=sighting.ip)
         return None if row is None else records.at(tx, row["mac"], sighting.at)
@@ -161,7 +161,7 @@ def _boot_of(ctx: Context, tx: Transaction, rack: Rack, sighting: Sighting) -> B
         return boot
     now = ctx.clock.now()
     claim = lease_rows.claim(tx, boot.machine_id, sighting.ip, now)
-    if claim.holder is not None and not claim.own:
+    if not claim.proved:
         words = f"{claim.words(boot.hostname, sighting.ip)} ({sighting.kind} at {rack.hostname})"
         claims.note_stranger(tx, now, boot.machine_id, rack.id, words)
         return None

@@ -34,14 +34,16 @@ def take(ctx: Context, rack: Rack, poll: Poll, turn: Turn) -> list[dict[str, obj
     """The waiting jobs of a rack, after at most `wait_s` seconds; an empty list when there is nothing to do.
 
     An agent that was restarted leaves its poll behind: once the `turn` is over nothing is handed out. What is lost all
-    the same waits again when the rack's next poll does not name it."""
+    the same waits again when the rack's next poll does not name it: when that begins, for what a rack holds later on,
+    from another poll, it has not told this one."""
+    if poll.held is not None:
+        with ctx.db.transaction() as tx:
+            queue.give_back(ctx, tx, rack.id, poll.held)
     give_up_at = ctx.clock.monotonic() + min(max(poll.wait_s, 0.0), MAX_WAIT_S)
     with ctx.notifier.subscribe("rackyard_jobs", rack.system_id) as subscription:
         turn.on_end(subscription.wake)
         while not turn.over():
             with ctx.db.transaction() as tx:
-                if poll.held is not None:
-                    queue.give_back(ctx, tx, rack.id, poll.held)
                 rows = queue.take(ctx, tx, rack.id, min(poll.slots, MAX_SLOTS)) if poll.slots > 0 else []
             made = [_document(ctx, rack, row) for row in sorted(rows, key=lambda row: int(row["id"]))]
             documents = [document for document in made if document is not None]

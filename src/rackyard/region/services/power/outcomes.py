@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from rackyard.region.context import Context
 from rackyard.region.db.machines import state as machine_rows
@@ -101,14 +101,14 @@ def finish(ctx: Context, rack: Rack, job_id: int, report: PowerReport) -> bool:
         return True
 
 
-def expire(ctx: Context, job_id: int, rack_id: int) -> None:
-    """Nobody took a job in time, or the rack that took it did not report.
+def expire(ctx: Context, job_id: int, rack_id: int, at: datetime) -> None:
+    """Nobody took a job in time, or the rack that took it did not report; not if it has got more time than until `at`.
 
     A dead rack's job goes to another one. Else it is lost: the machine may have been switched on all the same, so its
     operation gets a last moment in which its boot, or the rack's late report, may show that."""
     with ctx.db.transaction() as tx:
         job = tx.one("power.queue.lock", id=job_id, rack_id=rack_id)
-        if job is None or job["state"] not in ("queued", "taken"):
+        if job is None or job["state"] not in ("queued", "taken") or job["expires_at"] > at:
             return
         machine = machine_rows.lock_by_id(tx, job["machine_id"])
         rack = tx.one("power.queue.read", id=job_id)

@@ -119,8 +119,7 @@ def revoke(ctx: Context, actor: Actor, system_id: str) -> None:
         rack = rows.lock(tx, system_id)
         authorise(actor, Permission.MANAGE_RACKS, rack)
         if rack is None or rack.revoked_at is not None:
-            shown = validation.shown(system_id)
-            raise NotFound(f"No enrolled rack has the system_id {shown}; list them with GET rackcontrollers/.")
+            raise not_enrolled(system_id)
         _revoke(ctx, tx, actor, rack)
     queue.leave(ctx, rack.id)
 
@@ -134,6 +133,12 @@ def revoke_by_hostname(ctx: Context, actor: Actor, hostname: str) -> None:
             raise NotFound(f"no enrolled rack is called {hostname}; `rackyard-region status` lists them")
         _revoke(ctx, tx, actor, rack)
     queue.leave(ctx, rack.id)
+
+
+def not_enrolled(system_id: str) -> NotFound:
+    """What is raised for a rack that is not there, or is no more."""
+    shown = validation.shown(system_id)
+    return NotFound(f"No enrolled rack has the system_id {shown}; list them with GET rackcontrollers/.")
 
 
 def authenticate(ctx: Context, sha256: str) -> Rack:

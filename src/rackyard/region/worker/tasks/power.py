@@ -14,6 +14,7 @@ from rackyard.region.db.power import rack_choice as rack_rows
 from rackyard.region.db.power.rack_choice import Candidate
 from rackyard.region.services.power import outcomes, queue, rack_choice
 from rackyard.region.services.site import settings
+from rackyard.region.worker.tasks import deadlines
 from rackyard_core.power import fields
 
 POLL_PASS_S = 5
@@ -21,10 +22,11 @@ POLL_PASS_S = 5
 
 def expire_jobs(ctx: Context) -> int:
     """Jobs that no rack reported on in time have failed."""
+    now = ctx.clock.now()
     with ctx.db.transaction() as tx:
-        overdue = tx.all("power.queue.overdue", now=ctx.clock.now())
+        overdue = tx.all("power.queue.overdue", now=now) if deadlines.watched_for(tx, now) else []
     for row in overdue:
-        outcomes.expire(ctx, row["id"], row["rack_id"])
+        outcomes.expire(ctx, row["id"], row["rack_id"], now)
     return len(overdue)
 
 

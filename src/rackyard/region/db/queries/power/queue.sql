@@ -54,7 +54,7 @@ WITH target AS (
     SELECT machine.id FROM machine JOIN job ON job.machine_id = machine.id
     WHERE job.id = %(id)s AND job.rack_id = %(rack_id)s FOR NO KEY UPDATE OF machine
 )
-SELECT job.id, job.kind, job.epoch, job.state, job.boot_id, job.params, job.machine_id, job.attempts
+SELECT job.id, job.kind, job.epoch, job.state, job.boot_id, job.params, job.machine_id, job.attempts, job.expires_at
 FROM job JOIN target ON target.id = job.machine_id
 WHERE job.id = %(id)s AND job.rack_id = %(rack_id)s FOR UPDATE OF job;
 
