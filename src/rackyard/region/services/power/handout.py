@@ -13,6 +13,7 @@ from rackyard.region.errors import RackyardError
 from rackyard.region.services.power import outcomes, queue
 from rackyard.region.services.racks import enrolment
 from rackyard.region.turns import Turn
+from rackyard_core.power import fields
 
 MAX_WAIT_S = 30.0
 DEFAULT_SLOTS = 50
@@ -55,10 +56,9 @@ def take(ctx: Context, rack: Rack, poll: Poll, turn: Turn) -> list[dict[str, obj
 
 def _document(ctx: Context, rack: Rack, row: Row) -> dict[str, object] | None:
     """What the agent gets; None when the password cannot be read: that job fails, the others must not wait for it."""
-    secret = row["power_secret"]
     params = row["params"]
     try:
-        password = ctx.box.decrypt(secret) if secret is not None else ""
+        secrets = {name: ctx.box.decrypt(sealed.encode()) for name, sealed in row["bmc_secrets"].items()}
     except RackyardError as error:
         outcomes.give_up(ctx, row["id"], rack.id, f"BMC {row['power_address']} cannot be asked: {error.message}")
         return None
@@ -70,16 +70,23 @@ def _document(ctx: Context, rack: Rack, row: Row) -> dict[str, object] | None:
         "hostname": row["hostname"],
         "expires_at": row["expires_at"].isoformat(),
         "limit_s": row["limit_s"],
-        "power": {
-            "type": row["power_type"],
-            "address": row["power_address"],
-            "port": row["power_port"] or 623,
-            "user": row["power_user"],
-            "password": password,
-            "options": effective_options(row["power_options"], row["firmware_type"]),
-        },
+        "power": _power(row, secrets),
         "boot_device": params.get("boot_device"),
         "expect_off": params.get("expect_off", False),
+    }
+
+
+def _power(row: Row, secrets: Mapping[str, str]) -> dict[str, object]:
+    """How a rack reaches the BMC: what has no place of its own in the contract is an option."""
+    kind = row["power_type"]
+    options = {**row["bmc_parameters"], **row["power_parameters"], **secrets}
+    return {
+        "type": kind,
+        "address": row["power_address"],
+        "port": row["power_port"] or fields.usual_port(kind),
+        "user": options.pop(fields.named(kind, "user"), ""),
+        "password": options.pop(fields.named(kind, "password"), ""),
+        "options": effective_options(options, row["firmware_type"]),
     }
 
 

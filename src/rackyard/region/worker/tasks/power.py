@@ -15,6 +15,7 @@ from rackyard.region.db.power.rack_choice import Candidate
 from rackyard.region.services.power import outcomes, queue, rack_choice
 from rackyard.region.services.site import settings
 from rackyard.region.worker.tasks import deadlines
+from rackyard_core.power import fields
 
 POLL_PASS_S = 5
 
@@ -36,18 +37,19 @@ def poll_power(ctx: Context) -> int:
     now = ctx.clock.now()
     with ctx.db.transaction() as tx:
         period_s = int(settings.get(tx, "power_poll_s"))
-        count = tx.one("power.polling.count")
+        types = fields.queryable()
+        count = tx.one("power.polling.count", types=types)
         share = 1 + (count["count"] if count else 0) * POLL_PASS_S // period_s
-        due = tx.all("power.polling.due", since=now - timedelta(seconds=period_s), limit=share)
+        due = tx.all("power.polling.due", types=types, since=now - timedelta(seconds=period_s), limit=share)
         racks = rack_rows.racks(tx) if due else []
-        contacts = rack_rows.contacts(tx, [row["id"] for row in due]) if due else {}
+        contacts = rack_rows.contacts(tx, [row["bmc_id"] for row in due]) if due else {}
     given: Counter[int] = Counter()
     for row in due:
         weighed = [
             replace(
                 rack,
                 open_jobs=rack.open_jobs + given[rack.rack_id],
-                last_success_at=contacts.get((row["id"], rack.rack_id)),
+                last_success_at=contacts.get((row["bmc_id"], rack.rack_id)),
             )
             for rack in racks
         ]
