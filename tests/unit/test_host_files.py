@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.rackyard.metal.plugins.modules import host_files
+
 ROOT = Path(__file__).resolve().parents[2]
 USER = pwd.getpwuid(os.getuid()).pw_name
 GROUP = grp.getgrgid(os.getgid()).gr_name
@@ -216,3 +218,11 @@ def test_what_a_cut_off_run_left_behind_is_made_good_by_the_next_one(play: Play)
     assert (play.host / "log").read_text() == "done\ndone\n"
     note.unlink()
     assert play.run(files, task=task)["changed"] is False
+
+
+def test_states_of_units_are_read_in_their_order_whatever_that_of_the_properties() -> None:
+    text = "ActiveState=active\nUnitFileState=enabled\n\nUnitFileState=\nActiveState=inactive\n"
+    assert host_files.properties(text) == [
+        {"ActiveState": "active", "UnitFileState": "enabled"},
+        {"ActiveState": "inactive", "UnitFileState": ""},
+    ]

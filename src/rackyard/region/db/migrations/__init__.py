@@ -65,6 +65,12 @@ def require(db: Database) -> None:
         _log.warning("the database has migration %s, newer than this version; upgrade this host too", max(applied))
 
 
+def missing(db: Database) -> list[int]:
+    """The versions that `migrate` would apply."""
+    with db.transaction() as tx:
+        return sorted(available().keys() - _applied(tx))
+
+
 def migrate(db: Database) -> list[int]:
     """Apply what is missing; the versions applied. Safe to run on several hosts at once, and again after a failure.
 
