@@ -11,6 +11,7 @@ from rackyard.region import key_file
 from rackyard.region.context import Context
 from rackyard.region.db import migrations
 from rackyard.region.services.site import settings
+from rackyard.region.services.site.authorisation import COMMAND_LINE
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def prepare(ctx: Context, wanted: Wanted, *, check: bool) -> list[str]:
         done.append(f"key {wanted.key_file}")
     for name, text in differing.items():
         if not check:
-            settings.put(ctx, name, text)
+            settings.put(ctx, COMMAND_LINE, name, text)
         done.append(f"setting {name}")
     return done
 
