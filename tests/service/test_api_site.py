@@ -11,6 +11,7 @@ from datetime import timedelta
 import psycopg2
 import pytest
 
+from rackyard.region.db.queries import query
 from rackyard.region.services.machines import results
 from rackyard.region.services.site import images
 from rackyard.region.services.site.authorisation import COMMAND_LINE
@@ -314,3 +315,31 @@ def test_events_of_a_rack_and_of_several_machines_are_found_by_name(api, m1, add
     both = api.get("events/?op=query&hostname=rack1&hostname=m1&level=DEBUG").json["events"]
     assert [event["type"] for event in both] == ["BOTH", "RACK_SILENT", "NODE_CREATED"]
     assert api.get(f"events/?op=query&hostname=m1&after={both[1]['id']}").json["count"] == 1
+
+
+@pytest.mark.parametrize("page", ["", "&after=1"])
+def test_events_by_name_cost_what_they_find_and_not_the_whole_log(api, m1, add_rack, execute, ctx, page) -> None:
+    add_rack("rack1", "10.20.0.2/24")
+    for owner in ("machine", "rack"):
+        execute(
+            f"INSERT INTO event ({owner}_id, type, created_at) SELECT {owner}.id, 'X', now() FROM {owner} "  # noqa: S608
+            "UNION ALL SELECT NULL, 'Y', now() FROM generate_series(1, 20000)"
+        )
+    execute("ANALYZE event")
+    seen: list[str] = []
+    ctx.db.on_statement = seen.append
+    assert api.get(f"events/?op=query&hostname=m1&hostname=rack1{page}").json["count"] >= 2
+    ctx.db.on_statement = None
+    (name,) = [one for one in seen if one.startswith(("site.events.newest", "site.events.following"))]
+    given = {
+        "machine_ids": [1],
+        "rack_ids": [1],
+        "level": 20,
+        "usernames": None,
+        "before": None,
+        "after": 1,
+        "limit": 100,
+    }
+    plan = "\n".join(line for (line,) in execute(f"EXPLAIN {query(name)}", given))
+    assert "Seq Scan on event" not in plan, plan
+    assert plan.count(" using event_machine on event ") == plan.count(" using event_rack on event ") == 1, plan

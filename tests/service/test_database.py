@@ -116,9 +116,15 @@ def test_full_pool_says_so_instead_of_hanging(config) -> None:
     small.close()
 
 
-def test_unreachable_database_is_unavailable_with_a_reason() -> None:
-    with pytest.raises(Unavailable, match="PostgreSQL"), Database("host=/nonexistent dbname=x").transaction():
+def test_unreachable_database_is_unavailable_with_a_reason(caplog) -> None:
+    """The driver's words, with host, user and database, are for the journal only."""
+    database = Database("host=/nonexistent dbname=secret-name user=secret-user")
+    with pytest.raises(Unavailable, match="PostgreSQL") as caught, database.transaction():
         pass
+    assert "/nonexistent" in caplog.text
+    assert "socket" in caplog.text
+    for word in ("nonexistent", "secret", "socket", "No such file"):
+        assert word not in str(caught.value)
 
 
 def test_subscription_hears_a_change_of_the_network(ctx) -> None:

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from rackyard.region import config as configuration
-from rackyard.region import key_file
+from rackyard.region import key_file, secrets_file
 from rackyard.region.context import Context
 from rackyard.region.db import migrations
 from rackyard.region.errors import BadRequest, RackyardError
 from rackyard.region.prepare import Wanted, prepare
 from rackyard.region.services.racks import enrolment
-from rackyard.region.services.site import accounts, images, overview, settings
+from rackyard.region.services.site import accounts, images, overview, sealed, settings
 from rackyard.region.services.site.authorisation import COMMAND_LINE
 
 
@@ -105,6 +105,18 @@ def _setting_set(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any]:
     return {"changed": settings.put(ctx, COMMAND_LINE, arguments.name, arguments.value)}
 
 
+def _secrets_key_add(ctx: Context, _arguments: argparse.Namespace) -> dict[str, Any]:
+    keys = secrets_file.add(ctx.config.secrets_key)
+    return {"changed": True, "keys": keys, **sealed.reseal(ctx, COMMAND_LINE)}
+
+
+def _secrets_key_drop_old(ctx: Context, _arguments: argparse.Namespace) -> dict[str, Any]:
+    secrets_file.check_settled(ctx.config.secrets_key)
+    counts = sealed.reseal(ctx, COMMAND_LINE)
+    dropped = secrets_file.drop_old(ctx.config.secrets_key)
+    return {"changed": dropped > 0, "dropped": dropped, **counts}
+
+
 def _print(result: dict[str, Any] | str, *, as_json: bool) -> None:
     if isinstance(result, str):
         print(json.dumps(result) if as_json else result)
@@ -153,6 +165,10 @@ def _parser() -> argparse.ArgumentParser:
     prune = command("image-prune", _image_prune, "remove superseded images, and files that belong to none")
     prune.add_argument("--keep", type=int, default=2, help="images of each release that stay (default 2)")
     command("status", _status, "racks, machines, network and images of this site")
+    secrets_key = commands.add_parser("secrets-key", help="rotate the key that seals secrets")
+    verbs = secrets_key.add_subparsers(required=True, metavar="add|drop-old")
+    command("add", _secrets_key_add, "add a new key and seal everything with it", verbs)
+    command("drop-old", _secrets_key_drop_old, "forget all keys but the newest, a minute later at the earliest", verbs)
     setting = commands.add_parser("setting", help="show or change settings")
     verbs = setting.add_subparsers(required=True, metavar="get|set")
     command("get", _setting_get, "show one setting, or all", verbs).add_argument("name", nargs="?")

@@ -89,3 +89,38 @@ def test_step_is_overdue_by_what_earlier_boots_of_the_image_needed(
     agent.lease(at=world.clock.now().isoformat())
     world.clock.advance(350)
     assert deadlines.note_overdue(world) == 0, "400 s, not 60 s: here it takes that long"
+
+
+def test_operations_that_nothing_leads_to_hide_none_that_is_due(
+    api: Any, agent: AgentPlay, m1: str, world: Context, execute: Any
+):
+    """A pass looks at a hundred, those that are due longest first."""
+    commission(api, m1)
+    execute(
+        "INSERT INTO machine (system_id, hostname) SELECT 'a' || translate(lpad(n::text, 5, '0'), '01234567', "
+        "'abcdefgh'), 'n' || n FROM generate_series(1, 100) AS n"
+    )
+    execute(
+        "INSERT INTO operation (machine_id, kind, epoch, requested_at, patience_s, progress_at, deadline_at, ends_at, "
+        "outcome) SELECT id, 'commission', 1, now(), 60, now(), now() - interval '1 day', now(), 'running' "
+        "FROM machine WHERE operation_id IS NULL"
+    )
+    agent.report(agent.job())
+    world.clock.advance(1300)
+    assert deadlines.fail_past_deadline(world) == 100
+    deadlines.fail_past_deadline(world)
+    assert status(api, m1) == "Failed commissioning"
+    assert execute("SELECT DISTINCT outcome FROM operation WHERE machine_id <> %s", (1,)) == [("aborted",)]
+
+
+def test_status_is_dated_when_it_changes_and_not_when_power_does(api: Any, agent: AgentPlay, m1: str, world: Context):
+    dates = [read(api, m1)["status_changed_at"]]
+    for verb in ("power_on", "power_off"):
+        world.clock.advance(60)
+        assert api.post(f"machines/{m1}/?op={verb}").status_code == 200
+        agent.report(agent.job())
+        dates.append(read(api, m1)["status_changed_at"])
+    world.clock.advance(60)
+    assert commission(api, m1).status_code == 200
+    dates.append(read(api, m1)["status_changed_at"])
+    assert dates[0] == dates[1] == dates[2] < dates[3]
