@@ -93,6 +93,11 @@ options:
     type: list
     elements: str
     default: []
+notes:
+  - With O(files[].block) it does what M(ansible.builtin.blockinfile) does with C(insertbefore=BOF), C(validate) and C(backup). It is here because
+    the block is an item among others. A confined daemon's checker may read what it is to judge only after the block in its profile was written
+    and loaded (O(files[].after)), between a directory before it and the configuration behind it. Apart, these would be three steps in place of
+    one, for each daemon, and a run that is cut off between them would leave no O(pending) behind.
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
 attributes:

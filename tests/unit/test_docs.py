@@ -120,6 +120,33 @@ def test_everything_that_a_role_owns_is_taken_away_again(readme: Path) -> None:
     assert left == []
 
 
+def accounts(task: dict[str, Any], module: str) -> list[str]:
+    """Names of the users or groups that a task makes, one by one or in a loop."""
+    given = task.get(f"ansible.builtin.{module}")
+    if given is None:
+        return []
+    return [item["name"] for item in task["loop"]] if "loop" in task else [given["name"]]
+
+
+def test_every_user_and_group_that_a_role_makes_is_taken_away_again() -> None:
+    """A user's own group goes with the user."""
+    section = (ROOT / "docs/operations.md").read_text(encoding="utf-8").split("## Take Rackyard off a host")[1]
+    tasks = [task for readme in ROLES for path in readme.parent.glob("tasks/*.yml") for task in flat(path)]
+    for module, command in (("user", "deluser"), ("group", "delgroup")):
+        made = {name for task in tasks for name in accounts(task, module)}
+        assert made, "roles make them in another way now"
+        assert made == set(re.findall(rf"\b{command} ([\w-]+)", section))
+
+
+def flat(path: Path) -> Iterator[dict[str, Any]]:
+    """Tasks of a file, those inside blocks too."""
+    waiting = list(yaml.safe_load(path.read_text(encoding="utf-8")) or [])
+    while waiting:
+        task = waiting.pop()
+        waiting += task.get("block", [])
+        yield task
+
+
 def covers(pattern: str, path: str) -> bool:
     """Whether removing the pattern removes the path; placeholders stand for anything."""
     plain = re.sub(r"<domain>", "rackyard.internal", re.sub(r"<version>", "17", path))
