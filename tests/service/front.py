@@ -59,7 +59,7 @@ def render(role: str, template: str, tiers: list[str], inputs: dict[str, Any]) -
     """The template as Ansible renders it."""
     defaults = yaml.safe_load((ROLES / role / "defaults/main.yml").read_text(encoding="utf-8"))
     variables = {name: trusted(value) for name, value in defaults.items()} | {"rackyard_tiers": tiers}
-    variables |= {"inventory_hostname": "host1.example.org"} | inputs
+    variables |= {"inventory_hostname": "host1.example.org", "__daemon_host": {"release": "12"}} | inputs
     text = (ROLES / role / "templates" / f"{template}.j2").read_text(encoding="utf-8")
     return str(Templar(loader=DataLoader(), variables=variables).template(trust_as_template(text)))
 
