@@ -27,7 +27,7 @@ SITE = {
     "inventory_hostname": "host1",
     "inventory_hostname_short": "host1",
     "ansible_facts": {"distribution_major_version": "12"},
-    "__daemon_installed": [],
+    "__daemon_host": {"release": "12", "packages": [], "groups": [], "users": {}},
     "controller_identity_addresses": [],
     "controller_identity_name": "host1",
 }

@@ -89,15 +89,17 @@ def test_connections_that_somebody_has_chosen_stay(tmp_path: Path) -> None:
 def test_the_default_site_goes_only_with_the_nginx_that_this_run_brings(installed: list[str], goes: bool) -> None:
     internals = yaml.safe_load((ROLES / "http/vars/main.yml").read_text(encoding="utf-8"))
     variables = {key: trust_as_template(value) for key, value in internals.items() if isinstance(value, str)}
-    variables |= {"__daemon_installed": installed, "http_tiers": [], "__http_by_tier": {}}
+    variables |= {"__daemon_host": {"packages": installed}, "http_tiers": [], "__http_by_tier": {}}
     files = Templar(loader=DataLoader(), variables=variables).template(trust_as_template("{{ __http_files }}"))
     assert files == ([{"path": "/etc/nginx/sites-enabled/default", "state": "absent"}] if goes else [])
 
 
 def test_what_was_there_is_remembered_before_packages_come() -> None:
-    listing, installing = tasks_of("daemon", "install.yml")[:2]
-    assert listing["ansible.builtin.include_tasks"] == "packages.yml"
+    listing, installing = tasks_of("daemon", "packages.yml")
+    assert listing["ansible.builtin.include_tasks"] == "host.yml"
     assert "ansible.builtin.apt" in installing
+    (looking,) = tasks_of("daemon", "host.yml")
+    assert looking["register"] == "__daemon_host"
 
 
 def test_logs_that_are_old_go_with_the_folders_that_they_leave_empty(tmp_path: Path) -> None:
