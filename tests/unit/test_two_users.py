@@ -178,6 +178,8 @@ def test_polkit_lets_the_other_user_alone_change_daemons(tier: str) -> None:
 
 def test_the_weak_user_is_in_no_group_of_another() -> None:
     (making,) = [task for task in tasks_of("service_runtime") if "ansible.builtin.user" in task]
-    groups = {user["name"]: user["groups"] for user in making["loop"]}
+    assert making["loop"] == "{{ __service_runtime_users }}"
+    users = load(ROOT / "roles/service_runtime/vars/main.yml")["__service_runtime_users"]
+    groups = {user["name"]: user["groups"] for user in users}
     assert groups["rackyard-web"] == []
     assert set(groups) == {"rackyard-web", "rackyard"}
