@@ -14,6 +14,7 @@ from rackyard.region.config import Config
 from rackyard.region.context import Context
 from rackyard.region.rpc import create_rpc_app
 from rackyard.region.services.racks import enrolment
+from rackyard.region.services.site.authorisation import COMMAND_LINE
 
 from . import test_whole_commissioning as whole
 from .conftest import Answer, RackClient, key, now_iso, secret_of
