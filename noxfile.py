@@ -39,6 +39,7 @@ LAB_PACKAGES = (
 SCENARIOS = ("dhcp", "dns", "site")
 POLICY = Path("/usr/sbin/policy-rc.d")
 PYTHON_SOURCES = ("src", "plugins", "tests", "noxfile.py")
+PROCESSORS = len(os.sched_getaffinity(0))
 IMPORT_PATH = os.pathsep.join((str(ROOT / "src"), str(ROOT / "plugins" / "module_utils")))
 
 # The parts of `./run test`, the quick ones first.
@@ -81,10 +82,14 @@ class Part:
             self._reasons.append(f"{name}: {words}")
         self._took[name] = round(time.monotonic() - began, 1)
 
-    def pytest(self, *arguments: str) -> None:
+    def pytest(self, *arguments: str, name: str = "pytest") -> None:
         """Run tests; the report names those that failed."""
-        report = (f"--junit-xml={REPORT / self._session.name / 'pytest.xml'}",) if REPORT else ()
-        self.check("pytest", *report, *arguments)
+        report = (f"--junit-xml={REPORT / self._session.name / f'{name}.xml'}",) if REPORT else ()
+        self.check("pytest", *report, *arguments, name=name)
+
+    def pytest_side_by_side(self, folder: str, processes: int, dist: str) -> None:
+        """Run a folder's tests in several processes, but for those that measure and want the machine for themselves."""
+        self.pytest(folder, "-m", "not alone", "-n", str(processes), "--dist", dist)
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         """Write the note; fail the session if a check has failed."""
@@ -166,7 +171,10 @@ def unit(session: nox.Session) -> None:
     """Tests that need no service, only Python and the checkers of our daemons."""
     with Part(session) as part:
         debian(session, TEST_PACKAGES)
-        part.pytest("tests/unit", *session.posargs)
+        if session.posargs:
+            part.pytest("tests/unit", *session.posargs)
+        else:  # what takes long to make, a file's tests share
+            part.pytest_side_by_side("tests/unit", PROCESSORS, "loadfile")
 
 
 @nox.session
@@ -174,7 +182,11 @@ def service(session: nox.Session) -> None:
     """Tests of the service and the modules against a real temporary PostgreSQL."""
     with Part(session) as part:
         debian(session, TEST_PACKAGES + host_python_packages())
-        part.pytest("tests/service", *session.posargs)
+        if session.posargs:
+            part.pytest("tests/service", *session.posargs)
+        else:  # they wait as much as they work
+            part.pytest_side_by_side("tests/service", PROCESSORS + 1, "worksteal")
+            part.pytest("tests/service", "-m", "alone", name="alone")
 
 
 def host_python_packages() -> tuple[str, ...]:

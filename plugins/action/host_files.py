@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible.plugins.loader import lookup_loader
+from ansible.template import trust_as_template
 
 
 class ActionModule(ActionBase):
@@ -42,5 +43,9 @@ class ActionModule(ActionBase):
         return entry
 
     def _render(self, name: str, variables: dict[str, Any]) -> str:
-        lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
-        return str(lookup.run([name], variables)[0])
+        """What the lookup plugin for templates gives, without the copy of all variables that it makes for each file."""
+        path = self._find_needle("templates", name)
+        templar = self._templar.copy_with_new_env(searchpath=[os.path.dirname(path)], available_variables=variables)
+        text = trust_as_template(self._loader.get_text_file_contents(path))
+        rendered = templar.template(text, escape_backslashes=False)
+        return "" if rendered is None else str(rendered)

@@ -87,6 +87,12 @@ options:
         there the task reports a change. Whoever does the restart removes it, so that a run cut off in between is made good by the next one.
       - Put it below C(/run), where it is gone after a reboot, as it should be.
     type: path
+  units:
+    description:
+      - Units of systemd that use the files. RV(units) says whether they need anything, so that no further step has to ask when nothing changes.
+    type: list
+    elements: str
+    default: []
 notes:
   - With O(files[].block) it does what M(ansible.builtin.blockinfile) does with C(insertbefore=BOF), C(validate) and C(backup). It is here because
     the block is an item among others. A confined daemon's checker may read what it is to judge only after the block in its profile was written
@@ -122,6 +128,11 @@ changed_paths:
   elements: str
   returned: success
   sample: [/etc/example/example.toml]
+units:
+  description: States of O(units) by name, as C(systemctl show) calls them. A unit that systemd does not know is V(inactive).
+  type: dict
+  returned: success
+  sample: {"example.service": {"ActiveState": "active", "UnitFileState": "enabled"}}
 """
 
 import os
@@ -156,6 +167,22 @@ def run(module: AnsibleModule, command: str, failure: str, candidate: str = "") 
     code, out, err = module.run_command(words)
     if code != 0:
         module.fail_json(msg=f"{failure}: {(err or out).strip()}")
+
+
+def properties(text: str) -> list[dict[str, str]]:
+    """Properties of each unit, as C(systemctl show) prints them: an empty line between two units."""
+    return [dict(line.split("=", 1) for line in answer.splitlines()) for answer in text.strip().split("\n\n")]
+
+
+def unit_states(module: AnsibleModule, units: list[str]) -> dict[str, dict[str, str]]:
+    """What systemd says of each unit, by one question, whose order the answer has."""
+    if not units:
+        return {}
+    code, out, err = module.run_command(["systemctl", "show", "--property=ActiveState,UnitFileState", "--", *units])
+    answers = properties(out)
+    if code != 0 or len(answers) != len(units):
+        module.fail_json(msg=f"systemd does not say in which states {', '.join(units)} are: {(err or out).strip()}")
+    return dict(zip(units, answers, strict=True))
 
 
 def put(module: AnsibleModule, entry: dict[str, Any], content: bytes, owner: tuple[int, int]) -> None:
@@ -224,6 +251,7 @@ def main() -> None:
             "files": {"type": "list", "elements": "dict", "required": True, "options": FILE_SPEC},
             "check": {"type": "str"},
             "pending": {"type": "path"},
+            "units": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
@@ -244,7 +272,9 @@ def main() -> None:
     if module.params["check"] and changed and not module.check_mode:
         failure = f"`{module.params['check']}` refuses what is in place, and the daemon goes on with what it had before; correct it"
         run(module, module.params["check"], failure)
-    module.exit_json(changed=changed, changed_paths=changed_paths, diff=diffs)
+    module.exit_json(
+        changed=changed, changed_paths=changed_paths, units=unit_states(module, module.params["units"]), diff=diffs
+    )
 
 
 if __name__ == "__main__":

@@ -51,10 +51,13 @@ SELECT 'r' || translate(lpad(n::text, 5, '0'), '0123456789', 'abcdefghkm'), 'rac
 FROM generate_series(1, %(racks)s) AS n""",
     "rack addresses": """
 INSERT INTO rack_interface (rack_id, name, address) SELECT id, 'bmc0', '10.128.0.1/9'::inet + id FROM rack""",
+    "BMCs": """
+INSERT INTO bmc (type, address, parameters)
+SELECT 'ipmi', host('10.128.1.0'::inet + n), '{"power_user": "admin"}' FROM generate_series(1, %(machines)s) AS n""",
     "machines": """
-INSERT INTO machine (system_id, hostname, power_type, power_address, power_user, power_state)
-SELECT 'm' || translate(lpad(n::text, 5, '0'), '0123456789', 'abcdefghkm'), 'm' || n, 'ipmi', '10.128.1.0'::inet + n,
-       'admin', 'off' FROM generate_series(1, %(machines)s) AS n""",
+INSERT INTO machine (system_id, hostname, power_type, bmc_id, power_state)
+SELECT 'm' || translate(lpad(id::text, 5, '0'), '0123456789', 'abcdefghkm'), 'm' || id, type, id, 'off'
+FROM bmc ORDER BY id""",
     "interfaces": """
 INSERT INTO machine_interface (machine_id, name, mac, is_boot)
 SELECT id, 'eth0', ('5254' || lpad(to_hex(id), 8, '0'))::macaddr, true FROM machine""",

@@ -280,7 +280,8 @@ def change_machine(execute) -> Callable[..., None]:
 @pytest.fixture
 def sealed_password(execute) -> Callable[[str], bytes]:
     """What the database holds of a machine's BMC password."""
-    return lambda system_id: bytes(execute("SELECT power_secret FROM machine WHERE system_id = %s", (system_id,))[0][0])
+    statement = "SELECT bmc.secrets ->> 'power_pass' FROM bmc JOIN machine ON bmc_id = bmc.id WHERE system_id = %s"
+    return lambda system_id: execute(statement, (system_id,))[0][0].encode()
 
 
 @pytest.fixture
@@ -325,10 +326,18 @@ def many_machines(execute) -> Callable[[int], None]:
     def add(count: int) -> None:
         execute(
             """
-            INSERT INTO machine (system_id, hostname, status, power_type, power_address, power_user, power_secret,
-                                 hardware)
+            INSERT INTO bmc (type, address, parameters, secrets)
+            SELECT 'ipmi', host(inet '10.64.0.0' + n), '{"power_user": "admin"}', '{"power_pass": "sealed"}'
+            FROM generate_series(1, %s) AS n
+            """,
+            (count,),
+        )
+        execute(
+            """
+            INSERT INTO machine (system_id, hostname, status, power_type, bmc_id, hardware)
             SELECT 'a' || translate(lpad(n::text, 5, '0'), '01234567', 'abcdefgh'), 'm' || lpad(n::text, 5, '0'),
-                   CASE WHEN n %% 10 = 0 THEN 2 ELSE 4 END, 'ipmi', inet '10.64.0.0' + n, 'admin', 'sealed',
+                   CASE WHEN n %% 10 = 0 THEN 2 ELSE 4 END, 'ipmi',
+                   (SELECT id FROM bmc WHERE address = host(inet '10.64.0.0' + n)),
                    jsonb_build_object('system_vendor', 'Example', 'system_serial', md5(n::text), 'memory_modules',
                        (SELECT jsonb_agg(jsonb_build_object('slot', 'DIMM ' || slot, 'serial', md5(n || '-' || slot),
                                'vendor', 'Example', 'size_mib', 32768)) FROM generate_series(1, 16) AS slot))
@@ -351,7 +360,7 @@ def many_machines(execute) -> Callable[[int], None]:
             FROM machine, generate_series(1, 4) AS disk
             """
         )
-        execute("ANALYZE machine, machine_interface, block_device")
+        execute("ANALYZE bmc, machine, machine_interface, block_device")
 
     return add
 

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@cache
 def gunicorn() -> list[str]:
     """gunicorn of this Python, else Debian's."""
     probe = subprocess.run(
@@ -57,7 +59,7 @@ def render(role: str, template: str, tiers: list[str], inputs: dict[str, Any]) -
     """The template as Ansible renders it."""
     defaults = yaml.safe_load((ROLES / role / "defaults/main.yml").read_text(encoding="utf-8"))
     variables = {name: trusted(value) for name, value in defaults.items()} | {"rackyard_tiers": tiers}
-    variables |= {"inventory_hostname": "host1.example.org"} | inputs
+    variables |= {"inventory_hostname": "host1.example.org", "__daemon_host": {"release": "12"}} | inputs
     text = (ROLES / role / "templates" / f"{template}.j2").read_text(encoding="utf-8")
     return str(Templar(loader=DataLoader(), variables=variables).template(trust_as_template(text)))
 
@@ -168,7 +170,8 @@ def process(kind: str, bind: Path, toml: Path, log: Path) -> Iterator[subprocess
     try:
         yield running
     finally:
-        running.terminate()
+        # Its quick end: a worker that is told to end in peace first sleeps through its last second.
+        running.send_signal(signal.SIGQUIT)
         try:
             running.wait(10)
         except subprocess.TimeoutExpired:

@@ -13,6 +13,7 @@ import pytest
 
 from rackyard.region.api import machines as machine_routes
 from rackyard.region.db.machines import registry
+from rackyard.region.db.power import bmcs
 from rackyard.region.randomness import Randomness
 
 BMC = {
@@ -93,15 +94,17 @@ def test_site_domain_at_the_end_of_a_hostname_is_dropped(api) -> None:
 def test_password_is_encrypted_and_never_shown(m1, api, ctx, caplog) -> None:
     system_id = m1["system_id"]
     with ctx.db.transaction() as tx:
-        (row,) = registry.select(tx, registry.MachineFilter(system_ids=[system_id]))
-    assert row.has_power_secret
+        (machine,) = registry.select(tx, registry.MachineFilter(system_ids=[system_id]))
+        (power,) = bmcs.of_machines(tx, [machine.id]).values()
+    assert power.has_secrets
     answers = [
         api.get("machines/").text,
         api.get(f"machines/{system_id}/").text,
         api.get(f"machines/{system_id}/?op=power_parameters").text,
         api.get("events/?op=query&level=DEBUG").text,
         api.put(f"machines/{system_id}/", data={**BMC, "power_parameters_power_pass": "x" * 21 + "s3cret-pass"}).text,
-        str(row),
+        str(machine),
+        str(power),
         caplog.text,
     ]
     assert not [answer for answer in answers if "s3cret" in answer]
@@ -363,7 +366,8 @@ def test_list_takes_the_same_number_of_statements_for_one_and_for_many(api, ctx)
 def test_password_goes_with_the_type_of_power_that_it_was_for(m1, api, execute) -> None:
     path = f"machines/{m1['system_id']}/"
     assert api.put(path, data={"power_type": "manual"}).status_code == 200
-    assert execute("SELECT power_secret FROM machine") == [(None,)]
+    assert execute("SELECT count(*) FROM bmc") == [(0,)]
+    assert execute("SELECT bmc_id, power_parameters FROM machine") == [(None, {})]
 
 
 def test_new_bmc_address_needs_its_own_password(m1, api, sealed_password) -> None:

@@ -209,3 +209,31 @@ def test_status_shows_how_much_history_there_is_and_for_how_long(run, api) -> No
     output = run("status", "--json")[1]
     assert '"keep_events_days": 7' in output
     assert "mib" in output
+
+
+def test_prepare_does_what_is_missing_in_one_go_and_says_it_before(cluster, config, config_file, run, tmp_path) -> None:
+    empty = cluster.create()
+    config_file.write_text(config_file.read_text().replace(config.dsn, cluster.dsn(empty)))
+    key = tmp_path / "admin.apikey"
+    wanted = ("prepare", "--username", "admin", "--key-file", str(key), "--setting", "keep_boots", "7", "--json")
+    migrations_only = json.loads(run(*wanted, "--check")[1])
+    assert migrations_only["changed"] is True
+    assert all(words.startswith("migration ") for words in migrations_only["done"])
+    run("migrate")
+    rest = {"changed": True, "done": [f"key {key}", "setting keep_boots"]}
+    assert json.loads(run(*wanted, "--check")[1]) == rest
+    assert not key.exists()
+    assert json.loads(run(*wanted)[1]) == rest
+    assert json.loads(run(*wanted)[1]) == {"changed": False, "done": []}
+    assert run("setting", "get", "keep_boots")[1] == "keep_boots: 7\n"
+    cluster.drop(empty)
+
+
+def test_prepare_with_a_wrong_setting_changes_nothing(run, tmp_path) -> None:
+    key = tmp_path / "admin.apikey"
+    wanted = ("prepare", "--username", "admin", "--key-file", str(key), "--setting", "keep_boots", "7")
+    status, _, error = run(*wanted, "--setting", "keep_jobs_days", "many")
+    assert status == 1
+    assert "'many' is not a number" in error
+    assert not key.exists()
+    assert run("setting", "get", "keep_boots")[1] == "keep_boots: 10\n"

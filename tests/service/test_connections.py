@@ -3,15 +3,24 @@
 
 from __future__ import annotations
 
+import re
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import psycopg2
 import pytest
 
+from rackyard.region.app import create_app
+from rackyard.region.config import Config
 from rackyard.region.db import connections
 from rackyard.region.db.pool import Database
 from rackyard.region.errors import Unavailable
+
+OAUTH = (
+    'OAuth oauth_version="1.0", oauth_signature_method="PLAINTEXT", oauth_consumer_key="a", oauth_token="b", '
+    'oauth_signature="%26c", oauth_nonce="n", oauth_timestamp="1700000000"'
+)
 
 
 @pytest.fixture
@@ -65,6 +74,18 @@ def test_statement_that_takes_too_long_is_ended_in_words(config) -> None:
             cursor.execute("SELECT pg_sleep(20)")
     assert time.monotonic() - began < 10
     database.close()
+
+
+def test_unreachable_database_is_named_to_the_journal_and_not_to_whoever_asks(
+    config: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The driver's words name host, user and database."""
+    away = create_app(replace(config, dsn="host=/nowhere user=secret-user dbname=secret-database"))
+    answer = away.test_client().get("/MAAS/api/2.0/machines/", headers={"Authorization": OAUTH})
+    assert answer.status_code == 503
+    assert "journal says why" in answer.text
+    assert not re.search("secret|nowhere|psycopg", answer.text)
+    assert "/nowhere" in caplog.text
 
 
 def test_lock_that_is_not_given_is_no_endless_wait(config, monkeypatch: pytest.MonkeyPatch) -> None:

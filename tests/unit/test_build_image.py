@@ -89,3 +89,12 @@ def test_no_stage_of_cloud_init_is_masked_where_one_process_waits_for_all() -> N
     common = (ROLE / "recipe" / "masked-units.txt").read_text()
     stages = ("cloud-init-local.service", "cloud-init-network.service", "cloud-config.service", "cloud-final.service")
     assert not [stage for stage in stages if stage in common]
+
+
+def test_what_boots_again_without_metadata_is_in_the_image_and_switched_on() -> None:
+    late = ROLE / "recipe" / "late"
+    (unit,) = late.glob("etc/systemd/system/rackyard-boot-again.service")
+    settings = dict(line.split("=", 1) for line in unit.read_text().splitlines() if "=" in line)
+    assert settings["After"] == "cloud-final.service"
+    assert os.access(late / settings["ExecStart"].removeprefix("/"), os.X_OK)
+    assert unit.name in (ROLE / "recipe" / "customize.sh").read_text()

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.rackyard.metal.plugins.modules import host_files
+
 ROOT = Path(__file__).resolve().parents[2]
 USER = pwd.getpwuid(os.getuid()).pw_name
 GROUP = grp.getgrgid(os.getgid()).gr_name
@@ -41,20 +43,19 @@ class Play:
             "register": "outcome",
             "ignore_errors": True,
         }
-        tell = {
-            "name": "Tell",
-            "ansible.builtin.copy": {"dest": str(self.folder / "outcome.json"), "content": "{{ outcome | to_json }}"},
-            "check_mode": False,
-        }
+        tell = {"name": "Tell", "ansible.builtin.debug": {"var": "outcome"}}
         play = {"hosts": "localhost", "gather_facts": False, "vars": variables, "tasks": [converge, tell]}
         (self.folder / "play.yml").write_text(json.dumps([play]))
         (self.folder / "ansible.cfg").write_text(f"[defaults]\ncollections_path = {ROOT / 'collections'}\n")
         command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,", "-c", "local"]
         command += ["-e", f"ansible_python_interpreter={sys.executable}", *options, "play.yml"]
-        environment = {**os.environ, "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg")}
+        environment = {
+            **os.environ, "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"), "ANSIBLE_STDOUT_CALLBACK": "default",
+        }  # fmt: skip
         done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-        outcome: dict[str, Any] = json.loads((self.folder / "outcome.json").read_text())
+        told = done.stdout.partition("TASK [Tell]")[2].partition("=> ")[2]
+        outcome: dict[str, Any] = json.JSONDecoder().raw_decode(told)[0]["outcome"]
         return outcome
 
 
@@ -217,3 +218,11 @@ def test_what_a_cut_off_run_left_behind_is_made_good_by_the_next_one(play: Play)
     assert (play.host / "log").read_text() == "done\ndone\n"
     note.unlink()
     assert play.run(files, task=task)["changed"] is False
+
+
+def test_states_of_units_are_read_in_their_order_whatever_that_of_the_properties() -> None:
+    text = "ActiveState=active\nUnitFileState=enabled\n\nUnitFileState=\nActiveState=inactive\n"
+    assert host_files.properties(text) == [
+        {"ActiveState": "active", "UnitFileState": "enabled"},
+        {"ActiveState": "inactive", "UnitFileState": ""},
+    ]

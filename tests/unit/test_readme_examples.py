@@ -48,10 +48,10 @@ def judge(folder: Path, plays: list[dict[str, object]], hosts: list[str]) -> Run
     (folder / "ansible.cfg").write_text(
         f"[defaults]\ncollections_path = {ROOT / 'collections'}\ngathering = explicit\n"
     )
-    # No task has this tag, so that only the judgement runs, and what runs always: that finds all packages there.
+    # No task has this tag, so that only the judgement runs, and what runs always: that finds all packages, unasked.
     command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "hosts", "--check", "--tags", "judgement"]
     variables: dict[str, object] = {"ansible_become": False, "ansible_python_interpreter": sys.executable}
-    variables |= {"__daemon_missing": [], "m9_bmc_password": "a secret of the reader's"}
+    variables |= {"__daemon_installed": [], "__daemon_missing": [], "m9_bmc_password": "a secret of the reader's"}
     command += ["-e", json.dumps(variables), "play.yml"]
     environment = {**os.environ, "ANSIBLE_CONFIG": str(folder / "ansible.cfg"), "ANSIBLE_STDOUT_CALLBACK": "default"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)

@@ -19,7 +19,7 @@ SITE = {
     "rackyard_first_region": "region1",
     "inventory_hostname": "host1",
     "inventory_hostname_short": "host1",
-    "ansible_facts": {"distribution_major_version": "12"},
+    "__daemon_host": {"release": "12", "packages": []},
     # One of those that role lab_network goes through.
     "item": {"lldp": {"chassis": "swa"}},
 }

@@ -147,7 +147,7 @@ def test_a_daemon_that_the_lab_brings_does_not_start_with_the_host(role: str, pa
         n for n, task in enumerate(tasks) if package in task.get("ansible.builtin.apt", {}).get("name", [])
     )
     looking = next(n for n, task in enumerate(tasks) if task.get("register") == f"__{role}_{package}")
-    disable = ["systemctl", "disable", f"{package}.service"]
+    disable = ["update-rc.d", package, "disable"]
     disabling = next(
         n for n, task in enumerate(tasks) if task.get("ansible.builtin.command", {}).get("argv") == disable
     )

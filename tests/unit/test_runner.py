@@ -19,7 +19,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from rackyard.region.ephemeral import RunnerConfig, build_archive, build_user_data, script_index
+from rackyard.region.ephemeral import RunnerConfig, build_archive, build_user_data, runner, script_index
 
 
 @dataclass
@@ -211,6 +211,16 @@ def test_server_errors_are_retried(region: Region, tmp_path: Path) -> None:
     assert run(region, tmp_path).returncode == 0
     assert [path for _, path, _ in region.requests[:3]] == ["/MAAS/metadata/2012-03-01/maas-scripts"] * 3
     assert region.final()["status"] == "OK"
+
+
+def test_regions_may_be_away_for_many_minutes(region: Region, capsys: pytest.CaptureFixture[str]) -> None:
+    region.refusals, region.refusal_status = 100, 502
+    slept: list[float] = []
+    runner.Uplink(runner.Config(region.url, "c", "t", "s"), sleep=slept.append).signal({"status": "WORKING"})
+    assert [fields["status"] for fields, _ in region.signals] == ["WORKING"]
+    assert sum(slept) > 20 * 60
+    assert max(slept) <= 15, "whoever comes back is noticed soon"
+    assert capsys.readouterr().out.count("no region takes POST") == 1
 
 
 def test_a_refusal_for_a_wrong_clock_is_answered_with_the_servers_time(region: Region, tmp_path: Path) -> None:

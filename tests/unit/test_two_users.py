@@ -27,7 +27,7 @@ SITE = {
     "inventory_hostname": "host1",
     "inventory_hostname_short": "host1",
     "ansible_facts": {"distribution_major_version": "12"},
-    "__daemon_installed": [],
+    "__daemon_host": {"release": "12", "packages": [], "groups": [], "users": {}},
     "controller_identity_addresses": [],
     "controller_identity_name": "host1",
 }
@@ -178,6 +178,8 @@ def test_polkit_lets_the_other_user_alone_change_daemons(tier: str) -> None:
 
 def test_the_weak_user_is_in_no_group_of_another() -> None:
     (making,) = [task for task in tasks_of("service_runtime") if "ansible.builtin.user" in task]
-    groups = {user["name"]: user["groups"] for user in making["loop"]}
+    assert making["loop"] == "{{ __service_runtime_users }}"
+    users = load(ROOT / "roles/service_runtime/vars/main.yml")["__service_runtime_users"]
+    groups = {user["name"]: user["groups"] for user in users}
     assert groups["rackyard-web"] == []
     assert set(groups) == {"rackyard-web", "rackyard"}

@@ -15,6 +15,7 @@ from .client import RegionClient, RegionError, RegionRefused
 from .machine_lookup import machine_path
 from .machines import MachineWish, carry_out, machine_view, plan_for
 from .plan import Plan
+from .power import fields
 
 # What a plan is made from; the rest of a machine, its hardware above all, stays where it is.
 FIELDS = (
@@ -134,7 +135,10 @@ def orders_from(entries: Sequence[Mapping[str, Any]], update_password: str) -> l
 def _bmcs(wish: MachineWish) -> Iterable[str]:
     """Two machines behind one BMC would switch each other off."""
     power = wish.power
-    return [f"{power.address} port {power.port or 623}"] if power and power.type == "ipmi" and power.address else []
+    if power is None or not power.address or not fields.is_exclusive(power.type):
+        return []
+    port = power.port or fields.usual_port(power.type)
+    return [f"{power.address} port {port}" if port else power.address]
 
 
 def _shared(orders: Iterable[Order], values: Callable[[MachineWish], Iterable[str]], what: str) -> list[str]:
@@ -151,7 +155,7 @@ def decide(client: RegionClient, orders: Sequence[Order]) -> list[Decision]:
     """Read what is there and plan each machine, in the order of the list. Raises BadOrders: a MAC is another's."""
     found = client.matching("machines/", "hostname", [order.wish.hostname for order in orders], fields=FIELDS)
     there = {str(machine["hostname"]): machine for machine in found}
-    parameters = _power_parameters(client, [one for one in found if one["power_type"] == "ipmi"])
+    parameters = _power_parameters(client, [one for one in found if fields.has_bmc(one["power_type"])])
     decisions = []
     for order in orders:
         machine = there.get(order.wish.hostname)

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .power.registry import DRIVERS
+
 UPDATE_PASSWORD = ("on_create", "always")
 
 
@@ -21,7 +23,7 @@ def machine_options() -> dict[str, dict[str, Any]]:
         "power": {
             "type": "dict",
             "options": {
-                "type": {"type": "str", "choices": ["ipmi", "manual"], "required": True},
+                "type": {"type": "str", "choices": sorted(DRIVERS), "required": True},
                 "address": {"type": "str"},
                 "port": {"type": "int"},
                 "user": {"type": "str"},

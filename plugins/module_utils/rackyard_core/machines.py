@@ -14,8 +14,9 @@ from . import macs
 from .client import RegionClient
 from .machine_lookup import find_machine, machine_path
 from .plan import Action, Plan, differing
+from .power import fields
 
-# Settings of ipmi that the region takes and a rack honours, as the module and as the API name them.
+# Settings of power types that the region takes and a rack honours, as the module and as the API name them.
 POWER_OPTIONS = {
     "boot_type": "power_boot_type",
     "cipher_suite_id": "cipher_suite_id",
@@ -113,7 +114,8 @@ def power_view(machine: Mapping[str, Any], parameters: Mapping[str, Any]) -> dic
     return {
         "type": machine["power_type"] or "",
         "address": parameters.get("power_address") or None,
-        "port": int(port) if port else None,
+        # A region does not keep the usual port: an operator who names it has what is there.
+        "port": int(port) if port else fields.usual_port(machine["power_type"]),
         "user": parameters.get("power_user") or None,
         **{name: parameters[field_name] for name, field_name in POWER_OPTIONS.items() if field_name in parameters},
     }

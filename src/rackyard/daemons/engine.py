@@ -24,6 +24,7 @@ from rackyard.daemons.supervisor import Supervisor
 _CHECK_TIMEOUT_S = 30
 _WORDS_LIMIT = 2000
 _WORDS_LINES = 6
+_REPORT_LIMIT = 4000
 _TELLING = re.compile(r"\b(?:error|fatal|emerg|invalid|unknown|cannot|failed)\b", re.IGNORECASE)
 
 
@@ -37,8 +38,8 @@ class Outcome:
     diff: str = ""
 
     def report(self) -> dict[str, Any]:
-        """What the region is told."""
-        return {"ok": self.ok, "changed": self.changed, "message": self.message}
+        """What the region is told; it takes no longer message."""
+        return {"ok": self.ok, "changed": self.changed, "message": self.message[:_REPORT_LIMIT]}
 
 
 def apply(

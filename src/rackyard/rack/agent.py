@@ -110,7 +110,7 @@ class Agent:
             wait_s = self._heartbeat_s
             self._enrolled_anew.clear()
             try:
-                body = {"hostname": self._config.name, "version": __version__, "interfaces": host.interfaces()}
+                body = {"version": __version__, "interfaces": host.interfaces()}
                 answer = self._regions.call("POST", "register", body)
                 self._heartbeat_s = float(answer["settings"].get("heartbeat_s") or _HEARTBEAT_S)
                 self._regions.update(answer["regions"])

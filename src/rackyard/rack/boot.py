@@ -21,6 +21,7 @@ from rackyard.rack import boot_config, boot_evidence, transport
 from rackyard.rack.config import RackConfig
 from rackyard.rack.errors import RackError, RegionAway, RegionRefused
 from rackyard.rack.log import log
+from rackyard.rack.regions import answer_of
 from rackyard_core import macs
 
 # nginx gives up on the regions after eight.
@@ -126,7 +127,8 @@ def create_app(config: RackConfig, ask: Ask | None = None) -> Flask:
 def _region_asker(config: RackConfig) -> Ask:
     def ask(path: str, body: dict[str, Any]) -> Any:
         url = f"{config.boot_gateway}/rpc/1/{path}"
-        return transport.checked(transport.request("POST", url, body=body, timeout_s=_REGION_TIMEOUT_S)).json()
+        response = transport.checked(transport.request("POST", url, body=body, timeout_s=_REGION_TIMEOUT_S))
+        return answer_of(response, path)
 
     return ask
 

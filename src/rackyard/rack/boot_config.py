@@ -104,7 +104,7 @@ def render(firmware: str, config: BootConfig, rack_address: str) -> str:
 
 
 def render_away(firmware: str, own_path: str, rack_address: str) -> str:
-    """What a loader shows and does while no region answers: wait, then ask for ``own_path`` again."""
+    """What a loader shows and does while no region has an answer: wait, then ask for ``own_path`` again."""
     return _render(f"{firmware}.away.j2", rack_address, own_path=own_path)
 
 

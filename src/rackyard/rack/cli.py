@@ -16,7 +16,7 @@ from rackyard import __version__
 from rackyard.daemons import Systemd, apply
 from rackyard.rack import agent, config, enroll
 from rackyard.rack.errors import RackError
-from rackyard_core.power import registry
+from rackyard_core.power import fields, registry
 from rackyard_core.power.base import PowerError
 from rackyard_core.power.orders import WANTED
 from rackyard_core.power.process import power_in_process
@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add = commands.add_parser("power", help="ask or switch one BMC; the password comes on standard input")
     add.add_argument("order", choices=WANTED)
-    drivers = sorted(name for name, driver in registry.DRIVERS.items() if driver.queryable)
+    drivers = fields.queryable()
     add.add_argument("--type", choices=drivers, default=drivers[0], help="default: %(default)s")
     add.add_argument("--address", required=True)
     add.add_argument("--port", type=int, help="default: the usual one of that type")

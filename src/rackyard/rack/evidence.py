@@ -60,7 +60,7 @@ def _dhcpd(message: str) -> Evidence | None:
     if match is None or ip is None:
         return None
     mac = macs.of_octets(match["mac"])
-    seconds = min(int(match["seconds"]), 2**31 - 1)
+    seconds = min(int(match["seconds"]), 2**32 - 1)
     return Evidence("leases", {"action": match["action"], "ip": ip, "mac": mac, "lease_s": seconds})
 
 

@@ -15,6 +15,7 @@ from rackyard.region import key_file, secrets_file
 from rackyard.region.context import Context
 from rackyard.region.db import migrations
 from rackyard.region.errors import BadRequest, RackyardError
+from rackyard.region.prepare import Wanted, prepare
 from rackyard.region.services.racks import enrolment
 from rackyard.region.services.site import accounts, images, overview, sealed, settings
 from rackyard.region.services.site.authorisation import COMMAND_LINE
@@ -26,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         context = Context.from_config(configuration.load(arguments.config))
         try:
-            if arguments.run is not _migrate:
+            if arguments.run not in (_migrate, _prepare):
                 migrations.require(context.db)
             _print(arguments.run(context, arguments), as_json=arguments.json)
         finally:
@@ -49,6 +50,12 @@ def _create_admin(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any]
         "changed": key_file.ensure(ctx, arguments.username, arguments.key_file),
         "key_file": str(arguments.key_file),
     }
+
+
+def _prepare(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any]:
+    wanted = Wanted(arguments.username, arguments.key_file, dict(arguments.setting))
+    done = prepare(ctx, wanted, check=arguments.check)
+    return {"changed": bool(done), "done": done}
 
 
 def _api_keys(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -136,6 +143,11 @@ def _parser() -> argparse.ArgumentParser:
     admin = command("create-admin", _create_admin, "make an administrator and an API key")
     admin.add_argument("--username", required=True)
     admin.add_argument("--key-file", type=Path, help="write the key here (mode 0600), unless a working one is there")
+    ready = command("prepare", _prepare, "do what of these is missing: migrate, create-admin, setting set")
+    ready.add_argument("--username", default="", help="administrator whose key is in the key file")
+    ready.add_argument("--key-file", type=Path, help="as for create-admin; without it no account is made")
+    ready.add_argument("--setting", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    ready.add_argument("--check", action="store_true", help="say what would be done, and change nothing")
     keys = command("api-keys", _api_keys, "list API keys by their tokens, without secrets")
     keys.add_argument("--username", help="the keys of this account only")
     no_key = command("revoke-api-key", _revoke_api_key, "accept an API key no more")

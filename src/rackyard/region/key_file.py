@@ -18,15 +18,20 @@ def ensure(ctx: Context, username: str, path: Path) -> bool:
 
     Raises RackyardError naming the file when it cannot be written.
     """
-    try:
-        if accounts.key_is_valid(ctx, username, path.read_text(encoding="utf-8")):
-            return False
-    except (FileNotFoundError, UnicodeDecodeError):
-        pass
-    except OSError as error:
-        raise RackyardError(f"Cannot read {path}: {error.strerror}; run this as root") from error
+    if works(ctx, username, path):
+        return False
     _write(path, accounts.create_admin(ctx, COMMAND_LINE, username, key_name=path.name))
     return True
+
+
+def works(ctx: Context, username: str, path: Path) -> bool:
+    """Whether the file has a working key of this administrator. Raises RackyardError when it cannot be read."""
+    try:
+        return accounts.key_is_valid(ctx, username, path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, UnicodeDecodeError):
+        return False
+    except OSError as error:
+        raise RackyardError(f"Cannot read {path}: {error.strerror}; run this as root") from error
 
 
 def _write(path: Path, text: str) -> None:

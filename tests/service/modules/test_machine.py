@@ -64,6 +64,16 @@ def test_each_change_is_made_once(register: Run, change: Result) -> None:
     assert not register(**change)["changed"]
 
 
+def test_usual_port_is_the_same_as_none(register: Run) -> None:
+    register()
+    assert not register(power={**POWER, "port": 623})["changed"]
+    assert register(power={**POWER, "port": 6230})["changed"]
+    assert not register()["changed"], "what is not given is left alone"
+    back = register(power={**POWER, "port": 623})
+    assert back["changed"]
+    assert not register(power={**POWER, "port": 623})["changed"]
+
+
 def test_password_is_stored_by_update_and_never_shown(register: Run, ctx: Context, execute: Run) -> None:
     register()
     renewed = register(power={**POWER, "password": "open"}, update_password="always")
@@ -102,8 +112,10 @@ def test_wrong_key_is_worded(register: Run) -> None:
 
 
 def stored_password(ctx: Context, execute: Callable[..., Any], system_id: str) -> str:
-    ((secret,),) = execute("SELECT power_secret FROM machine WHERE system_id = %s", system_id)
-    return ctx.box.decrypt(bytes(secret))
+    ((secrets,),) = execute(
+        "SELECT bmc.secrets FROM bmc JOIN machine ON bmc_id = bmc.id WHERE system_id = %s", system_id
+    )
+    return ctx.box.decrypt(secrets["power_pass"].encode())
 
 
 def test_all_or_named_with_hardware_and_timeline(run: Run, register: Run) -> None:

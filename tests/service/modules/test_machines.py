@@ -98,6 +98,10 @@ def test_check_mode_tells_the_truth_for_each_machine_and_changes_nothing(
         ([entry(2, hostname="web-2.example.org")], "without a domain"),
         ([entry(2, power={"type": "ipmi", "address": "10.30.0"})], "m2: power.address: '10.30.0' is no IP address"),
         ([entry(2), entry(3, power={"type": "ipmi", "address": "10.30.0.2"})], "m2, m3: BMC 10.30.0.2 port 623 is"),
+        (
+            [entry(2), entry(3, power={"type": "ipmi", "address": "10.30.0.2", "port": 623})],
+            "m2, m3: BMC 10.30.0.2 port 623 is",
+        ),
         ([entry(2, mac_addresses=["52:54:00:20:01:09"])], "m2: MAC address 52:54:00:20:01:09 belongs to machine m9"),
     ],
 )

@@ -212,9 +212,10 @@ class Region:
         sockets = self.home / "run"
         sockets.mkdir(exist_ok=True)
         self.running = ExitStack()
-        for kind in ("rpc", "polls"):
-            bind = sockets / f"{kind}-{self.port}.sock"
+        binds = {kind: sockets / f"{kind}-{self.port}.sock" for kind in ("rpc", "polls")}
+        for kind, bind in binds.items():
             self.running.enter_context(front.process(kind, bind, self.home / "region.toml", self.home / f"{kind}.log"))
+        for kind, bind in binds.items():
             wait_until(lambda each=bind: front.answers(each), f"{kind} listening", timeout_s=60)
         config = self.ctx.config
         nginx = front.region_nginx(

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A region that does what the contracts say and can be told to misbehave: for the rack's half of them, over real TLS.
 
-It holds every body that the agent sends against its contract; ``violations`` has what does not fit.
+It holds every body that the agent sends against its contract, to the last field; ``violations`` has what does not fit.
+What it answers itself fulfils the contracts, too, unless it is told to misbehave.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+from exact import sent
 
 from rackyard import contracts
 
@@ -53,7 +56,7 @@ class ContractRegion:
         """Queue a job."""
         document = {"id": job_id, "epoch": 1, "machine": "abcdef", "hostname": "m1", "limit_s": 180, **fields}
         with self.lock:
-            self.jobs[job_id] = Job(contracts.read("job", document))
+            self.jobs[job_id] = Job(sent("job", document))
             self.lock.notify_all()
             return self.jobs[job_id]
 
@@ -65,7 +68,7 @@ class ContractRegion:
         if path == "jobs":
             return self._poll(body, gone)
         if path == "register":
-            return {**REGISTERED, "regions": [self.url]}
+            return sent("register-answer", {**REGISTERED, "regions": [self.url]})
         if path in ("leases", "events"):
             return self._batch(path, body[path])
         with self.lock:
@@ -74,7 +77,7 @@ class ContractRegion:
 
     def _read(self, contract: str, body: Any) -> Any:
         try:
-            return contracts.read(contract, body)
+            return sent(contract, body)
         except contracts.ContractError as reason:
             self.violations.append(str(reason))
             raise
@@ -85,7 +88,7 @@ class ContractRegion:
         with self.lock:
             known = {item["key"] for item in self.received[name]}
             self.received[name] += [item for item in items if item["key"] not in known]
-        return {"taken": len(items), "refused": []}
+        return sent("batch-answer", {"taken": len(items), "refused": []})
 
     def _poll(self, poll: dict[str, Any], gone: Callable[[], bool]) -> Any:
         give_up_at = time.monotonic() + poll["wait"]
@@ -103,7 +106,7 @@ class ContractRegion:
             if handed and self.answers_lost:
                 self.answers_lost -= 1
                 raise ConnectionAbortedError
-            return {"jobs": [job.document for job in handed]}
+            return sent("jobs-answer", {"jobs": [job.document for job in handed]})
 
     def _waiting(self, held: list[int]) -> list[Job]:
         """What is to be handed out; what was handed out and did not arrive is put back first."""
@@ -116,7 +119,7 @@ class ContractRegion:
         with self.lock:
             job = self.jobs[job_id]
             job.results.append(result)
-            job.state = "queued" if result["error_kind"] == "retry" else "done" if result["ok"] else "failed"
+            job.state = "done" if result["ok"] else "failed"
             self.lock.notify_all()
         return {"accepted": True}
 

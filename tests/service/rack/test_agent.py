@@ -169,6 +169,19 @@ def test_job_cut_off_by_a_crash_of_the_agent_is_carried_out_by_its_next_life(sit
     assert (site.job(job)[0], site.job(job)[1]["power_state"]) == ("done", "off")
 
 
+def test_agent_that_is_restarted_amid_an_order_gets_it_again_and_the_order_succeeds(site: Site, sim) -> None:
+    (sim.state / "stuck").touch()
+    site.rack.start()
+    job = site.order(site.add_machine(ipmi(sim)), "power_on", boot_device="pxe")
+    wait_until(lambda: "power 1" in sim.calls(), "the command")
+    site.rack.stop()
+    (sim.state / "stuck").unlink()
+    site.rack.start()
+    wait_until(site.finished(job), "the job", timeout_s=40)
+    assert (site.job(job)[0], site.job(job)[1]["power_state"], sim.power) == ("done", "on", "on")
+    assert site.rows("SELECT attempts FROM job WHERE id = %s", job) == [(2,)]
+
+
 def test_leases_survive_outage_and_crash_in_order_and_once(site: Site) -> None:
     site.rack.start()
     wait_until(lambda: site.rows("SELECT 1 FROM rack_interface"), "registering")

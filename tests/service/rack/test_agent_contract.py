@@ -82,22 +82,6 @@ def test_job_is_held_while_it_is_worked_on_and_not_done_twice(
     assert len(waits.results) == 1
 
 
-def test_agent_that_is_restarted_amid_an_order_gets_it_again_and_the_order_succeeds(
-    region: ContractRegion, rack: RackHost, sim: SimulatedBmc
-) -> None:
-    (sim.state / "stuck").touch()
-    rack.start()
-    job = order(region, sim, boot_device="pxe")
-    wait_until(lambda: "power 1" in sim.calls(), "the command")
-    rack.stop()
-    (sim.state / "stuck").unlink()
-    rack.start()
-    wait_until(lambda: job.state == "done", "the job", timeout_s=30)
-    assert [result["error_kind"] for result in job.results] == ["retry", None]
-    assert job.results[-1]["power_state"] == "on"
-    assert sim.power == "on"
-
-
 @pytest.mark.parametrize("page", [b"<html>It works!</html>", b"[]", b'{"jobs": [{"id": "one"}]}', b"null"])
 def test_answers_that_are_nonsense_do_not_end_the_agent(
     region: ContractRegion, rack: RackHost, sim: SimulatedBmc, page: bytes

@@ -79,6 +79,7 @@ def rack(tmp_path: Path) -> Iterator[Rack]:
         server.stop()
 
 
+@pytest.mark.alone
 def test_known_names_resolve_while_the_region_is_silent(rack: Rack) -> None:
     assert rack.ask()[0] == "10.20.0.2"
     rack.region.send_signal(signal.SIGSTOP)

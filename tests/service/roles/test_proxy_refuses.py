@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real squid with the role's file and the service's: what it refuses by rule, without trying to reach it."""
+"""A real squid with the role's file and the service's: what it refuses by rule, and how often it asks for one thing."""
 
 from __future__ import annotations
 
@@ -37,6 +37,30 @@ while b"\\r\\n\\r\\n" not in answer and (part := link.recv(4096)):
     answer += part
 sys.stdout.write(answer.decode("latin-1"))
 """
+# Takes its time over something that may be kept, and says each time that it is asked.
+SLOW = """
+import http.server, time
+class Slow(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        print("asked", flush=True)
+        time.sleep(2)
+        self.send_response(200)
+        self.send_header("Cache-Control", "max-age=600")
+        self.send_header("Content-Length", "7")
+        self.end_headers()
+        self.wfile.write(b"package")
+http.server.ThreadingHTTPServer(("192.0.2.10", 8081), Slow).serve_forever()
+"""
+TOGETHER = """
+import concurrent.futures, urllib.request
+def fetch(_machine):
+    asked = urllib.request.Request("http://192.0.2.10:8081/pool/a.deb")
+    asked.set_proxy("127.0.0.1:8000", "http")
+    with urllib.request.urlopen(asked, timeout=30) as answer:
+        return answer.read().decode() + " " + answer.headers["Via"]
+with concurrent.futures.ThreadPoolExecutor(8) as machines:
+    print("\\n".join(machines.map(fetch, range(8))))
+"""
 
 
 class Squid:
@@ -64,6 +88,8 @@ class Squid:
             parent.chmod(parent.stat().st_mode | 0o011)
         self._net.start("server", "python3", "-c", SERVER)
         wait_until(lambda: ":8080" in self._net.run("ss", "-ltn"), "the server's start")
+        self._net.start("slow", "python3", "-c", SLOW)
+        wait_until(lambda: ":8081" in self._net.run("ss", "-ltn"), "the slow server's start")
         self._net.start("squid", program("squid", "squid"), "-N", "-f", str(main))
         wait_until(lambda: self.ask("GET http://127.0.0.1:8080/ HTTP/1.0", check=False), "squid's start")
 
@@ -78,6 +104,11 @@ class Squid:
         status = answer.split(" ", 2)[1] if answer.startswith("HTTP") else answer
         word = re.search(r"X-Squid-Error: (\S+)", answer)
         return f"{status} {word[1] if word else ''}".strip()
+
+    def fetch_together(self) -> tuple[list[str], int]:
+        """Eight machines ask for one package at once: body and Via of each, how often the server was asked."""
+        answers = self._net.run("python3", "-c", TOGETHER).splitlines()
+        return answers, self._net.log("slow").count("asked")
 
     def stop(self) -> None:
         self._net.stop()
@@ -132,3 +163,11 @@ def test_every_form_of_a_closed_address_is_refused_by_rule(squid: Squid, method:
     line = f"GET http://{host}:8080/ HTTP/1.0" if method == "GET" else f"CONNECT {host}:443 HTTP/1.1"
     # A host that squid cannot read at all is a bad request, which reaches nothing either.
     assert squid.ask(line) in ("403 ERR_ACCESS_DENIED", "400 ERR_INVALID_URL")
+
+
+def test_machines_that_ask_for_the_same_at_once_have_it_fetched_once(squid: Squid) -> None:
+    answers, asked = squid.fetch_together()
+    assert len(answers) == 8
+    assert {answer.split()[0] for answer in answers} == {"package"}
+    assert asked == 1
+    assert all(re.search(r" region1 \(squid", answer) for answer in answers), "the name that the role gives it"

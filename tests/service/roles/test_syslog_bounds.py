@@ -41,6 +41,14 @@ while sent < size_mib * 1048576 and time.monotonic() - began < 5:
 print(sent)
 """
 
+RELAY = """
+import socket, sys
+link = socket.create_connection((sys.argv[2], 5247), source_address=(sys.argv[1], 0))
+for address in sys.argv[3:]:
+    link.sendall(f'<14>1 2026-01-01T00:00:00Z a app - - [origin ip="{address}"] talks\\n'.encode())
+link.close()
+"""
+
 
 class Logs:
     """A rack that relays to a region, and a cable to machines; on the machines' end are two addresses."""
@@ -94,6 +102,16 @@ class Logs:
     def send(self, text: str, source: str, kind: str = "udp", mib: float = 0) -> int:
         """One line, or as many MiB of it as get away within 5 s; the bytes of these."""
         return int(self.machines.run("python3", "-c", SEND, source, kind, str(mib), text))
+
+    def relay(self, *addresses: str) -> None:
+        """A line of each machine, as the rack hands it on to the region."""
+        self.net.run("python3", "-c", RELAY, RACK, REGION, *addresses)
+
+    def open_files(self) -> int:
+        """Files of the store that the region's rsyslogd has open."""
+        (pid,) = self.net.run("pgrep", "--newest", "--full", f"rsyslogd.*{self.home}/region/main.conf").split()
+        links = [os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()]
+        return sum(link.startswith(str(self.store)) for link in links)
 
     def stored(self, machine: str) -> str:
         return "".join(path.read_text(errors="replace") for path in sorted((self.store / machine).glob("*.log")))
@@ -176,6 +194,7 @@ def test_flood_of_a_stranger_fills_its_file_and_no_other(logs: Logs) -> None:
     assert len(logs.stored("m1")) < 2.1 * MIB
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("logs", [64], indirect=True, ids=["roomy"])
 @pytest.mark.parametrize("kind", ["udp", "tcp"])
 def test_rack_takes_no_more_from_a_sender_than_its_share(logs: Logs, kind: str) -> None:
@@ -187,6 +206,16 @@ def test_rack_takes_no_more_from_a_sender_than_its_share(logs: Logs, kind: str) 
     time.sleep(1)
     # 2 MiB at once and 64 KiB in each of some seconds; of UDP some is lost on the way.
     assert MIB / 4 < len(logs.stored(UNKNOWN)) < 3.5 * MIB
+
+
+def test_files_of_a_thousand_machines_stay_open_for_their_next_lines(logs: Logs) -> None:
+    machines = {f"10.20.{1 + n // 250}.{1 + n % 250}": f"n{n}" for n in range(1000)}
+    logs.know(machines)
+    logs.reread()
+    wait_until(lambda: logs.relay("10.20.1.1") or logs.stored("n0"), "the table's second reading")
+    logs.relay(*machines)
+    wait_until(lambda: len(list(logs.store.glob("n*/*.log"))) == len(machines), "a line of each machine", 60)
+    assert logs.open_files() == len(machines)
 
 
 def test_dns_is_not_asked_for_names_of_senders(logs: Logs) -> None:

@@ -40,11 +40,12 @@ def test_job_is_not_given_to_an_agent_that_hung_up(api: Any, agent: AgentPlay, m
 
 
 def test_one_unreadable_password_does_not_stop_the_other_jobs_of_a_rack(
-    api: Any, agent: AgentPlay, m1: str, change_machine: Any
+    api: Any, agent: AgentPlay, m1: str, execute: Any
 ):
     m2 = register_machine(api, "m2", "52:54:00:00:00:77", "10.30.0.12")
     assert commission(api, m1).status_code == 200
-    change_machine(m1, power_secret=Fernet(Fernet.generate_key()).encrypt(b"sealed with a lost key"))
+    lost = Fernet(Fernet.generate_key()).encrypt(b"sealed with a lost key").decode()
+    execute("UPDATE bmc SET secrets = jsonb_build_object('power_pass', %s) WHERE address = '10.30.0.11'", (lost,))
     assert api.post(f"machines/{m2}/?op=power_on").status_code == 200
     job = agent.job()
     assert (job["hostname"], job["power"]["password"]) == ("m2", "secret-of-bmc")

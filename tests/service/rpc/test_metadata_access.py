@@ -16,7 +16,7 @@ from rackyard.region.client_certificate import HEADER
 from rackyard.region.context import Context
 from rackyard.region.crowd import Crowd
 from rackyard.region.errors import TooMany
-from rackyard.region.services.boots import own_address
+from rackyard.region.services.boots import claims
 from rackyard.region.services.racks import enrolment
 from rackyard.region.services.site.authorisation import COMMAND_LINE
 
@@ -45,7 +45,7 @@ def refusals(api: Any) -> list[str]:
 def test_address_of_another_machine_is_refused_at_once(client: FlaskClient, boot_id: str):
     began = time.monotonic()
     assert MachinePlay(client, ip=STRANGER).preseed(boot_id).status_code == 403
-    assert time.monotonic() - began < own_address.LEASE_WAIT_S / 3
+    assert time.monotonic() - began < claims.LEASE_WAIT_S / 3
 
 
 def test_refusals_are_told_once_a_minute_for_each_address(

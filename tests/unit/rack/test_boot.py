@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import re
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +156,7 @@ def test_without_a_region_the_loader_says_so_and_asks_again(world: World, firmwa
     world.answer = RegionAway("nobody")
     status, text = world.get(PATHS[firmware])
     assert status == 200
-    assert "rackyard: no region answers; retrying" in text
+    assert "rackyard: no region has an answer yet; retrying" in text
     assert PATHS[firmware] in text
     assert world.events() == []
 
@@ -218,6 +220,31 @@ def test_unsafe_answer_never_reaches_a_loader(world: World, firmware: str, chang
     assert status == 404
     assert "cannot be used" in text
     assert world.events() == []
+
+
+@pytest.mark.parametrize("page", [b"null", b"[]", b"{}", b'{"purpose": 1}', b'{"purpose": "commissioning"}', b"<html>"])
+def test_answer_that_is_none_lets_the_loader_ask_again(tmp_path: Path, page: bytes) -> None:
+    """Whatever stands where a region should: the machine waits for one that knows what to say."""
+
+    class Region(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(page)
+
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Region) as server:
+        gateway = f"http://127.0.0.1:{server.server_port}"
+        config = RackConfig("rack1", (), tmp_path, tmp_path, tmp_path, boot_gateway=gateway)
+        answering = threading.Thread(target=server.handle_request)
+        answering.start()
+        answer = boot.create_app(config).test_client().get(PATHS["ipxe"], headers=HEADERS)
+        answering.join()
+    assert answer.status_code == 200
+    assert "no region has an answer yet" in answer.text
 
 
 def test_ipv6_rack_is_bracketed() -> None:

@@ -99,12 +99,18 @@ class Bmc:
 class Parameter:
     """One setting that a driver takes, for whoever asks an operator for it.
 
-    ``choices`` are the values that the driver can honour; ``max_bytes`` 0 means that the protocol has no limit.
+    ``kind`` is text, ip, port or choice. ``role`` is what it is to everybody else, if anything: ``address`` (with
+    ``port``, what makes it this BMC; regions choose the rack by it, as an IP address), ``user``, ``password``, or
+    ``slot``: which of the machines behind the BMC is meant. A driver without a slot has one machine behind a BMC.
+    ``scope`` is ``machine`` for what is not the BMC's but each machine's own. ``choices`` are the values that the
+    driver can honour; ``max_bytes`` 0 means that the protocol has no limit.
     """
 
     name: str
     label: str
     kind: str = "text"
+    role: str = ""
+    scope: str = "bmc"
     required: bool = False
     secret: bool = False
     default: str = ""

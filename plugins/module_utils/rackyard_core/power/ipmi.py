@@ -75,15 +75,29 @@ class Ipmi:
     sets_boot_device = True
     # Limits of IPMI 2.0 (table 22-30): 16 bytes of user name, 20 of password.
     parameters: tuple[Parameter, ...] = (
-        Parameter("power_address", "Address of the BMC", required=True),
-        Parameter("power_port", "UDP port", kind="port", default=str(DEFAULT_PORT)),
-        Parameter("power_user", "User name", max_bytes=16),
-        Parameter("power_pass", "Password", secret=True, max_bytes=20),
+        Parameter("power_address", "Address", kind="ip", role="address", required=True),
+        Parameter("power_port", "UDP port", kind="port", role="port", default=str(DEFAULT_PORT)),
+        Parameter("power_user", "User name", role="user", max_bytes=16),
+        Parameter("power_pass", "Password", role="password", secret=True, max_bytes=20),
         Parameter("power_driver", "Protocol", kind="choice", default="LAN_2_0", choices=("LAN_2_0",)),
-        Parameter("power_boot_type", "Boot type", kind="choice", default="auto", choices=("auto", "legacy", "efi")),
+        Parameter(
+            "power_boot_type",
+            "Boot type",
+            kind="choice",
+            scope="machine",
+            default="auto",
+            choices=("auto", "legacy", "efi"),
+        ),
         Parameter("cipher_suite_id", "Cipher suite", kind="choice", choices=("", *CIPHER_SUITES)),
         Parameter("privilege_level", "Privilege level", kind="choice", default="ADMIN", choices=tuple(PRIVILEGES)),
-        Parameter("power_off_mode", "Power off mode", kind="choice", default="hard", choices=("hard", "soft")),
+        Parameter(
+            "power_off_mode",
+            "Power off mode",
+            kind="choice",
+            scope="machine",
+            default="hard",
+            choices=("hard", "soft"),
+        ),
     )
 
     def bmc(self, power: Mapping[str, Any]) -> Bmc:

@@ -20,7 +20,7 @@ done
 # Whoever wants a shell starts it; it makes its host keys then (ssh.service.d/rackyard.conf).
 chroot "$root" systemctl --quiet disable ssh.service
 chroot "$root" systemctl --quiet enable \
-    rackyard-boot-port.service systemd-networkd.service systemd-networkd-wait-online.service lldpd.service
+    rackyard-boot-again.service rackyard-boot-port.service systemd-networkd.service systemd-networkd-wait-online.service lldpd.service
 
 say "masking what assembles or activates what it finds on disks"
 sed '/^#/d' "$RECIPE/masked-disk-rules.txt" | while read -r place; do

@@ -18,7 +18,7 @@ from rackyard.region.services.machines import power_settings, registry
 from rackyard.region.services.machines.registry import Wish
 from rackyard.region.services.operations import commissioning
 from rackyard.region.services.power import orders
-from rackyard.region.services.power.parameters import PowerSettings, PowerWish
+from rackyard.region.services.power.parameters import PowerWish
 from rackyard.region.services.site import validation
 
 # How long a caller waits for a BMC's own word.
@@ -47,7 +47,7 @@ def list_machines(call: Call) -> Response:
 def show_all_power_parameters(call: Call) -> dict[str, dict[str, Any]]:
     """The power settings of machines by system_id, as for one machine."""
     found = power_settings.find_all(call.ctx, call.actor, _filter(call.params))
-    return {system_id: _shown_power(settings) for system_id, settings in found.items()}
+    return {system_id: dict(settings.values) for system_id, settings in found.items()}
 
 
 def _filter(params: Params) -> MachineFilter:
@@ -130,18 +130,7 @@ def query_power_state(call: Call, system_id: str) -> dict[str, str]:
 @one.read("power_parameters")
 def show_power_parameters(call: Call, system_id: str) -> dict[str, Any]:
     """The power settings without the password, which nobody needs to see again."""
-    return _shown_power(power_settings.read(call.ctx, call.actor, system_id))
-
-
-def _shown_power(settings: PowerSettings) -> dict[str, Any]:
-    if settings.type != "ipmi":
-        return {}
-    return {
-        "power_address": settings.address,
-        "power_port": "" if settings.port is None else str(settings.port),
-        "power_user": settings.user,
-        **settings.options,
-    }
+    return dict(power_settings.read(call.ctx, call.actor, system_id).values)
 
 
 @one.read("boot_timeline")

@@ -27,7 +27,7 @@ _FIELDS = {
     "machine_hostname_key": ("hostname", "A machine with this hostname exists already; choose another hostname."),
     "machine_hostname_form": ("hostname", "The hostname breaks RFC 1123; use letters, digits and inner hyphens."),
     "machine_interface_mac_key": ("mac_addresses", "A MAC already belongs to another machine; give another MAC."),
-    "machine_power_address_key": ("power_parameters", "Another machine uses this BMC address; give another address."),
+    "machine_bmc_key": ("power_parameters", "Another machine uses this BMC address; give another address."),
 }
 
 _CONFLICTS = {

@@ -182,6 +182,18 @@ CREATE UNIQUE INDEX image_current_per_suite ON image (arch, suite) WHERE is_curr
 
 -- Machines ---------------------------------------------------------------------------------------
 
+-- Which drivers there are, and what each takes, the drivers say: no list of them here.
+CREATE TABLE bmc (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    type       text NOT NULL CHECK (type <> ''),    -- the driver that talks to it
+    address    text NOT NULL CHECK (address <> ''), -- as the driver writes it
+    port       integer CHECK (port BETWEEN 1 AND 65535), -- NULL: the usual one of the type
+    parameters jsonb NOT NULL DEFAULT '{}',
+    secrets    jsonb NOT NULL DEFAULT '{}',         -- name to Fernet; the key is outside the database
+    CONSTRAINT bmc_place_key UNIQUE NULLS NOT DISTINCT (type, address, port),
+    CONSTRAINT bmc_id_type_key UNIQUE (id, type)
+);
+
 CREATE TABLE machine (
     id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     system_id         text NOT NULL CONSTRAINT machine_system_id_key UNIQUE
@@ -203,13 +215,7 @@ CREATE TABLE machine (
     power_error       text NOT NULL DEFAULT '',
     -- After 'auth' nothing asks the BMC on its own until somebody changes the credentials: BMCs lock accounts.
     power_error_kind  text NOT NULL DEFAULT '',
-    power_type        text NOT NULL DEFAULT ''
-                      CONSTRAINT machine_power_type CHECK (power_type IN ('', 'manual', 'ipmi')),
-    power_address     inet,
-    power_port        integer CHECK (power_port BETWEEN 1 AND 65535),
-    power_user        text NOT NULL DEFAULT '',
-    power_secret      bytea,                        -- Fernet; the key is outside the database
-    power_options     jsonb NOT NULL DEFAULT '{}',
+    power_type        text NOT NULL DEFAULT '',
     boot_id           bigint,                       -- the current row of boot, if any
     boot_mac          macaddr,
     firmware_type     text NOT NULL DEFAULT '' CHECK (firmware_type IN ('', 'bios', 'uefi')),
@@ -226,11 +232,14 @@ CREATE TABLE machine (
     operation_id      bigint,                       -- the current or latest row of operation, if any
     -- Debian release of the ephemeral system; empty: that of the default image
     commissioning_suite text NOT NULL DEFAULT ''
-                      CONSTRAINT machine_commissioning_suite_form CHECK (commissioning_suite ~ '^([a-z][a-z0-9.-]{0,31})?$')
+                      CONSTRAINT machine_commissioning_suite_form CHECK (commissioning_suite ~ '^([a-z][a-z0-9.-]{0,31})?$'),
+    bmc_id            bigint,                       -- none: nobody but a person can switch it
+    -- Which of the machines behind its BMC it is; empty where a BMC has one, for two would power each other off.
+    bmc_slot          text NOT NULL DEFAULT '',
+    power_parameters  jsonb NOT NULL DEFAULT '{}',  -- what is not the BMC's but the machine's own
+    CONSTRAINT machine_bmc_fkey FOREIGN KEY (bmc_id, power_type) REFERENCES bmc (id, type),
+    CONSTRAINT machine_bmc_key UNIQUE (bmc_id, bmc_slot)
 );
--- Two machines behind one BMC would power each other off.
-CREATE UNIQUE INDEX machine_power_address_key ON machine (power_address, coalesce(power_port, 623))
-    WHERE power_type = 'ipmi';
 
 CREATE TABLE machine_interface (
     id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -367,12 +376,12 @@ CREATE INDEX job_boot ON job (boot_id, id) WHERE boot_id IS NOT NULL;
 CREATE INDEX job_finished_query ON job (finished_at) WHERE kind = 'power_query';
 CREATE INDEX job_finished_change ON job (finished_at) WHERE kind <> 'power_query';
 
--- The last time that a rack reached a machine's BMC, so that the choice of a rack reads no history of jobs.
+-- The last time that a rack reached a BMC, so that the choice of a rack reads no history of jobs.
 CREATE TABLE power_contact (
-    machine_id   bigint NOT NULL REFERENCES machine ON DELETE CASCADE,
+    bmc_id       bigint NOT NULL REFERENCES bmc ON DELETE CASCADE,
     rack_id      bigint NOT NULL REFERENCES rack ON DELETE CASCADE,
     succeeded_at timestamptz NOT NULL,
-    PRIMARY KEY (machine_id, rack_id)
+    PRIMARY KEY (bmc_id, rack_id)
 );
 
 -- Levels are Python's logging numbers, as in MAAS: 10 debug, 20 info, 30 warning, 40 error, 0 audit.

@@ -34,7 +34,10 @@ CONFIG_JSON = "{}"  # the region puts its RunnerConfig here (JSON text)
 API_VERSION = "2012-03-01"
 OUTPUT_LIMIT_BYTES = 1 << 20  # per stream; the region accepts no more
 ARCHIVE_LIMIT_BYTES = 16 << 20
-RETRY_DELAYS_S = (1, 1, 2, 4, 8, 16, 32)
+# Pauses between tries, the last one again and again: regions may be away for as long as it takes to repair one, and
+# what the machine found out is nowhere else yet. A refusal (the operation has ended) ends it at once.
+RETRY_DELAYS_S = (1, 1, 2, 4, 8, 15)
+PATIENCE_S = 3600
 HTTP_TIMEOUT_S = 60
 GRACE_S = 5  # between SIGTERM and SIGKILL, and for readers of a pipe that a daemon keeps open
 EXIT_TIMED_OUT = 124
@@ -149,9 +152,10 @@ class Uplink:
         return changed
 
     def request(self, method: str, path: str, body: bytes | None = None, content_type: str = "") -> bytes:
-        """Send a request, again after network and server errors; raise RunnerError when it stays refused."""
-        problem = "no try made"
-        for delay in (*RETRY_DELAYS_S, None):
+        """Send a request, for an hour again after network and server errors; raise RunnerError when it is refused."""
+        give_up_at = time.monotonic() + PATIENCE_S
+        tries = 0
+        while True:
             try:
                 status, date, content = self._once(method, path, body, content_type)
                 if status < 300:
@@ -159,15 +163,17 @@ class Uplink:
                         raise RunnerError(f"{path}: the answer is larger than {ARCHIVE_LIMIT_BYTES} bytes")
                     return content
                 problem = f"HTTP status {status}: {content[:200].decode('utf-8', 'replace').strip()}"
+                final = status < 500 and status not in (408, 429)
                 if status in (401, 403) and self._correct_clock(date):
                     continue
-                if status < 500 and status not in (408, 429):
-                    break
             except (OSError, http.client.HTTPException) as error:
-                problem = f"{type(error).__name__}: {error}"
-            if delay is not None:
-                self._sleep(delay)
-        raise RunnerError(f"{method} {self.config.metadata_url.rstrip('/')}{path}: {problem}")
+                problem, final = f"{type(error).__name__}: {error}", False
+            if final or time.monotonic() > give_up_at:
+                raise RunnerError(f"{method} {self.config.metadata_url.rstrip('/')}{path}: {problem}")
+            tries += 1
+            if tries == len(RETRY_DELAYS_S):
+                say(f"no region takes {method} {path} ({problem}); trying for up to {PATIENCE_S // 60} minutes")
+            self._sleep(RETRY_DELAYS_S[min(tries, len(RETRY_DELAYS_S)) - 1])
 
     def signal(self, fields: Mapping[str, str], files: Mapping[str, bytes] | None = None) -> None:
         """Report to the region (``op=signal``)."""

@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any
 
 from flask import Blueprint, Response, current_app, g, jsonify, request
 
 from rackyard.region.context import Context
 from rackyard.region.db.racks.identity import Rack
 from rackyard.region.errors import BadRequest
-from rackyard.region.rpc import bodies, peer
+from rackyard.region.rpc import bodies, peer, shapes
 from rackyard.region.services.boots import answer, evidence
 from rackyard.region.services.boots.evidence import Refusal, Verdict
 from rackyard.region.services.power import handout, outcomes
@@ -22,6 +22,10 @@ from rackyard.region.turns import Turn, Turns
 CONTEXT_KEY = "rackyard"
 TURNS_KEY = "rackyard-turns"
 HEARTBEAT_S = 10
+# What a poll without a body may ask for; it is not answered that late.
+MAX_WAIT_S = 3600
+# As `batch-answer` has it: a rack takes no longer ones.
+MAX_KEY, MAX_WORDS = 200, 2000
 ANONYMOUS = frozenset({"rpc.ca", "rpc.enroll"})
 
 blueprint = Blueprint("rpc", __name__)
@@ -64,14 +68,8 @@ def ca() -> Response:
 @blueprint.post("/enroll")
 def enroll() -> Response:
     """Spend a token, sign a certificate."""
-    body = bodies.read(request)
-    enrolled = enrolment.enroll(
-        _ctx(),
-        secret=bodies.text(body, "secret"),
-        hostname=bodies.text(body, "hostname"),
-        csr_pem=bodies.text(body, "csr", 20_000),
-        version=bodies.text(body, "version"),
-    )
+    body = bodies.read(request, "enroll")
+    enrolled = enrolment.enroll(_ctx(), body["secret"], body["hostname"], body["csr"], body["version"])
     return jsonify(
         {
             "system_id": enrolled.system_id,
@@ -85,17 +83,16 @@ def enroll() -> Response:
 @blueprint.post("/renew")
 def renew() -> Response:
     """A new certificate for the rack that asks."""
-    body = bodies.read(request)
-    certificate = enrolment.renew(_ctx(), _rack(), g.cert_sha256, bodies.text(body, "csr", 20_000))
+    body = bodies.read(request, "renew")
+    certificate = enrolment.renew(_ctx(), _rack(), g.cert_sha256, body["csr"])
     return jsonify({"certificate": certificate.pem, "not_after": certificate.not_after.isoformat()})
 
 
 @blueprint.post("/register")
 def register() -> Response:
     """A rack's agent started."""
-    body = bodies.read(request)
-    interfaces = bodies.items(body, "interfaces", dict)
-    urls = registration.register(_ctx(), _rack(), bodies.text(body, "version"), interfaces)
+    body = bodies.read(request, "register")
+    urls = registration.register(_ctx(), _rack(), body["version"], shapes.interfaces(body))
     settings = {"domain": _ctx().config.domain, "heartbeat_s": HEARTBEAT_S}
     return jsonify({"system_id": _rack().system_id, "settings": settings, "regions": urls})
 
@@ -103,7 +100,7 @@ def register() -> Response:
 @blueprint.post("/jobs")
 def poll_jobs() -> Response:
     """Long poll for work, by an agent that says how much it can do and what it holds."""
-    poll = bodies.poll(bodies.read(request))
+    poll = shapes.poll(bodies.read(request, "jobs-poll"))
     with _turn("jobs") as turn:
         return jsonify({"jobs": handout.take(_ctx(), _rack(), poll, turn)})
 
@@ -119,7 +116,7 @@ def take_jobs() -> Response:
 @blueprint.post("/jobs/<int:job_id>/result")
 def job_result(job_id: int) -> Response:
     """What became of a job."""
-    report = outcomes.parse_report(bodies.read(request))
+    report = shapes.report(bodies.read(request, "job-result"))
     return jsonify({"accepted": outcomes.finish(_ctx(), _rack(), job_id, report)})
 
 
@@ -141,54 +138,49 @@ def desired_state() -> Response:
 @blueprint.post("/applied")
 def applied() -> Response:
     """What the rack's daemons said to a desired state."""
-    body = bodies.read(request)
-    generation, daemons = bodies.number(body, "generation", 2**63 - 1), body.get("daemons")
-    if not isinstance(daemons, dict) or len(daemons) > 32:
-        raise BadRequest("daemons must be an object with at most 32 names")
-    for name, outcome in daemons.items():
-        if not isinstance(outcome, dict) or not isinstance(outcome.get("ok"), bool):
-            raise BadRequest(f"daemons.{name[:40]} must be an object with ok (true or false) and message")
-        bodies.text(outcome, "message", 100_000)
-    registration.applied(_ctx(), _rack(), generation, daemons)
+    body = bodies.read(request, "applied")
+    registration.applied(_ctx(), _rack(), body["generation"], shapes.daemons(body))
     return jsonify({})
 
 
 @blueprint.post("/boot-config")
 def boot_config() -> Response:
     """What a machine boots."""
-    query = answer.parse_query(bodies.read(request))
+    query = shapes.boot_query(bodies.read(request, "boot-config"))
     return jsonify(answer.configuration(_ctx(), _rack(), query))
 
 
 @blueprint.post("/events")
 def events() -> Response:
     """Daemon log lines about boots."""
-    sightings, malformed = bodies.judged(bodies.read(request), "events", bodies.sighting)
+    sightings, malformed = bodies.batch(request, "events", "event", shapes.sighting)
     return _verdict(evidence.take_sightings(_ctx(), _rack(), sightings), malformed)
 
 
 @blueprint.post("/leases")
 def leases() -> Response:
     """Lease events of the rack's dhcpd."""
-    found, malformed = bodies.judged(bodies.read(request), "leases", bodies.lease)
+    found, malformed = bodies.batch(request, "leases", "lease", shapes.lease)
     return _verdict(evidence.take_leases(_ctx(), _rack(), found), malformed)
 
 
 @blueprint.post("/services")
 def services() -> Response:
     """What the rack sees of its own services."""
-    states: list[dict[str, Any]] = bodies.items(bodies.read(request), "services", dict)
-    registration.services(_ctx(), _rack(), states)
+    registration.services(_ctx(), _rack(), shapes.services(bodies.read(request, "services")))
     return jsonify({})
 
 
 def _verdict(verdict: Verdict, malformed: list[Refusal]) -> Response:
-    refused = [{"key": each.key, "error": each.error} for each in (*malformed, *verdict.refused)]
+    refused = [{"key": each.key[:MAX_KEY], "error": each.error[:MAX_WORDS]} for each in (*malformed, *verdict.refused)]
     return jsonify({"taken": verdict.taken, "refused": refused})
 
 
 def _wait_s() -> float:
     try:
-        return float(request.args.get("wait", "0"))
+        wait_s = float(request.args.get("wait", "0"))
     except ValueError:
-        raise BadRequest("wait must be a number of seconds") from None
+        wait_s = math.nan
+    if not 0 <= wait_s <= MAX_WAIT_S:
+        raise BadRequest(f"wait must be a number of seconds from 0 to {MAX_WAIT_S}")
+    return wait_s

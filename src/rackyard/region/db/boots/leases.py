@@ -10,15 +10,15 @@ from rackyard.region.db.pool import Transaction
 
 
 @dataclass(frozen=True)
-class Claim:
-    """A machine's claim to an address.
+class Holding:
+    """Who holds an address that speaks as a machine.
 
-    `holder` is the MAC that the address is leased to now, None when nobody has it; `own` tells whether that is one of
+    `holder` is the MAC that the address is leased to, None when nobody has it; `own` tells whether that is one of
     the machine's; `elsewhere` is another address that is leased to the machine now."""
 
-    holder: str | None
-    own: bool
-    elsewhere: str | None
+    holder: str | None = None
+    own: bool = False
+    elsewhere: str | None = None
 
     @property
     def proved(self) -> bool:
@@ -30,15 +30,23 @@ class Claim:
         """It is not the machine that speaks: somebody else has the address, or the machine has another one."""
         return not self.proved and (self.holder is not None or self.elsewhere is not None)
 
-    def words(self, hostname: str, address: str) -> str:
-        """Why the claim does not hold."""
+    def objection(self, hostname: str) -> str:
+        """Why the address does not speak for the machine, in words about the address."""
         if self.holder is not None:
-            return f"{address} spoke for {hostname}, but is leased to {self.holder}, which is not one of its MACs"
-        return f"{address} spoke for {hostname}, but is leased to nobody, and {hostname} has {self.elsewhere}"
+            return f"is leased to {self.holder}, which is not one of its MACs"
+        if self.elsewhere is not None:
+            return f"is leased to nobody, and {hostname} has {self.elsewhere}"
+        return "no rack has reported a lease of that address"
 
 
-def claim(tx: Transaction, machine_id: int, address: str, now: datetime) -> Claim:
-    """What the leases that hold now say about a machine at an address."""
-    row = tx.one("boots.leases.claim", machine_id=machine_id, ip=address, now=now)
+def holding(tx: Transaction, machine_id: int, address: str, at: datetime) -> Holding:
+    """What the leases that hold at a time, as far as they are known, say about a machine at an address."""
+    row = tx.one("boots.leases.holding", machine_id=machine_id, ip=address, at=at)
     assert row is not None
-    return Claim(**row)
+    return Holding(**row)
+
+
+def last_holding(tx: Transaction, machine_id: int, address: str) -> Holding:
+    """The same of the last lease of the address, be it over or not."""
+    row = tx.one("boots.leases.last_holding", machine_id=machine_id, ip=address)
+    return Holding() if row is None else Holding(**row)

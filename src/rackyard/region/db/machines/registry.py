@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -30,11 +30,6 @@ class Machine:
     power_state_at: datetime | None
     power_error: str
     power_type: str
-    power_address: str | None
-    power_port: int | None
-    power_user: str
-    power_options: dict[str, Any]
-    has_power_secret: bool
     deadline_at: datetime | None
     boot_id: int | None
     boot_mac: str | None
@@ -105,17 +100,11 @@ class MachineFilter:
 
 @dataclass(frozen=True)
 class Registration:
-    """What an operator says about a machine. `power_secret` is sealed; None leaves the stored one as it is."""
+    """What an operator says about a machine, apart from power."""
 
     hostname: str
     description: str
     architecture: str
-    power_type: str
-    power_address: str | None
-    power_port: int | None
-    power_user: str
-    power_secret: bytes | None = field(repr=False)
-    power_options: dict[str, Any]
     commissioning_suite: str
 
 
@@ -146,6 +135,7 @@ class LockedMachine:
     system_id: str
     hostname: str
     status: int
+    bmc_id: int | None
 
 
 def lock(tx: Transaction, system_id: str) -> LockedMachine | None:
@@ -162,14 +152,9 @@ def add(tx: Transaction, system_id: str, registration: Registration, owner_id: i
     return int(row["id"])
 
 
-def update(tx: Transaction, machine_id: int, registration: Registration, now: datetime, *, keep_secret: bool) -> None:
-    """Write what an operator changed. `keep_secret`: the stored password stays when no other was given."""
-    tx.run("machines.registry.update", machine_id=machine_id, now=now, keep_secret=keep_secret, **asdict(registration))
-
-
-def forget_power_error(tx: Transaction, machine_id: int) -> None:
-    """The power settings are new: what the BMC said to the old ones no longer holds."""
-    tx.run("machines.registry.forget_power_error", machine_id=machine_id)
+def update(tx: Transaction, machine_id: int, registration: Registration, now: datetime) -> None:
+    """Write what an operator changed."""
+    tx.run("machines.registry.update", machine_id=machine_id, now=now, **asdict(registration))
 
 
 def delete(tx: Transaction, machine_id: int) -> None:
@@ -215,9 +200,3 @@ def set_macs(tx: Transaction, machine_id: int, macs: Sequence[str]) -> None:
     tx.run("machines.registry.clear_boot_interface", machine_id=machine_id, mac=macs[0])
     tx.run("machines.registry.set_boot_interface", machine_id=machine_id, mac=macs[0])
     tx.run("machines.registry.set_boot_mac", machine_id=machine_id, mac=macs[0])
-
-
-def power_address_owner(tx: Transaction, address: str, port: int | None) -> MacOwner | None:
-    """The machine that has this BMC already (its `mac` is empty)."""
-    row = tx.one("machines.registry.power_address_owner", address=address, port=port)
-    return MacOwner(mac="", **row) if row else None

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from rackyard.region.db.pool import Transaction
+from rackyard.region.db.pool import Row, Transaction
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class MachineState:
     power_state: str
     power_error_kind: str
     power_type: str
+    bmc_id: int | None
     power_address: str | None
     operation_id: int | None
     boot_id: int | None
@@ -33,11 +34,14 @@ class MachineState:
 
 def lock(tx: Transaction, system_id: str) -> MachineState | None:
     """The machine of that system id, locked."""
-    row = tx.one("machines.state.lock", system_id=system_id)
-    return None if row is None else MachineState(**row)
+    return _read(tx, tx.one("machines.state.lock", system_id=system_id))
 
 
 def lock_by_id(tx: Transaction, machine_id: int) -> MachineState | None:
     """The machine of that row, locked."""
-    row = tx.one("machines.state.lock_by_id", id=machine_id)
+    return _read(tx, tx.one("machines.state.lock_by_id", id=machine_id))
+
+
+def _read(tx: Transaction, locked: Row | None) -> MachineState | None:
+    row = None if locked is None else tx.one("machines.state.read", id=locked["id"])
     return None if row is None else MachineState(**row)

@@ -15,7 +15,7 @@ from rackyard.region.db.pool import Database, Transaction
 from rackyard.region.errors import RackyardError, Unavailable
 
 # This code works with no older schema. Raise it with the first line of code that needs a newer migration.
-NEEDED = 5
+NEEDED = 6
 # Whoever waits for a lock makes everybody behind it wait too: give up soon, and change nothing.
 LOCK_TIMEOUT_S = 10
 _NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
@@ -63,6 +63,12 @@ def require(db: Database) -> None:
         )
     if max(applied) > max(available()):
         _log.warning("the database has migration %s, newer than this version; upgrade this host too", max(applied))
+
+
+def missing(db: Database) -> list[int]:
+    """The versions that `migrate` would apply."""
+    with db.transaction() as tx:
+        return sorted(available().keys() - _applied(tx))
 
 
 def migrate(db: Database) -> list[int]:

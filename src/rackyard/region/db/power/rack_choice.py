@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 
+from rackyard.region.db.machines.state import MachineState
 from rackyard.region.db.pool import Transaction
 
 
@@ -48,22 +49,18 @@ def racks(tx: Transaction) -> list[Candidate]:
     ]
 
 
-def contacts(tx: Transaction, machine_ids: Sequence[int]) -> dict[tuple[int, int], datetime]:
-    """When racks last reached the BMCs of these machines, by machine and rack."""
-    rows = tx.all("power.rack_choice.contacts", machine_ids=list(machine_ids))
-    return {(row["machine_id"], row["rack_id"]): row["succeeded_at"] for row in rows}
+def contacts(tx: Transaction, bmc_ids: Sequence[int]) -> dict[tuple[int, int], datetime]:
+    """When racks last reached these BMCs, by BMC and rack."""
+    rows = tx.all("power.rack_choice.contacts", bmc_ids=list(bmc_ids))
+    return {(row["bmc_id"], row["rack_id"]): row["succeeded_at"] for row in rows}
 
 
-def candidates(tx: Transaction, machine_id: int) -> list[Candidate]:
-    """Every unrevoked rack with what weighs in the choice for a machine's BMC."""
-    reached = contacts(tx, [machine_id])
-    holding = {row["rack_id"] for row in tx.all("power.rack_choice.holding", machine_id=machine_id)}
+def candidates(tx: Transaction, machine: MachineState) -> list[Candidate]:
+    """Every unrevoked rack with what weighs in the choice for the BMC of a machine that has one."""
+    assert machine.bmc_id is not None
+    reached = contacts(tx, [machine.bmc_id])
+    holding = {row["rack_id"] for row in tx.all("power.rack_choice.holding", machine_id=machine.id)}
     return [
-        replace(rack, holds=rack.rack_id in holding, last_success_at=reached.get((machine_id, rack.rack_id)))
+        replace(rack, holds=rack.rack_id in holding, last_success_at=reached.get((machine.bmc_id, rack.rack_id)))
         for rack in racks(tx)
     ]
-
-
-def forget_contacts(tx: Transaction, machine_id: int) -> None:
-    """The machine has another BMC: who reached the one before says nothing."""
-    tx.run("power.rack_choice.forget_contacts", machine_id=machine_id)

@@ -11,8 +11,8 @@ from rackyard.region.db.network import subnets
 from rackyard.region.db.pool import Transaction
 from rackyard.region.db.racks.identity import Rack
 from rackyard.region.errors import Forbidden, NotFound
-from rackyard.region.services.boots import own_address, steps, timeline
-from rackyard.region.services.boots.own_address import Claim
+from rackyard.region.services.boots import claims, steps, timeline
+from rackyard.region.services.boots.claims import Claim
 from rackyard.region.services.racks import names
 from rackyard.region.services.site import journal
 
@@ -40,7 +40,7 @@ def access(ctx: Context, boot_id: str, address: str, rack: Rack) -> Access:
         row = tx.one("boots.records.by_public_id", boot_id=boot_id)
     if row is None or row["outcome"] != "running" or row["credentials_expire_at"] <= ctx.clock.now():
         raise NotFound("no boot with that id is under way; commission the machine again")
-    own_address.require_lease(ctx, Claim(row["machine_id"], row["system_id"], row["hostname"], address, rack))
+    claims.require_lease(ctx, Claim(row["machine_id"], row["system_id"], row["hostname"], address, rack))
     with ctx.db.transaction() as tx:
         name = _subnet_name(ctx, tx, row["hostname"], address)
     return Access(
@@ -65,7 +65,7 @@ def again(ctx: Context, boot: BootOfToken, address: str) -> Access:
 
 def require_own_address(ctx: Context, boot: BootOfToken, address: str, rack: Rack) -> None:
     """Credentials count at the machine's own address only. Raises Forbidden elsewhere (an event is recorded)."""
-    own_address.require_last_lease(ctx, Claim(boot.machine_id, boot.system_id, boot.hostname, address, rack))
+    claims.require_last_lease(ctx, Claim(boot.machine_id, boot.system_id, boot.hostname, address, rack))
 
 
 def pulled(ctx: Context, boot: BootOfToken, address: str, rack: Rack) -> None:

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any
 
 from rackyard.region.context import Context
@@ -13,16 +11,15 @@ from rackyard.region.db.boots import records
 from rackyard.region.db.network import subnets
 from rackyard.region.db.pool import Transaction
 from rackyard.region.db.racks.identity import Rack
-from rackyard.region.errors import BadRequest, Conflict, Forbidden, NotFound
+from rackyard.region.errors import Conflict, Forbidden, NotFound, Unavailable
 from rackyard.region.services.boots import claims, kernel_line, steps, timeline
+from rackyard.region.services.boots.claims import Claim
 from rackyard.region.services.boots.kernel_line import KernelLine
 from rackyard.region.services.racks import names, serving
 from rackyard.region.services.site import images, journal, settings
-from rackyard_core import macs
 
 # A screen if there is one, and the first serial line, which is what a BMC shows (the last one is /dev/console).
 CONSOLES = ("console=tty0", "console=ttyS0,115200n8")
-FIRMWARES = frozenset({"ipxe", "grub", "pxelinux"})
 
 
 @dataclass(frozen=True)
@@ -36,20 +33,12 @@ class BootQuery:
     local_ip: str
 
 
-def parse_mac(text: str) -> str:
-    """A MAC in lower case with colons. Raises BadRequest."""
-    try:
-        return macs.normal(text)
-    except ValueError as reason:
-        raise BadRequest(str(reason)) from reason
-
-
 def configuration(ctx: Context, rack: Rack, query: BootQuery) -> dict[str, Any]:
     """Kernel, initrd, root file system and parameters for a machine that boots now, or purpose `local`.
 
     Raises NotFound for an unknown MAC, and just so for whoever gives the MAC of a machine that boots but has not its
-    address (an event is recorded); Forbidden when the rack has no address in the asker's subnet; Conflict when that is
-    not managed."""
+    address (an event is recorded); Unavailable while no lease says whose the address is; Forbidden when the rack has
+    no address in the asker's subnet; Conflict when that is not managed."""
     with ctx.db.transaction() as tx:
         boot = records.of_mac(tx, query.mac)
         refusal = serving.of_rack(tx, rack).refusal(query.client_ip)
@@ -59,12 +48,15 @@ def configuration(ctx: Context, rack: Rack, query: BootQuery) -> dict[str, Any]:
         raise _unknown(query.mac)
     if boot.id is None or boot.boot_id is None or boot.manifest is None:
         return {"purpose": "local", "hostname": boot.hostname}
-    claim = claims.settle(ctx, boot.machine_id, boot.system_id, query.client_ip)
-    if claim.refuted:
-        words = f"{claim.words(boot.hostname, query.client_ip)} (boot configuration at {rack.hostname})"
+    claim = Claim(boot.machine_id, boot.system_id, boot.hostname, query.client_ip, rack)
+    holding = claims.settle(ctx, claim)
+    if not holding.proved:
         with ctx.db.transaction() as tx:
-            claims.note_stranger(tx, ctx.clock.now(), boot.machine_id, rack.id, words)
-        raise _unknown(query.mac)
+            claims.note_stranger(ctx, tx, claim, holding, "boot configuration")
+        if holding.refuted:
+            raise _unknown(query.mac)
+        # Its lease may be on the way still: the rack has the loader ask again.
+        raise Unavailable(claim.refusal(holding))
     with ctx.db.transaction() as tx:
         again = records.of_mac(tx, query.mac)
         if again is None or again.id != boot.id:
@@ -90,8 +82,7 @@ def configuration(ctx: Context, rack: Rack, query: BootQuery) -> dict[str, Any]:
                 tx, now, "NODE_PXE_REQUEST", f"{by_whom} asked for {detail}", machine_id=boot.machine_id,
                 rack_id=rack.id,
             )  # fmt: skip
-        known_at = query.client_ip if claim.proved else None
-        tx.run("boots.records.answered", id=boot.id, rack_id=rack.id, client_ip=known_at)
+        tx.run("boots.records.answered", id=boot.id, rack_id=rack.id, client_ip=query.client_ip)
     return {
         "purpose": boot.purpose,
         "boot_id": boot.boot_id,
@@ -105,22 +96,6 @@ def configuration(ctx: Context, rack: Rack, query: BootQuery) -> dict[str, Any]:
 
 def _unknown(mac: str) -> NotFound:
     return NotFound(f"no machine has the MAC address {mac}; register it with mac_addresses={mac}")
-
-
-def parse_query(body: dict[str, Any]) -> BootQuery:
-    """The rack's question, checked. Raises BadRequest naming the field."""
-    arch, firmware = str(body.get("arch", "amd64")), str(body.get("firmware", ""))
-    if firmware not in FIRMWARES:
-        raise BadRequest(f"firmware {firmware[:20]!r} is not one of {', '.join(sorted(FIRMWARES))}")
-    if not re.fullmatch(r"[a-z0-9]{2,16}", arch):
-        raise BadRequest(f"arch {arch[:20]!r} is not an architecture name")
-    addresses = []
-    for field in ("client_ip", "local_ip"):
-        try:
-            addresses.append(str(ip_address(str(body.get(field, "")).partition("%")[0])))
-        except ValueError:
-            raise BadRequest(f"{field} {str(body.get(field))[:50]!r} is not an IP address") from None
-    return BootQuery(parse_mac(str(body.get("mac", ""))), arch, firmware, addresses[0], addresses[1])
 
 
 def _subnet_name(ctx: Context, tx: Transaction, hostname: str, query: BootQuery) -> str:

@@ -21,6 +21,7 @@ from rackyard.region.db.pool import Transaction
 from rackyard.region.db.racks.identity import Rack
 from rackyard.region.errors import BadRequest, Conflict, Forbidden
 from rackyard.region.services.boots import claims, steps, timeline
+from rackyard.region.services.boots.claims import Claim
 from rackyard.region.services.racks import serving
 from rackyard.region.services.site import journal
 
@@ -151,19 +152,18 @@ def _leased(tx: Transaction, rack: Rack, lease: Lease) -> None:
 def _boot_of(ctx: Context, tx: Transaction, rack: Rack, sighting: Sighting) -> BootAt | None:
     """The boot that a sighting belongs to: of the machine that the address is leased to.
 
-    A MAC that the asker gave is believed only while nobody else has the address: it stands in a file name that anybody
-    can ask for."""
+    A MAC that the asker gave is believed only when it has the address: it stands in a file name that anybody can ask
+    for."""
     if sighting.mac is None:
         row = None if sighting.ip is None else tx.one("boots.leases.holder_of_ip", ip=sighting.ip)
         return None if row is None else records.at(tx, row["mac"], sighting.at)
     boot = records.at(tx, sighting.mac, sighting.at)
     if boot is None or sighting.ip is None:
         return boot
-    now = ctx.clock.now()
-    claim = lease_rows.claim(tx, boot.machine_id, sighting.ip, now)
-    if claim.holder is not None and not claim.own:
-        words = f"{claim.words(boot.hostname, sighting.ip)} ({sighting.kind} at {rack.hostname})"
-        claims.note_stranger(tx, now, boot.machine_id, rack.id, words)
+    holding = lease_rows.holding(tx, boot.machine_id, sighting.ip, sighting.at)
+    if not holding.proved:
+        claim = Claim(boot.machine_id, boot.system_id, boot.hostname, sighting.ip, rack)
+        claims.note_stranger(ctx, tx, claim, holding, sighting.kind)
         return None
     return boot
 
@@ -172,7 +172,7 @@ def _saw(tx: Transaction, rack: Rack, sighting: Sighting, boot: BootAt) -> None:
     if sighting.kind == "image" and not _SQUASHFS.search(sighting.detail):
         # Kernel and initrd come first; the root file system is what the step is about.
         return
-    by_whom = f"{rack.hostname} ({DAEMONS.get(sighting.daemon, sighting.daemon)})"
+    by_whom = f"{rack.hostname} ({DAEMONS[sighting.daemon]})"
     if timeline.record(tx, boot.id, STEPS[sighting.kind], by_whom, sighting.at, sighting.detail):
         kind, words = _STEP_EVENTS[sighting.kind]
         journal.record(

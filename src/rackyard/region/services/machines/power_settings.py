@@ -6,7 +6,9 @@ from __future__ import annotations
 from rackyard.region.context import Context
 from rackyard.region.db.machines import registry as rows
 from rackyard.region.db.machines.registry import MachineFilter
+from rackyard.region.db.power import bmcs as power_rows
 from rackyard.region.services.machines import registry
+from rackyard.region.services.power import bmcs
 from rackyard.region.services.power.parameters import PowerSettings
 from rackyard.region.services.site.authorisation import Actor, Permission, authorise
 
@@ -16,9 +18,10 @@ def read(ctx: Context, actor: Actor, system_id: str) -> PowerSettings:
     with ctx.db.transaction() as tx:
         machine = rows.find(tx, system_id)
         authorise(actor, Permission.SEE_POWER_PARAMETERS, machine)
-        if machine is None:
+        power = power_rows.of_machines(tx, [machine.id] if machine else [])
+        if machine is None or machine.id not in power:
             raise registry.not_found(system_id)
-        return registry.current_power(machine)
+        return bmcs.settings_of(power[machine.id])
 
 
 def find_all(ctx: Context, actor: Actor, wanted: MachineFilter) -> dict[str, PowerSettings]:
@@ -26,4 +29,5 @@ def find_all(ctx: Context, actor: Actor, wanted: MachineFilter) -> dict[str, Pow
     with ctx.db.transaction() as tx:
         authorise(actor, Permission.SEE_POWER_PARAMETERS)
         found = rows.select(tx, wanted, with_hardware=False, with_steps=False)
-        return {machine.system_id: registry.current_power(machine) for machine in found}
+        power = power_rows.of_machines(tx, [machine.id for machine in found])
+        return {machine.system_id: bmcs.settings_of(power[machine.id]) for machine in found if machine.id in power}

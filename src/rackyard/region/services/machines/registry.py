@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from rackyard.region.context import Context
 from rackyard.region.db.machines import registry as rows
@@ -22,11 +21,10 @@ from rackyard.region.db.machines.registry import (
 from rackyard.region.db.network import picture as network_rows
 from rackyard.region.db.network.picture import Vlan
 from rackyard.region.db.pool import Transaction
-from rackyard.region.db.power import rack_choice
 from rackyard.region.errors import Invalid, NotFound
 from rackyard.region.services.operations.kinds import require_idle
-from rackyard.region.services.power import parameters
-from rackyard.region.services.power.parameters import PowerSettings, PowerWish
+from rackyard.region.services.power import bmcs
+from rackyard.region.services.power.parameters import PowerWish
 from rackyard.region.services.site import identifiers, journal, validation
 from rackyard.region.services.site.authorisation import Actor, Permission, authorise
 from rackyard.region.status import Status
@@ -108,9 +106,10 @@ def create(
             description=validation.text("description", wish.description or ""),
             architecture=validation.architecture("architecture", wish.architecture or "amd64"),
             commissioning_suite=validation.suite("commissioning_suite", wish.commissioning_suite or ""),
-            **_power_columns(ctx, tx, wish.power.settings(None) if wish.power else PowerSettings(""), system_id=None),
         )
         machine_id = rows.add(tx, system_id, registration, actor.account_id, now)
+        if wish.power is not None:
+            bmcs.give(ctx, tx, machine_id, system_id, wish.power)
         rows.set_macs(tx, machine_id, macs)
         journal.record(
             tx,
@@ -135,9 +134,6 @@ def update(ctx: Context, actor: Actor, system_id: str, wish: Wish) -> MachineDet
         if wish.macs is not None or wish.power is not None:
             require_idle(locked.hostname, locked.status, "change its MACs or power settings")
         machine = _read(tx, system_id, now).machine
-        before = current_power(machine)
-        # Read under the lock: what is not given is taken from what nobody else changes meanwhile.
-        power = wish.power.settings(before) if wish.power else before
         registration = Registration(
             hostname=_hostname(ctx, tx, machine.hostname if wish.hostname is None else wish.hostname, system_id),
             description=validation.text(
@@ -148,13 +144,10 @@ def update(ctx: Context, actor: Actor, system_id: str, wish: Wish) -> MachineDet
                 "commissioning_suite",
                 machine.commissioning_suite if wish.commissioning_suite is None else wish.commissioning_suite,
             ),
-            **_power_columns(ctx, tx, power, system_id),
         )
-        rows.update(tx, machine.id, registration, now, keep_secret=parameters.keeps_password(before, power))
+        rows.update(tx, machine.id, registration, now)
         if wish.power is not None:
-            rows.forget_power_error(tx, machine.id)
-        if (power.type, power.address) != (before.type, before.address):
-            rack_choice.forget_contacts(tx, machine.id)
+            bmcs.change(ctx, tx, machine.id, system_id, wish.power)
         if wish.macs is not None:
             if not wish.macs:
                 raise Invalid.field("mac_addresses", f"Machine {machine.hostname} needs at least one MAC; give one.")
@@ -176,20 +169,9 @@ def delete(ctx: Context, actor: Actor, system_id: str) -> None:
         locked = _locked(tx, actor, system_id)
         require_idle(locked.hostname, locked.status, "delete it")
         rows.delete(tx, locked.id)
+        bmcs.leave(tx, locked.bmc_id)
         text = f"Machine {locked.hostname} ({system_id}) was deleted"
         journal.record(tx, ctx.clock.now(), "NODE_DELETED", text, username=actor.username)
-
-
-def current_power(machine: Machine) -> PowerSettings:
-    """The power settings that a machine has, without the password."""
-    return PowerSettings(
-        type=machine.power_type,
-        address=machine.power_address,
-        port=machine.power_port,
-        user=machine.power_user,
-        options=machine.power_options,
-        has_password=machine.has_power_secret,
-    )
 
 
 def not_found(system_id: str) -> NotFound:
@@ -267,22 +249,3 @@ def _checked_macs(tx: Transaction, given: Sequence[str], system_id: str | None) 
                 "give another MAC or delete that machine.",
             )
     return macs
-
-
-def _power_columns(ctx: Context, tx: Transaction, power: PowerSettings, system_id: str | None) -> dict[str, Any]:
-    if power.address is not None:
-        owner = rows.power_address_owner(tx, power.address, power.port)
-        if owner is not None and owner.system_id != system_id:
-            raise Invalid.field(
-                "power_parameters",
-                f"BMC {power.address} already belongs to machine {owner.hostname} ({owner.system_id}); "
-                "give another address or change that machine.",
-            )
-    return {
-        "power_type": power.type,
-        "power_address": power.address,
-        "power_port": power.port,
-        "power_user": power.user,
-        "power_secret": None if power.password is None else ctx.box.encrypt(power.password),
-        "power_options": dict(power.options),
-    }

@@ -13,9 +13,9 @@ from rackyard.region.errors import RackyardError
 from rackyard.region.services.power import outcomes, queue
 from rackyard.region.services.racks import enrolment
 from rackyard.region.turns import Turn
+from rackyard_core.power import fields
 
 MAX_WAIT_S = 30.0
-MAX_SLOTS = 500
 DEFAULT_SLOTS = 50
 
 
@@ -33,15 +33,17 @@ def take(ctx: Context, rack: Rack, poll: Poll, turn: Turn) -> list[dict[str, obj
     """The waiting jobs of a rack, after at most `wait_s` seconds; an empty list when there is nothing to do.
 
     An agent that was restarted leaves its poll behind: once the `turn` is over nothing is handed out. What is lost all
-    the same waits again when the rack's next poll does not name it."""
+    the same waits again when the rack's next poll does not name it: when that begins, for what a rack holds later on,
+    from another poll, it has not told this one."""
+    if poll.held is not None:
+        with ctx.db.transaction() as tx:
+            queue.give_back(ctx, tx, rack.id, poll.held)
     give_up_at = ctx.clock.monotonic() + min(max(poll.wait_s, 0.0), MAX_WAIT_S)
     with ctx.notifier.subscribe("rackyard_jobs", rack.system_id) as subscription:
         turn.on_end(subscription.wake)
         while not turn.over():
             with ctx.db.transaction() as tx:
-                if poll.held is not None:
-                    queue.give_back(ctx, tx, rack.id, poll.held)
-                rows = queue.take(ctx, tx, rack.id, min(poll.slots, MAX_SLOTS)) if poll.slots > 0 else []
+                rows = queue.take(ctx, tx, rack.id, poll.slots) if poll.slots > 0 else []
             made = [_document(ctx, rack, row) for row in sorted(rows, key=lambda row: int(row["id"]))]
             documents = [document for document in made if document is not None]
             if documents:
@@ -54,10 +56,9 @@ def take(ctx: Context, rack: Rack, poll: Poll, turn: Turn) -> list[dict[str, obj
 
 def _document(ctx: Context, rack: Rack, row: Row) -> dict[str, object] | None:
     """What the agent gets; None when the password cannot be read: that job fails, the others must not wait for it."""
-    secret = row["power_secret"]
     params = row["params"]
     try:
-        password = ctx.box.decrypt(secret) if secret is not None else ""
+        secrets = {name: ctx.box.decrypt(sealed.encode()) for name, sealed in row["bmc_secrets"].items()}
     except RackyardError as error:
         outcomes.give_up(ctx, row["id"], rack.id, f"BMC {row['power_address']} cannot be asked: {error.message}")
         return None
@@ -69,16 +70,23 @@ def _document(ctx: Context, rack: Rack, row: Row) -> dict[str, object] | None:
         "hostname": row["hostname"],
         "expires_at": row["expires_at"].isoformat(),
         "limit_s": row["limit_s"],
-        "power": {
-            "type": row["power_type"],
-            "address": row["power_address"],
-            "port": row["power_port"] or 623,
-            "user": row["power_user"],
-            "password": password,
-            "options": effective_options(row["power_options"], row["firmware_type"]),
-        },
+        "power": _power(row, secrets),
         "boot_device": params.get("boot_device"),
         "expect_off": params.get("expect_off", False),
+    }
+
+
+def _power(row: Row, secrets: Mapping[str, str]) -> dict[str, object]:
+    """How a rack reaches the BMC: what has no place of its own in the contract is an option."""
+    kind = row["power_type"]
+    options = {**row["bmc_parameters"], **row["power_parameters"], **secrets}
+    return {
+        "type": kind,
+        "address": row["power_address"],
+        "port": row["power_port"] or fields.usual_port(kind),
+        "user": options.pop(fields.named(kind, "user"), ""),
+        "password": options.pop(fields.named(kind, "password"), ""),
+        "options": effective_options(options, row["firmware_type"]),
     }
 
 

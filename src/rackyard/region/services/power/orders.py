@@ -17,6 +17,7 @@ from rackyard.region.services.power import queue, rack_choice
 from rackyard.region.services.power.rack_choice import Choice
 from rackyard.region.services.site import journal
 from rackyard.region.services.site.authorisation import Actor, Permission, authorise
+from rackyard_core.power import fields
 
 MAX_QUERY_S = 30.0
 OPEN = ("queued", "taken")
@@ -33,21 +34,19 @@ def locked(tx: Transaction, actor: Actor, permission: Permission, system_id: str
 
 def require_bmc(machine: MachineState) -> str:
     """The address of the machine's BMC. Raises BadRequest when Rackyard has none to talk to."""
-    if machine.power_type != "ipmi":
+    if machine.power_address is None:
         shown = machine.power_type or "not set"
         raise BadRequest(
             f"machine {machine.hostname} has no BMC that Rackyard can talk to (power_type is {shown}); "
-            "set power_type=ipmi with power_address, power_user and power_pass"
+            f"set power_type={' or '.join(fields.with_bmc())} with the address and the login of its BMC"
         )
-    if machine.power_address is None:
-        raise BadRequest(f"machine {machine.hostname} has power_type ipmi but no power_address; set it")
     return machine.power_address
 
 
 def choose_rack(tx: Transaction, machine: MachineState) -> Choice:
     """The rack that talks to the machine's BMC. Raises Conflict, in words, when none can."""
     bmc = require_bmc(machine)
-    racks = rack_rows.candidates(tx, machine.id)
+    racks = rack_rows.candidates(tx, machine)
     choice = rack_choice.choose(bmc, racks)
     if choice is None:
         raise Conflict(rack_choice.refusal(bmc, racks))
@@ -83,9 +82,9 @@ def power_off(ctx: Context, tx: Transaction, machine: MachineState, epoch: int, 
     """Have a machine switched off whose operation ends, in the transaction that ends it.
 
     When no rack can, an event and the last step of its boot say so, for nobody would hear of it otherwise."""
-    if machine.power_type != "ipmi" or machine.power_address is None:
+    if machine.power_address is None:
         return
-    choice = rack_choice.choose(machine.power_address, rack_rows.candidates(tx, machine.id))
+    choice = rack_choice.choose(machine.power_address, rack_rows.candidates(tx, machine))
     if choice is None:
         now = ctx.clock.now()
         words = f"no live rack reaches BMC {machine.power_address} to switch {machine.hostname} off; it may still run"

@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from rackyard.region.context import Context
 from rackyard.region.db.machines import state as machine_rows
 from rackyard.region.db.machines.state import MachineState
 from rackyard.region.db.pool import Row, Transaction
 from rackyard.region.db.racks.identity import Rack
-from rackyard.region.errors import BadRequest, NotFound
+from rackyard.region.errors import NotFound
 from rackyard.region.services.boots import steps, timeline
 from rackyard.region.services.operations import lifecycle
 from rackyard.region.services.power import queue
@@ -49,28 +48,6 @@ class PowerReport:
         }
 
 
-def parse_report(body: Mapping[str, object]) -> PowerReport:
-    """The body of a result call. Raises BadRequest naming the field."""
-    epoch, ok, state = body.get("epoch"), body.get("ok"), body.get("power_state", "unknown")
-    warnings, took = body.get("warnings", []), body.get("took_seconds", 0.0)
-    if not isinstance(epoch, int) or not isinstance(ok, bool):
-        raise BadRequest("epoch (integer) and ok (boolean) are needed in a job's result")
-    if state not in ("on", "off", "unknown"):
-        raise BadRequest("power_state must be on, off or unknown")
-    if not isinstance(warnings, list) or not isinstance(took, (int, float)) or not 0 <= took <= 86_400:
-        raise BadRequest("warnings must be a list and took_seconds a number")
-    kind = str(body.get("error_kind") or "")
-    return PowerReport(
-        epoch=epoch,
-        ok=ok,
-        power_state=state,
-        warnings=tuple(str(item)[:300] for item in warnings[:10]),
-        error=str(body.get("error") or "")[:1000],
-        error_kind=kind if kind in ERROR_KINDS else ("" if ok else "protocol"),
-        took_s=float(took),
-    )
-
-
 def finish(ctx: Context, rack: Rack, job_id: int, report: PowerReport) -> bool:
     """Take the result of a job; False when it came too late to matter. Raises NotFound unless it is this rack's job."""
     with ctx.db.transaction() as tx:
@@ -101,14 +78,14 @@ def finish(ctx: Context, rack: Rack, job_id: int, report: PowerReport) -> bool:
         return True
 
 
-def expire(ctx: Context, job_id: int, rack_id: int) -> None:
-    """Nobody took a job in time, or the rack that took it did not report.
+def expire(ctx: Context, job_id: int, rack_id: int, at: datetime) -> None:
+    """Nobody took a job in time, or the rack that took it did not report; not if it has got more time than until `at`.
 
     A dead rack's job goes to another one. Else it is lost: the machine may have been switched on all the same, so its
     operation gets a last moment in which its boot, or the rack's late report, may show that."""
     with ctx.db.transaction() as tx:
         job = tx.one("power.queue.lock", id=job_id, rack_id=rack_id)
-        if job is None or job["state"] not in ("queued", "taken"):
+        if job is None or job["state"] not in ("queued", "taken") or job["expires_at"] > at:
             return
         machine = machine_rows.lock_by_id(tx, job["machine_id"])
         rack = tx.one("power.queue.read", id=job_id)

@@ -1,40 +1,55 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The power settings of a machine, as MAAS names them."""
+"""The power settings of a machine, as MAAS names them. Which there are, the racks' drivers declare: what no rack can
+honour is refused here, and not when the machine should go on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from rackyard.region.errors import Invalid
 from rackyard.region.services.site import validation
+from rackyard_core.power import fields
 from rackyard_core.power.base import Parameter
 from rackyard_core.power.registry import DRIVERS
 
-TYPES = ("", "manual", "ipmi")
 FIELD = "power_parameters"
-IPMI_PORT = 623
-
-# What the racks' driver declares: what no rack can honour is refused here, and not when the machine should go on.
-_IPMI: Mapping[str, Parameter] = {parameter.name: parameter for parameter in DRIVERS["ipmi"].parameters}
-_OPTIONS: Mapping[str, Sequence[str]] = {
-    name: parameter.choices for name, parameter in _IPMI.items() if parameter.kind == "choice"
-}
 
 
 @dataclass(frozen=True)
 class PowerSettings:
-    """How to reach a machine's BMC. `password` is None when none was given: the stored one stays, if there is one
-    (`has_password`) and it is for the same type of power."""
+    """How to reach a machine's BMC. `values` are all settings by name but secrets; `secrets` are those that were given
+    now: stored ones (`has_secrets`) stay with the BMC that they were for."""
 
     type: str
-    address: str | None = None
-    port: int | None = None
-    user: str = ""
-    password: str | None = field(default=None, repr=False)
-    options: Mapping[str, Any] = field(default_factory=dict)
-    has_password: bool = False
+    values: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    has_secrets: bool = False
+
+    @property
+    def address(self) -> str | None:
+        """The BMC's address, None when there is no BMC."""
+        return self._of_role("address") or None
+
+    @property
+    def port(self) -> int | None:
+        """The BMC's port, None for the usual one: a BMC is the same with and without it."""
+        port = int(self._of_role("port") or 0)
+        return None if port in (0, fields.usual_port(self.type)) else port
+
+    @property
+    def slot(self) -> str:
+        """Which of the machines behind the BMC; empty where a BMC has one."""
+        return self._of_role("slot")
+
+    def of_scope(self, scope: str) -> dict[str, str]:
+        """The settings of the `bmc`, or of the `machine`, besides what makes it this BMC."""
+        names = [one.name for one in fields.declared(self.type) if one.scope == scope]
+        places = (fields.named(self.type, "address"), fields.named(self.type, "port"))
+        return {name: self.values[name] for name in names if name in self.values and name not in places}
+
+    def _of_role(self, role: str) -> str:
+        return self.values.get(fields.named(self.type, role), "")
 
 
 @dataclass(frozen=True)
@@ -55,57 +70,81 @@ def parse(kind: str, given: Mapping[str, str], before: PowerSettings | None = No
 
     Raises Invalid naming the parameter.
     """
-    if kind not in TYPES:
-        raise Invalid.field("power_type", f"{validation.shown(kind)} is no known power type; use ipmi or manual.")
-    if kind != "ipmi":
-        if given:
-            raise Invalid.field(FIELD, f"Power type {kind or 'none'} takes no parameters; give power_type=ipmi.")
-        return PowerSettings(kind)
+    if kind and kind not in DRIVERS:
+        known = " or ".join(sorted(DRIVERS))
+        raise Invalid.field("power_type", f"{validation.shown(kind)} is no known power type; use {known}.")
+    known_fields = {parameter.name: parameter for parameter in fields.declared(kind)}
+    _refuse_unknown(kind, given, known_fields)
     base = before if before and before.type == kind else PowerSettings(kind)
-    known = {"power_address", "power_port", "power_user", "power_pass", *_OPTIONS}
+    values: dict[str, str] = dict(base.values)
+    secrets: dict[str, str] = {}
+    for name, text in given.items():
+        parameter = known_fields[name]
+        if parameter.kind in ("ip", "port") and not text:
+            continue  # MAAS's clients send what was left empty
+        (secrets if parameter.secret else values)[name] = _checked(kind, parameter, text)
+    settings = PowerSettings(kind, values, secrets)
+    _refuse_gaps(base, settings)
+    _refuse_foreign_secrets(base, settings)
+    return settings
+
+
+def keeps_secrets(before: PowerSettings, after: PowerSettings) -> bool:
+    """Whether the stored secrets are still of use: they are sent to no BMC but the one that they were given for."""
+    return (before.type, before.address) == (after.type, after.address)
+
+
+def _refuse_unknown(kind: str, given: Mapping[str, str], known: Mapping[str, Parameter]) -> None:
+    if given and not known:
+        types = " or ".join(fields.with_bmc())
+        raise Invalid.field(FIELD, f"Power type {kind or 'none'} takes no parameters; give power_type={types}.")
     for name in given:
         if name not in known:
             raise Invalid.field(
                 FIELD, f"Unknown parameter {validation.shown(name)}; known are {', '.join(sorted(known))}."
             )
-    settings = PowerSettings(
-        type=kind,
-        address=_address(given, base),
-        port=validation.number(FIELD, given["power_port"], 1, 65535) if given.get("power_port") else base.port,
-        user=_short(given.get("power_user", base.user), "power_user"),
-        password=_short(given["power_pass"], "power_pass") if "power_pass" in given else None,
-        options={**base.options, **{name: _option(name, given[name]) for name in _OPTIONS if name in given}},
-    )
-    if settings.address is None:
-        raise Invalid.field(FIELD, "Power type ipmi needs the BMC's address; give power_parameters_power_address.")
-    if base.has_password and settings.password is None and settings.address != base.address:
+
+
+def _refuse_gaps(before: PowerSettings, after: PowerSettings) -> None:
+    kept = before.has_secrets and keeps_secrets(before, after)
+    for parameter in fields.declared(after.type):
+        name, stored = parameter.name, parameter.secret and kept
+        if parameter.required and not stored and not after.values.get(name) and not after.secrets.get(name):
+            raise Invalid.field(
+                FIELD,
+                f"Power type {after.type} needs the BMC's {parameter.label.lower()}; give power_parameters_{name}.",
+            )
+
+
+def _refuse_foreign_secrets(before: PowerSettings, after: PowerSettings) -> None:
+    if before.has_secrets and not after.secrets and not keeps_secrets(before, after):
+        names = " and ".join(parameter.name for parameter in fields.declared(after.type) if parameter.secret)
         raise Invalid.field(
             FIELD,
-            f"A new power_address needs power_pass as well: the stored password was given for BMC {base.address} and "
-            "is sent to no other.",
+            f"A new {fields.named(after.type, 'address')} needs {names} as well: the stored password was given for "
+            f"BMC {before.address} and is sent to no other.",
         )
-    return settings
 
 
-def keeps_password(before: PowerSettings, after: PowerSettings) -> bool:
-    """Whether the stored password is still of use: for another type of power it would only lie about."""
-    return before.type == after.type
+def _checked(kind: str, parameter: Parameter, text: str) -> str:
+    if parameter.kind == "ip":
+        return str(validation.address(FIELD, text))
+    if parameter.kind == "port":
+        return str(validation.number(FIELD, text, 1, 65535))
+    return _option(parameter, text) if parameter.kind == "choice" else _short(kind, parameter, text)
 
 
-def _address(given: Mapping[str, str], base: PowerSettings) -> str | None:
-    return str(validation.address(FIELD, given["power_address"])) if given.get("power_address") else base.address
-
-
-def _short(text: str, name: str) -> str:
+def _short(kind: str, parameter: Parameter, text: str) -> str:
     """Never quotes the text: it may be a password."""
-    limit = _IPMI[name].max_bytes
-    if len(text.encode()) > limit or not text.isprintable():
-        raise Invalid.field(FIELD, f"{name} must be at most {limit} printable characters (a limit of IPMI).")
+    limit = parameter.max_bytes
+    if (limit and len(text.encode()) > limit) or not text.isprintable():
+        most = f"at most {limit} printable characters (a limit of power type {kind})" if limit else "printable"
+        raise Invalid.field(FIELD, f"{parameter.name} must be {most}.")
     return text
 
 
-def _option(name: str, value: str) -> str:
-    if value not in _OPTIONS[name]:
-        choices = ", ".join(choice or "(empty)" for choice in _OPTIONS[name])
-        raise Invalid.field(FIELD, f"{name} {validation.shown(value)} is unknown; use one of {choices}.")
+def _option(parameter: Parameter, value: str) -> str:
+    if value not in parameter.choices:
+        choices = ", ".join(choice or "(empty)" for choice in parameter.choices)
+        raise Invalid.field(FIELD, f"{parameter.name} {validation.shown(value)} is unknown; use one of {choices}.")
     return value

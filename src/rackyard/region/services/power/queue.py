@@ -104,7 +104,7 @@ def other_rack(tx: Transaction, machine: MachineState) -> rack_choice.Choice | N
     """The live rack that would be chosen for the machine's BMC now, None when there is none."""
     if machine.power_address is None:
         return None
-    return rack_choice.choose(machine.power_address, rack_rows.candidates(tx, machine.id))
+    return rack_choice.choose(machine.power_address, rack_rows.candidates(tx, machine))
 
 
 def cancel_waiting(ctx: Context, tx: Transaction, machine: MachineState, reason: str) -> None:

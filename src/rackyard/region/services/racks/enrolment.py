@@ -13,7 +13,7 @@ from rackyard.region.db.racks import identity as rows
 from rackyard.region.db.racks.identity import Rack
 from rackyard.region.errors import BadRequest, Conflict, Forbidden, NotFound
 from rackyard.region.services.power import queue
-from rackyard.region.services.racks import identity, registration
+from rackyard.region.services.racks import identity
 from rackyard.region.services.racks.identity import Certificate
 from rackyard.region.services.site import identifiers, journal, validation
 from rackyard.region.services.site.authorisation import Actor, Permission, authorise
@@ -61,9 +61,6 @@ def enroll(ctx: Context, secret: str, hostname: str, csr_pem: str, version: str)
 
     Raises Forbidden for a token that is unknown, spent, expired or for another host; Conflict when a rack of that
     name is enrolled and the token does not name it; BadRequest for a bad request."""
-    if not HOSTNAME.fullmatch(hostname):
-        raise BadRequest(f"{hostname!r} is not a host name: use letters, digits and inner hyphens")
-    registration.check_version(version)
     now = ctx.clock.now()
     with ctx.db.transaction() as tx:
         token = tx.one("racks.enrolment.lock_token", secret_sha256=identity.secret_digest(secret))
@@ -119,8 +116,7 @@ def revoke(ctx: Context, actor: Actor, system_id: str) -> None:
         rack = rows.lock(tx, system_id)
         authorise(actor, Permission.MANAGE_RACKS, rack)
         if rack is None or rack.revoked_at is not None:
-            shown = validation.shown(system_id)
-            raise NotFound(f"No enrolled rack has the system_id {shown}; list them with GET rackcontrollers/.")
+            raise not_enrolled(system_id)
         _revoke(ctx, tx, actor, rack)
     queue.leave(ctx, rack.id)
 
@@ -134,6 +130,12 @@ def revoke_by_hostname(ctx: Context, actor: Actor, hostname: str) -> None:
             raise NotFound(f"no enrolled rack is called {hostname}; `rackyard-region status` lists them")
         _revoke(ctx, tx, actor, rack)
     queue.leave(ctx, rack.id)
+
+
+def not_enrolled(system_id: str) -> NotFound:
+    """What is raised for a rack that is not there, or is no more."""
+    shown = validation.shown(system_id)
+    return NotFound(f"No enrolled rack has the system_id {shown}; list them with GET rackcontrollers/.")
 
 
 def authenticate(ctx: Context, sha256: str) -> Rack:

@@ -10,10 +10,9 @@ from rackyard.region.context import Context
 from rackyard.region.db.network.picture import Subnet
 from rackyard.region.db.racks import view as rows
 from rackyard.region.db.racks.view import RackController, RackInterface, RackService
-from rackyard.region.errors import NotFound
 from rackyard.region.services.network import picture
 from rackyard.region.services.network.network import Network
-from rackyard.region.services.site import validation
+from rackyard.region.services.racks import enrolment
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,4 @@ def read(ctx: Context, system_id: str) -> RackDetails:
     for details in list_all(ctx):
         if details.rack.system_id == system_id:
             return details
-    raise NotFound(
-        f"No enrolled rack has the system_id {validation.shown(system_id)}; list them with GET rackcontrollers/."
-    )
+    raise enrolment.not_enrolled(system_id)

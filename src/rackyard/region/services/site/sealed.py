@@ -13,7 +13,7 @@ from rackyard.region.services.site.authorisation import Actor, Permission, autho
 BATCH_ROWS = 500
 # Each place of sealed secrets: what lists them by id (and whatever else names one), and what writes one back.
 PLACES = (
-    ("site.sealed.machine_power", "site.sealed.reseal_machine_power"),
+    ("site.sealed.bmc", "site.sealed.reseal_bmc"),
     ("site.sealed.boot_token", "site.sealed.reseal_boot_token"),
 )
 

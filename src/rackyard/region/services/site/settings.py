@@ -84,6 +84,13 @@ def put(ctx: Context, actor: Actor, name: str, text: str) -> bool:
         return tx.run("site.settings.set", name=name, value={"value": value}) > 0
 
 
+def differing(ctx: Context, wanted: Mapping[str, str]) -> dict[str, str]:
+    """Those of the wanted settings, as text, that have another value. Raises BadRequest or Invalid."""
+    parsed = {name: _known(name).parse(name, text) for name, text in wanted.items()}
+    stored = get_all(ctx)
+    return {name: wanted[name] for name, value in parsed.items() if stored[name] != value}
+
+
 def _known(name: str) -> Setting:
     if name not in KNOWN:
         raise BadRequest(f"There is no setting {validation.shown(name)}; known are {', '.join(sorted(KNOWN))}.")

@@ -39,27 +39,34 @@ def keep_time(ctx: Context) -> float:
     return given_s
 
 
-def watched_since(tx: Transaction) -> datetime | None:
-    """Since when a worker has led without a gap; None before the first beat."""
-    row = tx.one("operations.deadlines.last_beat")
-    return None if row is None else row["since"]
+def watched_for(tx: Transaction, now: datetime) -> timedelta:
+    """How long a worker has led without a gap until now: zero while the time of a gap has not been given back, and
+    without end on a site that had no beat yet, where nothing can have been missed.
+
+    Who judges by the clock asks this where it reads what is due, and judges all of it by the same `now`: each task has
+    a thread of its own, and after a gap another one may be quicker than the beat."""
+    row = tx.one("operations.deadlines.watched")
+    if row is None:
+        return timedelta.max
+    return now - row["since"] if now - row["beat_at"] <= timedelta(seconds=GAP_S) else timedelta(0)
 
 
 def fail_past_deadline(ctx: Context) -> int:
     """Operations whose deadline passed fail, each as its kind has it; the number that was due."""
+    now = ctx.clock.now()
     with ctx.db.transaction() as tx:
-        due = tx.all("operations.deadlines.past", now=ctx.clock.now())
+        due = tx.all("operations.deadlines.past", now=now) if watched_for(tx, now) else []
     for row in due:
         with ctx.db.transaction() as tx:
             machine = state.lock_by_id(tx, row["machine_id"])
             operation = records.read(tx, row["id"])
             if machine is None or operation is None or operation.outcome != "running":
                 continue
-            if operation.deadline_at > ctx.clock.now():
+            if operation.deadline_at > now:
                 continue
             if machine.operation_id != operation.id:
                 # Nothing leads here; but what is due and never ends would be looked at for ever.
-                tx.run("operations.records.end", id=operation.id, now=ctx.clock.now(), outcome="aborted")
+                tx.run("operations.records.end", id=operation.id, now=now, outcome="aborted")
                 continue
             reason = _diagnosis(ctx, tx, machine, operation)
             registry.ENTRIES[operation.kind].on_deadline(ctx, tx, machine, reason)
@@ -70,7 +77,7 @@ def note_overdue(ctx: Context) -> int:
     """One warning for each step that is overdue; the boot goes on. Each boot is a transaction of its own."""
     now = ctx.clock.now()
     with ctx.db.transaction() as tx:
-        running = tx.all("boots.records.running")
+        running = tx.all("boots.records.running") if watched_for(tx, now) else []
     return sum(_note(ctx, row, now) for row in running)
 
 

@@ -14,16 +14,19 @@ from rackyard.region.db.power import rack_choice as rack_rows
 from rackyard.region.db.power.rack_choice import Candidate
 from rackyard.region.services.power import outcomes, queue, rack_choice
 from rackyard.region.services.site import settings
+from rackyard.region.worker.tasks import deadlines
+from rackyard_core.power import fields
 
 POLL_PASS_S = 5
 
 
 def expire_jobs(ctx: Context) -> int:
     """Jobs that no rack reported on in time have failed."""
+    now = ctx.clock.now()
     with ctx.db.transaction() as tx:
-        overdue = tx.all("power.queue.overdue", now=ctx.clock.now())
+        overdue = tx.all("power.queue.overdue", now=now) if deadlines.watched_for(tx, now) else []
     for row in overdue:
-        outcomes.expire(ctx, row["id"], row["rack_id"])
+        outcomes.expire(ctx, row["id"], row["rack_id"], now)
     return len(overdue)
 
 
@@ -34,18 +37,19 @@ def poll_power(ctx: Context) -> int:
     now = ctx.clock.now()
     with ctx.db.transaction() as tx:
         period_s = int(settings.get(tx, "power_poll_s"))
-        count = tx.one("power.polling.count")
+        types = fields.queryable()
+        count = tx.one("power.polling.count", types=types)
         share = 1 + (count["count"] if count else 0) * POLL_PASS_S // period_s
-        due = tx.all("power.polling.due", since=now - timedelta(seconds=period_s), limit=share)
+        due = tx.all("power.polling.due", types=types, since=now - timedelta(seconds=period_s), limit=share)
         racks = rack_rows.racks(tx) if due else []
-        contacts = rack_rows.contacts(tx, [row["id"] for row in due]) if due else {}
+        contacts = rack_rows.contacts(tx, [row["bmc_id"] for row in due]) if due else {}
     given: Counter[int] = Counter()
     for row in due:
         weighed = [
             replace(
                 rack,
                 open_jobs=rack.open_jobs + given[rack.rack_id],
-                last_success_at=contacts.get((row["id"], rack.rack_id)),
+                last_success_at=contacts.get((row["bmc_id"], rack.rack_id)),
             )
             for rack in racks
         ]

@@ -17,10 +17,8 @@ def bury_dead_racks(ctx: Context) -> int:
     """Racks that were silent for 35 seconds are not alive: their addresses leave the internal domain, and what they
     have not begun goes to others."""
     now = ctx.clock.now()
-    silent_since = now - timedelta(seconds=RACK_SILENCE_S)
     with ctx.db.transaction() as tx:
-        watched_since = deadlines.watched_since(tx)
-        if watched_since is not None and watched_since > silent_since:
+        if deadlines.watched_for(tx, now) < timedelta(seconds=RACK_SILENCE_S):
             return 0  # while nobody listened, nobody was silent
         dead = tx.all("racks.registration.bury_silent", silence_s=RACK_SILENCE_S)
         for row in dead:

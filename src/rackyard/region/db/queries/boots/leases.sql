@@ -1,22 +1,22 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
 
--- name: boots.leases.of_ip
--- Who holds an address.
-SELECT mac::text AS mac, at FROM lease
-WHERE ip = %(ip)s::inet AND state = 'commit' AND (expires_at IS NULL OR expires_at > %(now)s);
-
--- name: boots.leases.claim
+-- name: boots.leases.holding
 -- Who holds an address, whether that is a MAC of this machine, and where else this machine is.
 SELECT held.mac::text AS holder,
        coalesce(held.mac IN (SELECT mac FROM machine_interface WHERE machine_id = %(machine_id)s), false) AS own,
        (SELECT host(other.ip) FROM lease AS other
         JOIN machine_interface ON machine_interface.mac = other.mac
         WHERE machine_interface.machine_id = %(machine_id)s AND other.ip <> %(ip)s::inet AND other.state = 'commit'
-          AND (other.expires_at IS NULL OR other.expires_at > %(now)s)
+          AND (other.expires_at IS NULL OR other.expires_at > %(at)s)
         ORDER BY other.at DESC LIMIT 1) AS elsewhere
 FROM (SELECT 1) AS always
 LEFT JOIN lease AS held ON held.ip = %(ip)s::inet AND held.state = 'commit'
-     AND (held.expires_at IS NULL OR held.expires_at > %(now)s);
+     AND (held.expires_at IS NULL OR held.expires_at > %(at)s);
+
+-- name: boots.leases.last_holding
+-- Who had an address last, be the lease over or not, and whether that is a MAC of this machine.
+SELECT mac::text AS holder, mac IN (SELECT mac FROM machine_interface WHERE machine_id = %(machine_id)s) AS own
+FROM lease WHERE ip = %(ip)s::inet;
 
 -- name: boots.leases.holder_of_ip
 -- Who had an address last, be the lease over or not: for reports that arrive late.

@@ -25,7 +25,7 @@ WHERE id = %(id)s
 -- name: boots.records.latest
 -- The machine and its latest boot, for the timeline.
 SELECT machine.system_id, machine.hostname, machine.boot_mac::text AS boot_mac,
-       host(machine.power_address) AS power_address, machine.status_message,
+       (SELECT bmc.address FROM bmc WHERE bmc.id = machine.bmc_id) AS power_address, machine.status_message,
        boot.id, boot.boot_id, boot.purpose, boot.outcome, boot.requested_at, boot.ended_at,
        operation.limits, operation.progress_at, (SELECT rack.hostname FROM rack WHERE rack.id = boot.rack_id) AS rack
 FROM machine LEFT JOIN LATERAL (
@@ -36,7 +36,8 @@ WHERE machine.system_id = %(system_id)s;
 -- name: boots.records.running
 -- Every boot that still runs, with its machine, for deadlines and overdue steps.
 SELECT machine.id AS machine_id, machine.system_id, machine.hostname, machine.status,
-       machine.boot_mac::text AS boot_mac, host(machine.power_address) AS power_address, boot.id, boot.boot_id,
+       machine.boot_mac::text AS boot_mac, boot.id, boot.boot_id,
+       (SELECT bmc.address FROM bmc WHERE bmc.id = machine.bmc_id) AS power_address,
        operation.limits, operation.progress_at, (SELECT rack.hostname FROM rack WHERE rack.id = boot.rack_id) AS rack
 FROM boot JOIN machine ON machine.boot_id = boot.id JOIN operation ON operation.id = boot.operation_id
 WHERE boot.outcome = 'running';

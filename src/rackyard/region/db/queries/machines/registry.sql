@@ -4,17 +4,12 @@
 -- Name and MAC of the machine's interfaces, the one it boots from first.
 SELECT mac::text AS mac, is_boot FROM machine_interface WHERE machine_id = %(id)s ORDER BY is_boot DESC, id;
 
--- name: machines.registry.macs
--- The MACs of a machine.
-SELECT mac::text AS mac FROM machine_interface WHERE machine_id = %(id)s;
-
 -- name: machines.registry.select
 -- Machines that match every given filter, with the name of their owner and the last step of their current boot.
 SELECT machine.id, machine.system_id, machine.hostname, machine.description, machine.architecture,
        account.username AS owner, machine.status, machine.status_message, machine.status_changed_at,
        machine.previous_status, machine.epoch, machine.power_state, machine.power_state_at, machine.power_error,
-       machine.power_type, host(machine.power_address) AS power_address, machine.power_port, machine.power_user,
-       machine.power_options, machine.power_secret IS NOT NULL AS has_power_secret, operation.deadline_at,
+       machine.power_type, operation.deadline_at,
        machine.boot_id, machine.boot_mac, machine.firmware_type, machine.secure_boot, machine.cpu_count,
        machine.cpu_model, machine.cpu_speed_mhz, machine.memory_mib, machine.storage_mb,
        CASE WHEN %(with_hardware)s THEN machine.hardware ELSE '{}' END AS hardware,
@@ -40,32 +35,22 @@ SELECT status, count(*) AS count FROM machine GROUP BY status ORDER BY status;
 
 -- name: machines.registry.lock
 -- One machine, locked for a change.
-SELECT id, system_id, hostname, status FROM machine WHERE system_id = %(system_id)s FOR UPDATE;
+SELECT id, system_id, hostname, status, bmc_id FROM machine WHERE system_id = %(system_id)s FOR UPDATE;
 
 -- name: machines.registry.add
 -- A new machine.
-INSERT INTO machine (system_id, hostname, description, architecture, owner_id, power_type, power_address, power_port,
-                     power_user, power_secret, power_options, commissioning_suite, status_changed_at, created_at,
-                     updated_at)
-VALUES (%(system_id)s, %(hostname)s, %(description)s, %(architecture)s, %(owner_id)s, %(power_type)s,
-        %(power_address)s, %(power_port)s, %(power_user)s, %(power_secret)s, %(power_options)s,
-        %(commissioning_suite)s, %(now)s, %(now)s, %(now)s)
+INSERT INTO machine (system_id, hostname, description, architecture, owner_id, commissioning_suite,
+                     status_changed_at, created_at, updated_at)
+VALUES (%(system_id)s, %(hostname)s, %(description)s, %(architecture)s, %(owner_id)s, %(commissioning_suite)s,
+        %(now)s, %(now)s, %(now)s)
 RETURNING id;
 
 -- name: machines.registry.update
--- What an operator changed; without a new secret the stored one stays, or goes when it is of no use any more.
+-- What an operator changed, apart from power.
 UPDATE machine
 SET hostname = %(hostname)s, description = %(description)s, architecture = %(architecture)s,
-    power_type = %(power_type)s, power_address = %(power_address)s, power_port = %(power_port)s,
-    power_user = %(power_user)s, power_secret = coalesce(%(power_secret)s, CASE WHEN %(keep_secret)s THEN power_secret END),
-    power_options = %(power_options)s, commissioning_suite = %(commissioning_suite)s, updated_at = %(now)s
+    commissioning_suite = %(commissioning_suite)s, updated_at = %(now)s
 WHERE id = %(machine_id)s;
-
--- name: machines.registry.forget_power_error
--- New power settings: the BMC may be asked again.
-UPDATE machine
-SET power_state = 'unknown', power_state_at = NULL, power_error = '', power_error_kind = ''
-WHERE id = %(machine_id)s AND power_error_kind <> '';
 
 -- name: machines.registry.delete
 -- Remove a machine.
@@ -100,11 +85,6 @@ SELECT machine_interface.mac, machine.system_id, machine.hostname
 FROM machine_interface JOIN machine ON machine.id = machine_interface.machine_id
 WHERE machine_interface.mac = ANY (%(macs)s::macaddr[])
 ORDER BY machine_interface.mac;
-
--- name: machines.registry.power_address_owner
--- The machine behind a BMC address.
-SELECT system_id, hostname FROM machine
-WHERE power_type = 'ipmi' AND power_address = %(address)s::inet AND coalesce(power_port, 623) = coalesce(%(port)s, 623);
 
 -- name: machines.registry.forget_macs
 -- Drop declared interfaces that are no longer named.

@@ -1,18 +1,21 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
 
 -- name: machines.state.lock
--- What the rules of commissioning and power look at, locked until the transaction ends; events may still refer to it.
-SELECT id, system_id, hostname, architecture, status, status_message, previous_status, epoch, power_state,
-       power_error_kind, power_type, host(power_address) AS power_address, operation_id, boot_id,
-       boot_mac::text AS boot_mac, commissioned_at
-FROM machine WHERE system_id = %(system_id)s FOR NO KEY UPDATE;
+-- A machine, locked until the transaction ends; events may still refer to it.
+SELECT id FROM machine WHERE system_id = %(system_id)s FOR NO KEY UPDATE;
 
 -- name: machines.state.lock_by_id
 -- The same by the row's id.
-SELECT id, system_id, hostname, architecture, status, status_message, previous_status, epoch, power_state,
-       power_error_kind, power_type, host(power_address) AS power_address, operation_id, boot_id,
-       boot_mac::text AS boot_mac, commissioned_at
-FROM machine WHERE id = %(id)s FOR NO KEY UPDATE;
+SELECT id FROM machine WHERE id = %(id)s FOR NO KEY UPDATE;
+
+-- name: machines.state.read
+-- What the rules of commissioning and power look at. Read once the machine is locked: who waited for the lock would see
+-- the BMC that the machine had before.
+SELECT machine.id, machine.system_id, machine.hostname, machine.architecture, machine.status, machine.status_message,
+       machine.previous_status, machine.epoch, machine.power_state, machine.power_error_kind, machine.power_type,
+       machine.bmc_id, bmc.address AS power_address, machine.operation_id, machine.boot_id,
+       machine.boot_mac::text AS boot_mac, machine.commissioned_at
+FROM machine LEFT JOIN bmc ON bmc.id = machine.bmc_id WHERE machine.id = %(id)s;
 
 -- name: machines.state.set_status
 -- A new status; the one before is remembered when it really changes.

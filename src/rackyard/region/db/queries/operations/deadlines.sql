@@ -14,8 +14,12 @@ SET beat_at = excluded.beat_at,
 RETURNING since;
 
 -- name: operations.deadlines.last_beat
--- When a worker last led the site.
+-- When a worker last led the site, locked for the next beat.
 SELECT since, beat_at FROM leadership FOR UPDATE;
+
+-- name: operations.deadlines.watched
+-- The same for whoever only looks.
+SELECT since, beat_at FROM leadership;
 
 -- name: operations.deadlines.give_operations_time
 -- Running operations get the time back in which nobody listened.

@@ -12,7 +12,7 @@ RETURNING id;
 UPDATE job
 SET state = 'taken', taken_at = %(now)s, attempts = job.attempts + 1,
     expires_at = %(now)s + make_interval(secs => (%(limits)s::jsonb ->> job.kind)::integer)
-FROM machine
+FROM machine LEFT JOIN bmc ON bmc.id = machine.bmc_id
 WHERE machine.id = job.machine_id AND job.epoch = machine.epoch
   AND job.id IN (SELECT id FROM job AS waiting
                  WHERE waiting.rack_id = %(rack_id)s AND waiting.state = 'queued' AND waiting.expires_at > %(now)s
@@ -21,8 +21,9 @@ WHERE machine.id = job.machine_id AND job.epoch = machine.epoch
                                      AND busy.rack_id <> waiting.rack_id)
                  ORDER BY waiting.kind = 'power_query', waiting.id LIMIT %(slots)s FOR UPDATE SKIP LOCKED)
 RETURNING job.id, job.kind, job.epoch, job.params, job.expires_at, machine.system_id, machine.hostname,
-          machine.power_type, host(machine.power_address) AS power_address, machine.power_port, machine.power_user,
-          machine.power_secret, machine.power_options, machine.firmware_type,
+          machine.power_type, machine.power_parameters, bmc.address AS power_address, bmc.port AS power_port,
+          coalesce(bmc.parameters, '{}') AS bmc_parameters, coalesce(bmc.secrets, '{}') AS bmc_secrets,
+          machine.firmware_type,
           (%(limits)s::jsonb ->> job.kind)::integer AS limit_s;
 
 -- name: power.queue.give_back
@@ -53,16 +54,17 @@ WITH target AS (
     SELECT machine.id FROM machine JOIN job ON job.machine_id = machine.id
     WHERE job.id = %(id)s AND job.rack_id = %(rack_id)s FOR NO KEY UPDATE OF machine
 )
-SELECT job.id, job.kind, job.epoch, job.state, job.boot_id, job.params, job.machine_id, job.attempts
+SELECT job.id, job.kind, job.epoch, job.state, job.boot_id, job.params, job.machine_id, job.attempts, job.expires_at
 FROM job JOIN target ON target.id = job.machine_id
 WHERE job.id = %(id)s AND job.rack_id = %(rack_id)s FOR UPDATE OF job;
 
 -- name: power.queue.finish
 -- The end of a job; a success is remembered for the next choice of a rack.
 WITH reached AS (
-    INSERT INTO power_contact (machine_id, rack_id, succeeded_at)
-    SELECT machine_id, rack_id, %(now)s FROM job WHERE id = %(id)s AND %(state)s = 'done'
-    ON CONFLICT (machine_id, rack_id) DO UPDATE SET succeeded_at = excluded.succeeded_at
+    INSERT INTO power_contact (bmc_id, rack_id, succeeded_at)
+    SELECT machine.bmc_id, job.rack_id, %(now)s FROM job JOIN machine ON machine.id = job.machine_id
+    WHERE job.id = %(id)s AND %(state)s = 'done' AND machine.bmc_id IS NOT NULL
+    ON CONFLICT (bmc_id, rack_id) DO UPDATE SET succeeded_at = excluded.succeeded_at
 )
 UPDATE job SET state = %(state)s, finished_at = %(now)s, result = %(result)s, error = %(error)s WHERE id = %(id)s;
 

@@ -9,13 +9,9 @@ SELECT rack.id, rack.hostname, rack.alive,
 FROM rack WHERE rack.revoked_at IS NULL ORDER BY rack.hostname;
 
 -- name: power.rack_choice.contacts
--- When racks last reached the BMCs of some machines.
-SELECT machine_id, rack_id, succeeded_at FROM power_contact WHERE machine_id = ANY (%(machine_ids)s);
+-- When racks last reached some BMCs.
+SELECT bmc_id, rack_id, succeeded_at FROM power_contact WHERE bmc_id = ANY (%(bmc_ids)s);
 
 -- name: power.rack_choice.holding
 -- The racks that work on a job for a machine now.
 SELECT rack_id FROM job WHERE machine_id = %(machine_id)s AND state = 'taken';
-
--- name: power.rack_choice.forget_contacts
--- The machine has another BMC: who reached the one before says nothing.
-DELETE FROM power_contact WHERE machine_id = %(machine_id)s;

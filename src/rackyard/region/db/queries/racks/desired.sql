@@ -48,7 +48,7 @@ SELECT pg_notify('rackyard_desired', '') FROM (
 
 -- name: racks.desired.bmc_addresses
 -- Every BMC: no proxy leads into its network.
-SELECT DISTINCT host(power_address) AS address FROM machine WHERE power_address IS NOT NULL ORDER BY address;
+SELECT DISTINCT address FROM bmc ORDER BY address;
 
 -- name: racks.desired.images
 -- Manifests of the images that machines boot now.

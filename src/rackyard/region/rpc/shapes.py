@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What racks say, as the services take it. The documents fulfil their contracts, which name the fields and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from ipaddress import ip_interface
+from typing import Any
+
+from rackyard.region.services.boots.answer import BootQuery
+from rackyard.region.services.boots.evidence import Lease, Sighting
+from rackyard.region.services.power.handout import Poll
+from rackyard.region.services.power.outcomes import ERROR_KINDS, PowerReport
+from rackyard.region.services.racks.registration import DaemonOutcome, Interface, ServiceState
+
+Document = Mapping[str, Any]
+
+
+def poll(body: Document) -> Poll:
+    """How an agent asks for work (`jobs-poll`)."""
+    return Poll(float(body["wait"]), body["slots"], body["held"])
+
+
+def report(body: Document) -> PowerReport:
+    """What became of a job (`job-result`). Why it failed may have a name that only a newer rack knows."""
+    kind = body["error_kind"] or ""
+    return PowerReport(
+        epoch=body["epoch"],
+        ok=body["ok"],
+        power_state=body["power_state"],
+        warnings=tuple(body["warnings"]),
+        error=body["error"] or "",
+        error_kind=kind if kind in ERROR_KINDS else ("" if body["ok"] else "protocol"),
+        took_s=float(body["took_seconds"]),
+    )
+
+
+def boot_query(body: Document) -> BootQuery:
+    """A loader's question (`boot-config`)."""
+    return BootQuery(body["mac"], body["arch"], body["firmware"], body["client_ip"], body["local_ip"])
+
+
+def lease(item: Document) -> Lease:
+    """One lease event (`lease`)."""
+    at = datetime.fromisoformat(item["at"])
+    return Lease(item["key"], at, item["action"], item["ip"], item["mac"], item["lease_s"])
+
+
+def sighting(item: Document) -> Sighting:
+    """One daemon log line (`event`)."""
+    return Sighting(
+        key=item["key"],
+        at=datetime.fromisoformat(item["at"]),
+        kind=item["type"],
+        ip=item.get("ip"),
+        mac=item.get("mac"),
+        detail=item.get("detail", ""),
+        daemon=item["daemon"],
+    )
+
+
+def interfaces(body: Document) -> Sequence[Interface]:
+    """The network interfaces of a rack (`register`)."""
+    return [
+        Interface(each["name"], each["mac"], [ip_interface(text) for text in each["addresses"]])
+        for each in body["interfaces"]
+    ]
+
+
+def daemons(body: Document) -> Mapping[str, DaemonOutcome]:
+    """What became of a desired state, by daemon (`applied`)."""
+    return {name: DaemonOutcome(each["ok"], each["message"]) for name, each in body["daemons"].items()}
+
+
+def services(body: Document) -> Sequence[ServiceState]:
+    """The states of a rack's services (`services`)."""
+    return [ServiceState(each["name"], each["state"], each["info"]) for each in body["services"]]
