@@ -326,6 +326,15 @@ def lab(session: nox.Session) -> None:
 
 
 @nox.session
+def retention(session: nox.Session) -> None:
+    """A year of 10,000 machines in a database that is gone afterwards: `./run bench retention`."""
+    with Part(session) as part:
+        debian(session, TEST_PACKAGES + host_python_packages())
+        command = ("python", "tests/load/retention.py", "dbname=postgres", *session.posargs)
+        part.check("pg_virtualenv", "-o", "fsync=off", *command, name="retention", env={"PYTHONPATH": IMPORT_PATH})
+
+
+@nox.session
 def test(session: nox.Session) -> None:
     """Everything a change has to pass, the quick parts first."""
     if REPORT:

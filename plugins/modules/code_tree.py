@@ -49,7 +49,7 @@ options:
     type: path
 notes:
   - M(ansible.builtin.copy) needs a round trip for each file, about 280 here, also when nothing has changed, keeps files that have left the tree,
-    and has running code see a mixture of two releases. C(ansible.posix.synchronize) needs rsync on both sides and a connection of its own
+    and has running code see a mixture of two releases. C(synchronize) needs rsync on both sides and a connection of its own
     beside Ansible's, with neither its privilege escalation nor its connection plugins.
   - A Debian package would have C(dpkg -V) and C(apt purge) for nothing, but has to be built, with Debian's tools, on the controller or on each host
     before the first task, and its version raised for each change that somebody tries out. Here the hash is the version, a check compares what

@@ -4,8 +4,10 @@
 Fills the database of a DSN (an empty one; it is migrated first) by SQL alone: machines, racks, and per machine so many
 events a day, boots a year with their steps and script results, and power jobs. Then prints, one line each, seconds of
 every pass and question, and how long the first removal takes, batch by batch. Last, the passes again on what is left.
+Fails when one of them takes longer than the limits below, or when history does not become what the settings keep.
 
-Usage: retention.py DSN [--machines N] [--days N] [--events-per-day X] [--boots N] [--polls N]
+Usage (`./run bench retention` brings the database): retention.py DSN
+    [--machines N] [--days N] [--events-per-day X] [--boots N] [--polls N]
 """
 
 from __future__ import annotations
@@ -32,12 +34,14 @@ from rackyard.region.db.site.events import EventFilter
 from rackyard.region.randomness import Randomness
 from rackyard.region.services.boots import timeline
 from rackyard.region.services.machines import registry
-from rackyard.region.services.site import events, retention
+from rackyard.region.services.site import events, retention, settings
 from rackyard.region.services.site.authorisation import COMMAND_LINE
 from rackyard.region.worker.tasks import deadlines, power
 
 CHARACTERS = "abcdefghkmnpqrstwxyz"
 RACKS = 10
+# Seconds. The worker's next pass waits for the one before, a person for an answer, a machine for the locks of a batch.
+LIMITS_S = {"pass": 5.0, "question": 1.0, "batch": 5.0}
 
 # Fixed texts with parameters; %(machines)s and the like are numbers.
 FILL = {
@@ -94,6 +98,19 @@ FROM generate_series(1, %(polls)s) AS n,
 }
 
 
+# What must be gone after a removal, an hour later at the latest.
+TOO_MUCH = {
+    "events older than %(keep_events_days)s days": """
+SELECT count(*) FROM event WHERE created_at < now() - make_interval(days => %(keep_events_days)s, hours => 1)""",
+    "machines with more than %(keep_boots)s boots": """
+SELECT count(*) FROM (SELECT FROM boot GROUP BY machine_id HAVING count(*) > %(keep_boots)s) AS machine""",
+    "power orders older than %(keep_jobs_days)s days": """
+SELECT count(*) FROM job WHERE finished_at < now() - make_interval(days => %(keep_jobs_days)s, hours => 1)""",
+    "questions to BMCs older than two hours": """
+SELECT count(*) FROM job WHERE kind = 'power_query' AND finished_at < now() - interval '2 hours'""",
+}
+
+
 def main() -> int:
     """Fill, measure, remove, measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -104,14 +121,22 @@ def main() -> int:
     parser.add_argument("--boots", type=int, default=12, help="of each machine")
     parser.add_argument("--polls", type=int, default=1_000_000, help="questions to BMCs that were never removed")
     arguments = parser.parse_args()
+    if (
+        arguments.days <= settings.KNOWN["keep_events_days"].default
+        or arguments.boots <= settings.KNOWN["keep_boots"].default
+    ):
+        parser.error("there must be more days and more boots than are kept by default, or nothing is removed")
     ctx = context(arguments.dsn)
     timed("migrate", lambda: migrate(ctx.db))
     fill(arguments)
-    measure(ctx, "before")
-    remove(ctx)
-    measure(ctx, "after")
+    faults = measure(ctx, "before")
+    faults += remove(ctx)
+    faults += measure(ctx, "after")
+    faults += left(ctx)
     ctx.close()
-    return 0
+    for fault in faults:
+        print(f"FAILED {fault}")
+    return 1 if faults else 0
 
 
 def context(dsn: str) -> Context:
@@ -144,25 +169,49 @@ def fill(arguments: argparse.Namespace) -> None:
     connection.close()
 
 
-def measure(ctx: Context, when: str) -> None:
-    """The worker's passes, and the questions that people and pages ask most."""
+def measure(ctx: Context, when: str) -> list[str]:
+    """The worker's passes, and the questions that people and pages ask most; those that take too long."""
     system_id = "m" + "aaaak"
-    timed(f"{when}: poll_power", lambda: power.poll_power(ctx))
-    timed(f"{when}: note_overdue", lambda: deadlines.note_overdue(ctx))
-    timed(f"{when}: fail_past_deadline", lambda: deadlines.fail_past_deadline(ctx))
-    timed(f"{when}: boot_timeline of a machine", lambda: timeline.read(ctx, system_id))
-    timed(f"{when}: events of a machine by hostname", lambda: events.query(ctx, EventFilter(hostnames=["m77"])))
-    timed(f"{when}: events of a rack by hostname", lambda: events.query(ctx, EventFilter(hostnames=["rack7"])))
-    timed(f"{when}: newest events", lambda: events.query(ctx, EventFilter()))
-    timed(f"{when}: events after an id", lambda: events.query(ctx, EventFilter(after=1000)))
-    timed(f"{when}: status of history", lambda: retention.overview(ctx))
-    doomed = f"m{99 if when == 'before' else 98}"
-    (found,) = registry.find_all(ctx, registry.MachineFilter(hostnames=[doomed]))
-    timed(f"{when}: delete a machine", lambda: registry.delete(ctx, COMMAND_LINE, found.machine.system_id))
+    (found,) = registry.find_all(ctx, registry.MachineFilter(hostnames=[f"m{99 if when == 'before' else 98}"]))
+    parts: list[tuple[str, str, Callable[[], Any]]] = [
+        ("pass", "poll_power", lambda: power.poll_power(ctx)),
+        ("pass", "note_overdue", lambda: deadlines.note_overdue(ctx)),
+        ("pass", "fail_past_deadline", lambda: deadlines.fail_past_deadline(ctx)),
+        ("question", "boot_timeline of a machine", lambda: timeline.read(ctx, system_id)),
+        ("question", "events of a machine by hostname", lambda: events.query(ctx, EventFilter(hostnames=["m77"]))),
+        ("question", "events of a rack by hostname", lambda: events.query(ctx, EventFilter(hostnames=["rack7"]))),
+        ("question", "newest events", lambda: events.query(ctx, EventFilter())),
+        ("question", "events after an id", lambda: events.query(ctx, EventFilter(after=1000))),
+        ("pass", "status of history", lambda: retention.overview(ctx)),
+        ("question", "delete a machine", lambda: registry.delete(ctx, COMMAND_LINE, found.machine.system_id)),
+    ]
+    return [
+        fault for kind, name, run in parts for fault in slow(kind, f"{when}: {name}", timed(f"{when}: {name}", run))
+    ]
 
 
-def remove(ctx: Context) -> None:
-    """The first removal, pass by pass, with the longest transaction; then a pass that finds nothing."""
+def slow(kind: str, name: str, seconds: float) -> list[str]:
+    """What to say of it when it took longer than its kind may."""
+    limit_s = LIMITS_S[kind]
+    return [f"{name} took {seconds:.2f} s; a {kind} may take {limit_s:.0f} s"] if seconds > limit_s else []
+
+
+def left(ctx: Context) -> list[str]:
+    """What is there after the removal and should not be."""
+    kept = {name: setting.default for name, setting in settings.KNOWN.items()}
+    faults = []
+    connection = psycopg2.connect(ctx.config.dsn)
+    with connection.cursor() as cursor:
+        for what, statement in TOO_MUCH.items():
+            cursor.execute(statement, kept)
+            (number,) = cursor.fetchone()
+            faults += [f"{number} {what % kept} are left"] if number else []
+    connection.close()
+    return faults
+
+
+def remove(ctx: Context) -> list[str]:
+    """The first removal, pass by pass, and then one that finds nothing; which of its batches took too long."""
     longest: dict[str, float] = {}
     total, passes, began = 0, 0, time.monotonic()
     last = [began, ""]
@@ -184,14 +233,18 @@ def remove(ctx: Context) -> None:
     print(f"removed {total} rows in {passes} passes, {time.monotonic() - began:.1f} s")
     for name, seconds in sorted(longest.items()):
         print(f"longest batch of {name}: {seconds:.2f} s")
-    timed("tidy when nothing is over", lambda: retention.tidy(ctx))
+    idle = "tidy when nothing is over"
+    faults = [fault for name, seconds in longest.items() for fault in slow("batch", name, seconds)]
+    return faults + slow("pass", idle, timed(idle, lambda: retention.tidy(ctx)))
 
 
-def timed(name: str, run: Callable[[], Any]) -> None:
-    """Run it and print how long it took."""
+def timed(name: str, run: Callable[[], Any]) -> float:
+    """Run it and print how long it took; the seconds."""
     began = time.monotonic()
     run()
-    print(f"{name}: {time.monotonic() - began:.3f} s", flush=True)
+    seconds = time.monotonic() - began
+    print(f"{name}: {seconds:.3f} s", flush=True)
+    return seconds
 
 
 if __name__ == "__main__":

@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+import yaml
 
-from rackyard.region.services.site import retention, settings
+from rackyard.region.services.site import disk, overview, retention, settings
 from rackyard.region.services.site.authorisation import COMMAND_LINE
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -155,3 +160,30 @@ def test_clock_of_the_rules_is_the_regions(site, ctx, clock, execute) -> None:
     clock.advance(timedelta(days=200).total_seconds())
     retention.tidy(ctx)
     assert count(execute, "event") == 0
+
+
+def test_status_says_what_images_and_logs_take_and_what_limits_them(ctx, tmp_path) -> None:
+    for place in (ctx.config.images / "one", tmp_path / "logs/m1", tmp_path / "logs/m2"):
+        place.mkdir(parents=True)
+        (place / "file").write_bytes(b"x" * 2**20)
+    found = disk.usage(ctx, tmp_path / "logs")
+    assert (found["images"]["mib"], found["images"]["registered"]) == (1.0, 0)
+    assert (found["machine logs"]["mib"], found["machine logs"]["machines"]) == (2.0, 2)
+    assert overview.read(ctx)["files"]["images"] == found["images"]
+    assert disk.usage(ctx, tmp_path / "none")["machine logs"]["mib"] == 0
+
+
+def test_the_variables_that_status_and_page_name_are_those_of_the_roles(ctx) -> None:
+    page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    table = page.split("Files are limited by variables")[1].split("\n## ")[0]
+    defaults: dict[str, object] = {}
+    for path in ROOT.glob("roles/*/defaults/main.yml"):
+        defaults |= yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    told = set(re.findall(r"`([a-z]+_[a-z_]+)`", table))
+    assert told <= set(defaults)
+    limits = {name for name in told if isinstance(defaults[name], int)}
+    for kept in disk.usage(ctx).values():
+        assert set(re.findall(r"\w+_\w+", kept["kept by"])) <= limits
+    for row in table.splitlines():
+        values = [str(defaults[name]) for name in re.findall(r"`([a-z_]+)`", row) if name in limits]
+        assert re.findall(r"\d+", row.rpartition("| ")[2]) == values or not values, row

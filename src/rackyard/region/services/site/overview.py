@@ -11,12 +11,12 @@ from rackyard.region.db import migrations
 from rackyard.region.services.machines import registry
 from rackyard.region.services.network import picture
 from rackyard.region.services.racks import view
-from rackyard.region.services.site import images, retention
+from rackyard.region.services.site import disk, images, retention
 from rackyard.region.status import label
 
 
 def read(ctx: Context) -> dict[str, Any]:
-    """Version, schema, racks, machines by status, network, history and images."""
+    """Version, schema, racks, machines by status, network, history, files and images."""
     known = picture.read(ctx)
     return {
         "region": ctx.config.name,
@@ -26,6 +26,7 @@ def read(ctx: Context) -> dict[str, Any]:
         "machines": {label(status): count for status, count in registry.count_by_status(ctx).items()},
         "subnets": [f"{subnet.name} ({subnet.cidr})" for subnet in known.subnets],
         "stored": retention.overview(ctx),
+        "files": disk.usage(ctx),
         "images": [
             f"{image.name} ({image.arch}{', default' if image.is_default else ''})"
             for image in images.list_all(ctx)
