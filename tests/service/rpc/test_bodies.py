@@ -140,7 +140,7 @@ def assert_refused(answer: Answer, words: str) -> None:
 
 
 def test_fields_of_a_newer_agent_are_left_unread(rack: RackClient, world: Context):
-    secret = secret_of(enrolment.mint_token(world, name="rack1"))
+    secret = secret_of(enrolment.mint_token(world, COMMAND_LINE, name="rack1"))
     csr = csr_pem(new_key())
     for path, known in (
         ("register", {}), ("applied", {}), ("services", {}), ("events", {}), ("leases", {}), ("jobs", {}),
