@@ -120,20 +120,23 @@ def test_everything_that_a_role_owns_is_taken_away_again(readme: Path) -> None:
     assert left == []
 
 
-def accounts(task: dict[str, Any], module: str) -> list[str]:
-    """Names of the users or groups that a task makes, one by one or in a loop."""
-    given = task.get(f"ansible.builtin.{module}")
-    if given is None:
-        return []
-    return [item["name"] for item in task["loop"]] if "loop" in task else [given["name"]]
+def accounts(readme: Path, module: str) -> set[str]:
+    """Names of the users or groups that a role makes, one by one or in a loop over one of its variables."""
+    variables = readme.parent / "vars/main.yml"
+    known = yaml.safe_load(variables.read_text(encoding="utf-8")) if variables.exists() else {}
+    made: set[str] = set()
+    for task in (task for path in readme.parent.glob("tasks/*.yml") for task in flat(path)):
+        given = task.get(f"ansible.builtin.{module}")
+        if given is not None:
+            made |= {item["name"] for item in known[task["loop"].strip("{} ")]} if "loop" in task else {given["name"]}
+    return made
 
 
 def test_every_user_and_group_that_a_role_makes_is_taken_away_again() -> None:
     """A user's own group goes with the user."""
     section = (ROOT / "docs/operations.md").read_text(encoding="utf-8").split("## Take Rackyard off a host")[1]
-    tasks = [task for readme in ROLES for path in readme.parent.glob("tasks/*.yml") for task in flat(path)]
     for module, command in (("user", "deluser"), ("group", "delgroup")):
-        made = {name for task in tasks for name in accounts(task, module)}
+        made = {name for readme in ROLES for name in accounts(readme, module)}
         assert made, "roles make them in another way now"
         assert made == set(re.findall(rf"\b{command} ([\w-]+)", section))
 
