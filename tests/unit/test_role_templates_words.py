@@ -11,6 +11,7 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
+from role_variables import trusted
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = {
@@ -42,15 +43,6 @@ def typed_inputs(role: Path) -> dict[str, list[Any]]:
             elif option["type"] == "int":
                 values[name] = [97]
     return values
-
-
-def trusted(value: Any) -> Any:
-    """Variables as a role has them: their texts may be templates."""
-    if isinstance(value, str):
-        return trust_as_template(value)
-    if isinstance(value, dict):
-        return {key: trusted(entry) for key, entry in value.items()}
-    return [trusted(entry) for entry in value] if isinstance(value, list) else value
 
 
 CASES = [

@@ -14,6 +14,7 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
+from role_variables import trusted
 
 ROOT = Path(__file__).resolve().parents[2]
 TIERS = {
@@ -42,15 +43,6 @@ each_tier = pytest.mark.parametrize("tier", TIERS)
 
 def load(path: Path) -> Any:
     return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.exists() else {}
-
-
-def trusted(value: Any) -> Any:
-    """Variables as a role has them: their texts may be templates."""
-    if isinstance(value, str):
-        return trust_as_template(value)
-    if isinstance(value, dict):
-        return {key: trusted(entry) for key, entry in value.items()}
-    return [trusted(entry) for entry in value] if isinstance(value, list) else value
 
 
 def templar(role: str, tier: str, **more: Any) -> Templar:
