@@ -16,7 +16,7 @@ from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 from role_variables import trusted
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 TIERS = {
     "region": ("dns", "http", "ntp", "postgres", "proxy", "syslog", "region_service"),
     "rack": ("dhcp", "dns", "http", "ntp", "proxy", "syslog", "tftp", "rack_service"),

@@ -18,7 +18,7 @@ from rackyard.region.db import migrations
 from rackyard.region.db.pool import Database
 from rackyard.region.worker.__main__ import tasks
 
-from .conftest import Api, Cluster, SettableClock
+from ..conftest import Api, Cluster, SettableClock
 
 PASSWORD = "of-the-first-release"
 FIRST_SITE = (Path(__file__).parent / "upgrade_0001.sql").read_text(encoding="utf-8")

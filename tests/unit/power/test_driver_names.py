@@ -15,7 +15,7 @@ import pytest
 
 from rackyard_core.power import fields, registry
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SOURCES = (ROOT / "src", ROOT / "plugins/module_utils")
 CORE = ROOT / "plugins/module_utils/rackyard_core/power"
 HISTORY = ROOT / "src/rackyard/region/db/migrations"

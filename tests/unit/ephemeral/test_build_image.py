@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-ROLE = Path(__file__).parents[2] / "roles" / "boot_image" / "files"
+ROLE = Path(__file__).parents[3] / "roles" / "boot_image" / "files"
 SETTINGS = {
     "arch": "amd64", "loader_suite": "trixie", "mirror": "http://mirror.invalid/debian",
     "security_mirror": "http://mirror.invalid/security", "keyring": "", "components": ["main"], "extra_packages": [],

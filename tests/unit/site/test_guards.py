@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rackyard.region.db.queries import all_queries
 
-REGION = Path(__file__).resolve().parents[2] / "src/rackyard/region"
+REGION = Path(__file__).resolve().parents[3] / "src/rackyard/region"
 # Not an operator's way in: racks and machines show their own credentials there, or nobody asks.
 NO_DOOR = {"db", "ephemeral", "metadata", "rpc", "services", "worker"}
 SERVICES = "rackyard.region.services."

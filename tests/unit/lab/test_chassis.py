@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-PROGRAM = Path(__file__).parents[2] / "roles" / "lab_machines" / "files" / "lab-chassis"
+PROGRAM = Path(__file__).parents[3] / "roles" / "lab_machines" / "files" / "lab-chassis"
 MACHINE: dict[str, Any] = {
     "name": "t1",
     "firmware": "bios",

@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pytest
 
-PROGRAM = Path(__file__).parents[2] / "tests" / "load" / "direct_boot.py"
+PROGRAM = Path(__file__).parents[3] / "tests" / "load" / "direct_boot.py"
 OLD, NEW, UNFINISHED = "a" * 16, "b" * 16, "c" * 16
 
 

@@ -17,7 +17,7 @@ from rackyard.region.context import Context
 from rackyard.region.db.pool import Database
 from rackyard.region.errors import Invalid, Unavailable, Undecided
 
-from .conftest import oauth_header
+from ..conftest import oauth_header
 
 
 def add_fabric(tx, name: str) -> int:

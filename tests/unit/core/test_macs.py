@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rackyard_core import macs
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import pytest
 
 from ansible_collections.rackyard.metal.plugins.modules import host_files
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 USER = pwd.getpwuid(os.getuid()).pw_name
 GROUP = grp.getgrgid(os.getgid()).gr_name
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 # Where code runs under the playbook's own Python.
 ON_THE_CONTROLLER = ("plugins/action", "plugins/callback", "plugins/filter", "plugins/modules", "plugins/module_utils")
 # These modules run on hosts, where Debian's packages have what they import.

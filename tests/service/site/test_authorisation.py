@@ -147,7 +147,7 @@ def test_every_operation_is_called_in_some_test(path, operation) -> None:
     """A crude search, but one that fails for an operation that nobody thought of."""
     _, _, op = operation.partition(" ")
     texts = "".join(
-        file.read_text() for file in Path(__file__).parent.glob("test_*.py") if file.name != Path(__file__).name
+        file.read_text() for file in Path(__file__).parents[1].rglob("test_*.py") if file.name != Path(__file__).name
     )
     collection = path.split("/")[1]
     wanted = [f"op={op}", f'"{op}"'] if op else [f"{collection}/"]

@@ -12,7 +12,7 @@ import jinja2
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 ROLES = sorted(path.parent.parent for path in ROOT.glob("roles/*/tasks/main.yml"))
 TEMPLATES = sorted(ROOT.glob("roles/*/templates/**/*.j2"))
 YAML_FILES = sorted(path for role in ROLES for path in role.glob("*/*.yml"))

@@ -13,7 +13,7 @@ from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 from role_variables import trusted
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SITE = {
     "rackyard_region_url": "http://192.0.2.11:5240/MAAS",
     "rackyard_region_addresses": ["192.0.2.11"],

@@ -15,7 +15,7 @@ import ansible
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PLAYBOOKS = sorted(ROOT.glob("playbooks/*.yml"))
 MODULES = ("ansible.builtin.import_role", "ansible.builtin.include_role")
 

@@ -16,7 +16,7 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.rackyard.metal.plugins.action import code_tree as controller
 from ansible_collections.rackyard.metal.plugins.modules import code_tree as host
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @dataclass

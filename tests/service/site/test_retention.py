@@ -13,7 +13,7 @@ import yaml
 from rackyard.region.services.site import disk, overview, retention, settings
 from rackyard.region.services.site.authorisation import COMMAND_LINE
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture

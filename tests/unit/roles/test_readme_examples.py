@@ -19,7 +19,7 @@ import yaml
 
 from tests import readme_examples
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = readme_examples.all_examples()
 NAMES = [example.name for example in EXAMPLES]
 

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
-from test_cli import config_file, run  # noqa: F401  # the fixtures
 
 from rackyard.region.crypto import SecretBox
 from rackyard.region.db.queries import query
 from rackyard.region.services.site import sealed
 
-ROOT = Path(__file__).resolve().parents[2]
+from .test_cli import config_file, run  # noqa: F401  # the fixtures
+
+ROOT = Path(__file__).resolve().parents[3]
 PASSWORD = "of-the-old-key"
 BMC = {"power_type": "ipmi", "power_parameters_power_user": "u", "power_parameters_power_pass": PASSWORD}
 
