@@ -3,8 +3,9 @@
 
 Each machine of the lab boots its own image twice, both times beside the others: once directly (direct_boot.py: kernel
 and initrd given to QEMU, a preseed that switches off), once commissioned, from power-on to facts stored and BMC off.
-The boot timeline tells the machine's firmware (power-on to its DHCP request) and its loader (to the boot configuration)
-apart from what is ours: everything after that, against the direct boot. Needs the lab of ./run demo, machines Ready.
+The boot timeline tells the machine's firmware (power-on to its DHCP request) apart from the rest, and the rack's log of
+HTTP when its loader had kernel and initrd, which QEMU has at once. What is ours comes after that, and is compared with
+the direct boot. Needs the lab of ./run demo, machines Ready.
 
 Usage: commission.py --images DIR [--runs N] [--limit SECONDS]
 """
@@ -32,8 +33,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "plugins" / "module
 from rackyard_core.client import RegionClient
 
 STATE = Path("/var/lib/rackyard-lab")
+SSH = ("ssh", "-F", str(STATE / "ssh" / "config"))
 REGION_URL = "http://10.10.0.11:5240/MAAS"
-POWERED_ON, LEASED, CONFIG_GIVEN, STORED = 4, 5, 8, 12
+POWERED_ON, LEASED, CONFIG_GIVEN, IMAGE, STORED = 4, 5, 8, 9, 12
 GIVE_UP_S = 900.0
 
 
@@ -62,7 +64,7 @@ def newest(images: Path, suite: str) -> Path:
 
 def region() -> RegionClient:
     """A client with the administrator's key, which is on the region's host."""
-    command = ["ssh", "-F", str(STATE / "ssh" / "config"), "region1", "cat /etc/rackyard/admin.apikey"]
+    command = [*SSH, "region1", "cat /etc/rackyard/admin.apikey"]
     key = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
     return RegionClient(REGION_URL, key)
 
@@ -81,11 +83,30 @@ def commission(client: RegionClient, machine: dict[str, Any]) -> Phases:
     if steps[STORED]["outcome"] != "done":
         raise SystemExit(f"commission.py: {machine['hostname']} did not get to step 12: {timeline['diagnosis']}")
     at = {step: datetime.fromisoformat(row["at"]).timestamp() for step, row in steps.items()}
+    rack = steps[CONFIG_GIVEN]["by_whom"].split()[0]
+    loaded = initrd_given(rack, steps[LEASED]["detail"].split()[0], at[CONFIG_GIVEN], at[IMAGE])
     return Phases(
         firmware=at[LEASED] - at[POWERED_ON],
-        loader=at[CONFIG_GIVEN] - at[LEASED],
-        ours=at[STORED] - at[CONFIG_GIVEN],
+        loader=loaded - at[LEASED],
+        ours=at[STORED] - loaded,
     )
+
+
+def initrd_given(rack: str, address: str, since: float, until: float) -> float:
+    """When the rack's nginx had sent an address the last byte of an initrd. Ends the run when its log does not tell."""
+    look = f"journalctl --quiet --identifier rackyard_http --since @{int(since)} --output json"
+    done = subprocess.run([*SSH, rack, look], check=True, capture_output=True, text=True)
+    entries = [json.loads(line) for line in done.stdout.splitlines()]
+    given = [
+        int(entry["__REALTIME_TIMESTAMP"]) / 1e6
+        for entry in entries
+        for request in [json.loads(entry["MESSAGE"])]
+        if request["remote"] == address and "initrd" in request["uri"] and request["complete"] == "OK"
+    ]
+    times = [time_s for time_s in given if since <= time_s <= until]
+    if not times:
+        raise SystemExit(f"commission.py: the log of {rack}'s nginx does not tell when {address} got its initrd")
+    return max(times)
 
 
 def direct(image: Path, spec: dict[str, Any], accelerator: str) -> float:
