@@ -131,6 +131,7 @@ def served(ctx: Context) -> Iterator[str]:
 
 def playbook(name: str, url: str, key: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "RACKYARD_API_KEY": key}
+    environment["PYTHONUNBUFFERED"] = "1"  # as on a terminal: into a pipe, Ansible's words would come in blocks
     program = str(Path(sys.executable).parent / "ansible-playbook")
     return subprocess.Popen(
         [program, "-i", "nobody,", f"playbooks/{name}", "-e", f"rackyard_region_url={url}"],

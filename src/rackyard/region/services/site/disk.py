@@ -41,7 +41,7 @@ def _mib(directory: Path) -> float | None:
     """Space that the files below take, as `du` counts it; one that goes meanwhile takes none."""
     size_bytes = 0
     try:
-        for folder, _, names in os.walk(directory, onerror=_unless_gone):
+        for folder, _folders, names in os.walk(directory, onerror=_unless_gone):
             for name in names:
                 size_bytes += _blocks(Path(folder, name))
     except PermissionError:
