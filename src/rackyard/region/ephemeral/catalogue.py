@@ -29,7 +29,8 @@ class Script:
         return {"apt": list(self.packages)} if self.packages else {}
 
 
-# name, limit in seconds, parallel. All of them only look, each at something else, so all run beside each other.
+# name, limit in seconds, parallel. All of them only look, each at something else, so all run beside each other. Those
+# in Python start isolated and without `site` (-IS): on a slow machine the start of Python is most of what they cost.
 _INDEX = (
     ("10-firmware", 120, True),
     ("20-cpu", 120, True),
