@@ -83,7 +83,7 @@ def commission(client: RegionClient, machine: dict[str, Any]) -> Phases:
     if steps[STORED]["outcome"] != "done":
         raise SystemExit(f"commission.py: {machine['hostname']} did not get to step 12: {timeline['diagnosis']}")
     at = {step: datetime.fromisoformat(row["at"]).timestamp() for step, row in steps.items()}
-    rack = steps[CONFIG_GIVEN]["by_whom"].split()[0]
+    rack = steps[CONFIG_GIVEN]["by"].split()[0]
     loaded = initrd_given(rack, steps[LEASED]["detail"].split()[0], at[CONFIG_GIVEN], at[IMAGE])
     return Phases(
         firmware=at[LEASED] - at[POWERED_ON],
