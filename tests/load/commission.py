@@ -146,7 +146,10 @@ def main() -> int:
     with ThreadPoolExecutor(len(machines)) as together:
         for number in range(arguments.runs):
             print(f"run {number + 1}: {len(machines)} direct boots, then {len(machines)} commissionings", flush=True)
-            directs.append(list(together.map(direct, images, specs, [accelerator] * len(machines))))
+            try:
+                directs.append(list(together.map(direct, images, specs, [accelerator] * len(machines))))
+            except direct_boot.BootError as error:
+                raise SystemExit(f"commission.py: no direct boot to compare with: {error}") from error
             phases.append(list(together.map(commission, [client] * len(machines), machines)))
     print(row(["machine", "firmware", "image", "direct", "firmware", "loader", "ours", "total", "above"]))
     above = []

@@ -104,7 +104,7 @@ def region() -> Iterator[Region]:
 
 
 def archive(*scripts: tuple[str, str], **options: dict[str, object]) -> bytes:
-    """An archive of shell scripts; ``options`` change index entries by name with _ for -."""
+    """An archive of scripts, shell's without a ``#!``; ``options`` change index entries by name with _ for -."""
     buffer = BytesIO()
     index = []
     with tarfile.open(fileobj=buffer, mode="w") as tar:
@@ -115,7 +115,7 @@ def archive(*scripts: tuple[str, str], **options: dict[str, object]) -> bytes:
             tar.addfile(member, BytesIO(content))
 
         for number, (name, body) in enumerate(scripts, 1):
-            add(f"s/{name}", f"#!/bin/sh\n{body}\n".encode())
+            add(f"s/{name}", (body if body.startswith("#!") else f"#!/bin/sh\n{body}\n").encode())
             entry = {"name": name, "path": f"s/{name}", "script_result_id": number, "timeout_seconds": 20}
             index.append({**entry, "parallel": False, **options.get(name.replace("-", "_"), {})})
         add("index.json", json.dumps({"1.0": {"commissioning_scripts": index}}).encode())
@@ -130,7 +130,7 @@ def run(region: Region, tmp_path: Path, heartbeat_s: float = 60.0) -> subprocess
 
 
 def test_user_data_is_a_script_and_signs_as_oauth_plaintext(region: Region, tmp_path: Path) -> None:
-    assert build_user_data(RunnerConfig("http://x/", "a", "b", "c")).startswith(b"#!/usr/bin/python3\n")
+    assert build_user_data(RunnerConfig("http://x/", "a", "b", "c")).startswith(runner.SHEBANG)
     region.archive = archive()
     assert run(region, tmp_path).returncode == 0
     method, path, authorization = region.requests[0]
@@ -175,6 +175,52 @@ def test_a_script_over_its_time_is_ended_with_its_children(region: Region, tmp_p
             "10_a": {"timeout_seconds": 1},
         },
     )
+    assert run(region, tmp_path).returncode == 0
+    fields, files = region.result("10-a")
+    assert (fields["exit_status"], files["10-a.out"]) == ("124", b"begun\n")
+    assert region.final()["status"] == "TIMEDOUT"
+    threading.Event().wait(3)
+    assert not mark.exists()
+
+
+def python(body: str) -> str:
+    """A script as the region's are, which a copy of the runner runs."""
+    return runner.SHEBANG.decode() + body
+
+
+PYTHON_SCRIPTS = {
+    "10-good": "import os, sys\nprint('out', sys.argv[0][-8:])\nprint('err', file=sys.stderr)\n"
+    "with open(os.environ['RESULT_PATH'], 'w') as result: result.write('passed: true')",
+    "20-exit": "import sys\nsys.exit(3)",
+    "30-words": "import sys\nsys.exit('no such disk')",
+    "40-error": "{}['missing']",
+    "50-signal": "import os\nos.kill(os.getpid(), 9)",
+    "60-alone": "import os, sys\nprint(os.getpid() == os.getsid(0), sys.stdin.read() == '', os.listdir('/proc/self/task') == [str(os.getpid())])",
+}
+
+
+def test_python_scripts_run_in_copies_of_the_runner_as_python_would_run_them(region: Region, tmp_path: Path) -> None:
+    scripts = {name: python(body) for name, body in PYTHON_SCRIPTS.items()}
+    parents = python("import os\nfrom pathlib import Path\nprint(Path(f'/proc/{os.getppid()}/cmdline').read_text())")
+    scripts["70-parent"] = parents
+    region.archive = archive(*scripts.items(), **{name.replace("-", "_"): {"parallel": True} for name in scripts})
+    assert run(region, tmp_path).returncode == 0
+    statuses = {name: int(region.result(name)[0]["exit_status"]) for name in scripts}
+    assert statuses == dict.fromkeys(scripts, 0) | {"20-exit": 3, "30-words": 1, "40-error": 1, "50-signal": 137}
+    files = {key: content for name in scripts for key, content in region.result(name)[1].items()}
+    assert (files["10-good.out"], files["10-good.err"]) == (b"out script-0\n", b"err\n")
+    assert files["10-good.yaml"] == b"passed: true"
+    assert files["30-words.err"] == b"no such disk\n"
+    assert files["40-error.err"].endswith(b"KeyError: 'missing'\n")
+    assert files["60-alone.out"] == b"True True True\n"
+    assert files["70-parent.out"].rstrip(b"\0\n").endswith(b"part-001"), "no Python was started for it"
+    assert region.final()["status"] == "FAILED"
+
+
+def test_a_python_script_over_its_time_is_ended_with_its_children(region: Region, tmp_path: Path) -> None:
+    mark = tmp_path / "survived"
+    command = f"import subprocess\nprint('begun', flush=True)\nsubprocess.run('sleep 3; touch {mark}', shell=True)"
+    region.archive = archive(("10-a", python(command)), **{"10_a": {"timeout_seconds": 1, "parallel": True}})
     assert run(region, tmp_path).returncode == 0
     fields, files = region.result("10-a")
     assert (fields["exit_status"], files["10-a.out"]) == ("124", b"begun\n")
@@ -271,5 +317,5 @@ def test_the_archive_of_the_catalogue_is_what_the_runner_reads() -> None:
         assert [entry["script_result_id"] for entry in index] == list(range(70, 70 + len(scripts)))
         for entry, script in zip(index, scripts, strict=True):
             assert tar.extractfile(entry["path"]).read() == script.body
-            assert script.body.startswith(b"#!/")
+            assert script.body.startswith((runner.SHEBANG, b"#!/bin/sh\n"))
             assert 0 < entry["timeout_seconds"] <= 600

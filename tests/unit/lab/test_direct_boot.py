@@ -87,3 +87,11 @@ def test_a_qemu_that_fails_says_why(bench: ModuleType, tmp_path: Path) -> None:
     machine = start("echo no such machine type >&2; exit 1", tmp_path / "console")
     with pytest.raises(bench.BootError, match="ended with 1:\nno such machine type"):
         bench.watch(machine, tmp_path / "console", 5.0, 60.0)
+
+
+def test_a_hung_network_of_qemu_is_told_from_a_machine_that_does_not_boot(bench: ModuleType, tmp_path: Path) -> None:
+    complaint = "NETDEV WATCHDOG: enp0s2 (virtio_net): transmit queue 0 timed out"
+    machine = start(f"while :; do echo '{complaint}'; sleep 0.2; done", tmp_path / "console")
+    with pytest.raises(bench.HungNetworkError, match="network hung"):
+        bench.watch(machine, tmp_path / "console", 60.0, 60.0)
+    assert machine.poll() is not None, "nothing is left running"

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -IS
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the commissioning scripts of the region on this machine and report each result.
 
@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import email.utils
 import http.client
+import importlib
 import io
 import json
 import os
 import re
+import runpy
 import secrets
+import select
 import shutil
 import signal
 import subprocess
@@ -24,9 +27,10 @@ import tarfile
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import IO
+from typing import NoReturn
 from urllib.parse import quote, urlsplit
 
 CONFIG_JSON = "{}"  # the region puts its RunnerConfig here (JSON text)
@@ -43,6 +47,10 @@ GRACE_S = 5  # between SIGTERM and SIGKILL, and for readers of a pipe that a dae
 EXIT_TIMED_OUT = 124
 PACKAGE_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]{0,100}")
 TRUNCATED = b"\n[output truncated]\n"
+# A script that begins like this file is run by a fork of this process, which has loaded what such scripts import: on a
+# slow machine the start of Python is most of what they cost.
+SHEBANG = b"#!/usr/bin/python3 -IS\n"
+LOADED_FOR_SCRIPTS = ("glob", "ipaddress", "pathlib", "platform")
 
 
 class RunnerError(Exception):
@@ -225,12 +233,13 @@ class Capture:
             self._parts[suffix].append(TRUNCATED)
             self._left[suffix] = 0
 
-    def pump(self, stream: IO[bytes], suffix: str) -> None:
-        """Read a stream to its end; what is over the limit is read and dropped."""
-        while chunk := os.read(stream.fileno(), 65536):
+    def pump(self, stream: int, suffix: str) -> None:
+        """Read a pipe to its end and close it; what is over the limit is read and dropped."""
+        while chunk := os.read(stream, 65536):
             with self._lock:
                 self._add("", chunk)
                 self._add(suffix, chunk)
+        os.close(stream)
 
     def files(self, name: str) -> dict[str, bytes]:
         """Return the file fields of the report."""
@@ -238,57 +247,140 @@ class Capture:
             return {name + suffix: b"".join(parts) for suffix, parts in self._parts.items()}
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End the script with everything in its process group: politely, then not."""
-    for number, wait_s in ((signal.SIGTERM, GRACE_S), (signal.SIGKILL, GRACE_S)):
+def script_environment(result_path: str) -> dict[str, str]:
+    """Return what a script finds in its environment."""
+    return {**os.environ, "LC_ALL": "C.UTF-8", "RESULT_PATH": result_path, "DEBIAN_FRONTEND": "noninteractive"}
+
+
+class Fork:
+    """A Python script that runs in a copy of this process; waited for like a ``subprocess.Popen``.
+
+    Make it while this process has one thread only: a copy has only the thread that makes it, and another's locks would
+    stay closed in it for ever.
+    """
+
+    def __init__(self, path: str, output: int, errors: int, environment: Mapping[str, str]) -> None:
+        self.pid = os.fork()
+        if not self.pid:
+            self._become(path, output, errors, environment)
+        self._handle = os.pidfd_open(self.pid)
+        self._exit_status: int | None = None
+
+    @staticmethod
+    def _become(path: str, output: int, errors: int, environment: Mapping[str, str]) -> NoReturn:
+        """Run the script in the copy, as Python would have run it, and end the copy."""
+        exit_status = 1
         try:
-            os.killpg(process.pid, number)
-        except ProcessLookupError:
-            return
+            os.setsid()
+            for number, stream in enumerate((os.open(os.devnull, os.O_RDONLY), output, errors)):
+                os.dup2(stream, number)
+            os.environ.update(environment)
+            sys.argv = [path]
+            runpy.run_path(path, run_name="__main__")
+            exit_status = 0
+        except SystemExit as ending:
+            exit_status = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
+            if isinstance(ending.code, str):
+                print(ending.code, file=sys.stderr)
+        except BaseException:  # pylint: disable=broad-exception-caught  # whatever it is, this copy ends here
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(exit_status)
+
+    def wait(self, timeout_s: float) -> int:
+        """Return the exit status, negative after a signal; raise subprocess.TimeoutExpired."""
+        if self._exit_status is None:
+            if not select.select([self._handle], [], [], timeout_s)[0]:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout_s)
+            self._exit_status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+            os.close(self._handle)
+        return self._exit_status
+
+
+class Running:
+    """A script or command under way, what it writes, and its end. Times are in seconds."""
+
+    def __init__(self, name: str, argv: list[str], result_path: str = "", *, fork: bool = False) -> None:
+        """Start ``argv``, or with ``fork`` the Python script that is its only word; raise OSError."""
+        self._name = name
+        self._result_path = result_path
+        self._capture = Capture()
+        environment = script_environment(result_path)
+        (out, output), (err, errors) = os.pipe(), os.pipe()
+        self._streams = {".out": out, ".err": err}
+        self._started = time.monotonic()
         try:
-            process.wait(wait_s)
+            self._process: Fork | subprocess.Popen[bytes] = (
+                Fork(argv[0], output, errors, environment)
+                if fork
+                else subprocess.Popen(
+                    argv,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=errors,
+                    env=environment,
+                    start_new_session=True,
+                )
+            )
+        except OSError:
+            os.close(out)
+            os.close(err)
+            raise
+        finally:
+            os.close(output)
+            os.close(errors)
+
+    def _stop(self) -> None:
+        """End the script with everything in its process group: politely, then not."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(self._process.pid, number)
+            except ProcessLookupError:
+                return
+            try:
+                self._process.wait(GRACE_S)
+            except subprocess.TimeoutExpired:
+                continue
+
+    def finish(self, timeout_s: float) -> Outcome:
+        """Wait for the end, or bring it about, and return what came of it."""
+        pumps = [
+            threading.Thread(target=self._capture.pump, args=(stream, suffix), daemon=True)
+            for suffix, stream in self._streams.items()
+        ]
+        for pump in pumps:
+            pump.start()
+        try:
+            exit_status = self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            continue
+            exit_status = EXIT_TIMED_OUT
+        self._stop()
+        for pump in pumps:
+            pump.join(GRACE_S)
+        if exit_status < 0:  # ended by a signal: as a shell would word it
+            exit_status = 128 - exit_status
+        files = self._capture.files(self._name)
+        if self._result_path and os.path.isfile(self._result_path):
+            with open(self._result_path, "rb") as result:
+                files[f"{self._name}.yaml"] = result.read(OUTPUT_LIMIT_BYTES)
+        return Outcome(exit_status, time.monotonic() - self._started, files)
 
 
 def execute(name: str, argv: list[str], timeout_s: float, result_path: str = "") -> Outcome:
     """Run a command with a time limit in seconds and capture what it writes."""
-    capture = Capture()
-    environment = {**os.environ, "LC_ALL": "C.UTF-8", "RESULT_PATH": result_path, "DEBIAN_FRONTEND": "noninteractive"}
-    started = time.monotonic()
     try:
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment,
-            start_new_session=True,
-        )
+        running = Running(name, argv, result_path)
     except OSError as error:
         return Outcome(126, 0.0, {name: str(error).encode(), f"{name}.err": str(error).encode(), f"{name}.out": b""})
-    assert process.stdout is not None
-    assert process.stderr is not None
-    pumps = [
-        threading.Thread(target=capture.pump, args=(stream, suffix), daemon=True)
-        for stream, suffix in ((process.stdout, ".out"), (process.stderr, ".err"))
-    ]
-    for pump in pumps:
-        pump.start()
-    try:
-        exit_status = process.wait(timeout_s)
-    except subprocess.TimeoutExpired:
-        exit_status = EXIT_TIMED_OUT
-    stop(process)
-    for pump in pumps:
-        pump.join(GRACE_S)
-    if exit_status < 0:  # ended by a signal: as a shell would word it
-        exit_status = 128 - exit_status
-    files = capture.files(name)
-    if result_path and os.path.isfile(result_path):
-        with open(result_path, "rb") as result:
-            files[f"{name}.yaml"] = result.read(OUTPUT_LIMIT_BYTES)
-    return Outcome(exit_status, time.monotonic() - started, files)
+    return running.finish(timeout_s)
+
+
+def forkable(job: Job) -> bool:
+    """Whether the job may start before all others, in a copy of this process."""
+    with open(job.path, "rb") as script:
+        return job.parallel and not job.apt_packages and script.readline() == SHEBANG
 
 
 class Runner:
@@ -302,6 +394,23 @@ class Runner:
         self._failed: list[str] = []
         self._timed_out = False
         self._problems: list[str] = []
+        self._begun: dict[int, Running] = {}
+
+    def _result_path(self, job: Job) -> str:
+        return os.path.join(self.folder, f"result-{job.script_result_id}")
+
+    def begin(self, jobs: list[Job]) -> None:
+        """Start the scripts that copies of this process can run; call it before this process has a second thread."""
+        for name in LOADED_FOR_SCRIPTS:
+            importlib.import_module(name)
+        for job in filter(forkable, jobs):
+            self._begun[job.script_result_id] = Running(job.name, [job.path], self._result_path(job), fork=True)
+
+    def _execute(self, job: Job) -> Outcome:
+        begun = self._begun.get(job.script_result_id)
+        if begun is not None:
+            return begun.finish(job.timeout_s)
+        return self._install(job) or execute(job.name, [job.path], job.timeout_s, self._result_path(job))
 
     def _install(self, job: Job) -> Outcome | None:
         """Install the packages a script asks for; return an outcome only if that failed."""
@@ -321,9 +430,7 @@ class Runner:
         identity = {"script_result_id": str(job.script_result_id), "name": job.name}
         try:
             self.uplink.signal({"status": "WORKING", **identity})
-            outcome = self._install(job) or execute(
-                job.name, [job.path], job.timeout_s, os.path.join(self.folder, f"result-{job.script_result_id}")
-            )
+            outcome = self._execute(job)
             say(f"{job.name} {outcome.verdict} in {outcome.runtime_s:.1f} s (exit status {outcome.exit_status})")
             fields = {"exit_status": str(outcome.exit_status), "runtime": f"{outcome.runtime_s:.3f}"}
             self.uplink.signal({"status": "WORKING", **identity, **fields}, outcome.files)
@@ -371,12 +478,14 @@ def main() -> int:
     uplink = Uplink(config)
     folder = tempfile.mkdtemp(prefix="rackyard-")
     ended = threading.Event()
-    threading.Thread(target=beat, args=(uplink, ended), daemon=True).start()
     try:
         try:
             jobs = unpack(uplink.scripts(), folder)
             say(f"running {len(jobs)} commissioning scripts")
-            status, reason = Runner(uplink, folder).run(jobs)
+            runner = Runner(uplink, folder)
+            runner.begin(jobs)
+            threading.Thread(target=beat, args=(uplink, ended), daemon=True).start()
+            status, reason = runner.run(jobs)
         except (RunnerError, ValueError, KeyError, TypeError, tarfile.TarError) as error:
             status, reason = "FAILED", f"the scripts could not be run: {type(error).__name__}: {error}"
         ended.set()
