@@ -258,6 +258,30 @@ def test_number_that_is_none_is_400(api: Any, agent: AgentPlay, machine: Machine
     assert "script_result_id must be a whole number" in answer.get_data(as_text=True)
 
 
+def statuses(api: Any, system_id: str) -> dict[str, str]:
+    """How the scripts of the newest boot stand, in words."""
+    (boot,) = api.get(f"nodes/{system_id}/results/").json
+    return {one["name"]: one["status_name"] for one in boot["results"]}
+
+
+def test_scripts_that_begin_together_are_told_of_together(api: Any, agent: AgentPlay, machine: MachinePlay, m1: str):
+    until_scripts(api, agent, machine, m1)
+    scripts = machine.scripts()
+    cpu, network = scripts["20-cpu"], scripts["20-network"]
+    assert machine.signal("WORKING", script_result_id=f"{cpu},{network}").status_code == 200
+    running = {name for name, status in statuses(api, m1).items() if status == "Running"}
+    assert running == {"20-cpu", "20-network"}
+    both_ended = machine.signal("WORKING", script_result_id=f"{cpu},{network}", exit_status=0)
+    assert both_ended.status_code == 400
+    assert "each has its own" in both_ended.get_data(as_text=True)
+    foreign = machine.signal("WORKING", script_result_id=f"{scripts['30-bmc']},999999")
+    assert foreign.status_code == 400
+    assert "does not belong" in foreign.get_data(as_text=True)
+    assert statuses(api, m1)["30-bmc"] == "Pending", "a refused signal changes nothing"
+    too_many = ",".join(map(str, [cpu] * 101))
+    assert machine.signal("WORKING", script_result_id=too_many).status_code == 400
+
+
 def test_oversized_stream_marks_its_script_failed(api: Any, agent: AgentPlay, machine: MachinePlay, m1: str):
     until_scripts(api, agent, machine, m1)
     machine.run_scripts({"50-support-info": b"x" * (1024 * 1024 + 1)})

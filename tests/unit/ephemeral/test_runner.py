@@ -195,7 +195,8 @@ PYTHON_SCRIPTS = {
     "30-words": "import sys\nsys.exit('no such disk')",
     "40-error": "{}['missing']",
     "50-signal": "import os\nos.kill(os.getpid(), 9)",
-    "60-alone": "import os, sys\nprint(os.getpid() == os.getsid(0), sys.stdin.read() == '', os.listdir('/proc/self/task') == [str(os.getpid())])",
+    "60-alone": "import os, sys\npid = os.getpid()\n"
+    "print(os.getsid(0) == pid, sys.stdin.read() == '', os.listdir('/proc/self/task') == [str(pid)])",
 }
 
 
@@ -205,6 +206,7 @@ def test_python_scripts_run_in_copies_of_the_runner_as_python_would_run_them(reg
     scripts["70-parent"] = parents
     region.archive = archive(*scripts.items(), **{name.replace("-", "_"): {"parallel": True} for name in scripts})
     assert run(region, tmp_path).returncode == 0
+    assert region.signals[0][0] == {"op": "signal", "status": "WORKING", "script_result_id": "1,2,3,4,5,6,7"}
     statuses = {name: int(region.result(name)[0]["exit_status"]) for name in scripts}
     assert statuses == dict.fromkeys(scripts, 0) | {"20-exit": 3, "30-words": 1, "40-error": 1, "50-signal": 137}
     files = {key: content for name in scripts for key, content in region.result(name)[1].items()}

@@ -16,7 +16,6 @@ import io
 import json
 import os
 import re
-import runpy
 import secrets
 import select
 import shutil
@@ -29,8 +28,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 from urllib.parse import quote, urlsplit
 
 CONFIG_JSON = "{}"  # the region puts its RunnerConfig here (JSON text)
@@ -57,8 +55,7 @@ class RunnerError(Exception):
     """Commissioning cannot go on; the text goes to the region and to the console."""
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(NamedTuple):
     """Where to report and with which credentials of this boot."""
 
     metadata_url: str
@@ -68,8 +65,7 @@ class Config:
     heartbeat_s: float = 30.0
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """One entry of the archive's index."""
 
     name: str
@@ -80,8 +76,7 @@ class Job:
     apt_packages: tuple[str, ...]
 
 
-@dataclass
-class Outcome:
+class Outcome(NamedTuple):
     """What a script did: exit status (124 = timed out), seconds, and what it wrote."""
 
     exit_status: int
@@ -276,7 +271,8 @@ class Fork:
                 os.dup2(stream, number)
             os.environ.update(environment)
             sys.argv = [path]
-            runpy.run_path(path, run_name="__main__")
+            with open(path, "rb") as script:
+                exec(compile(script.read(), path, "exec"), {"__name__": "__main__", "__file__": path})
             exit_status = 0
         except SystemExit as ending:
             exit_status = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
@@ -429,7 +425,8 @@ class Runner:
         """Run one script and post its result; a failure is noted, not raised."""
         identity = {"script_result_id": str(job.script_result_id), "name": job.name}
         try:
-            self.uplink.signal({"status": "WORKING", **identity})
+            if job.script_result_id not in self._begun:
+                self.uplink.signal({"status": "WORKING", **identity})
             outcome = self._execute(job)
             say(f"{job.name} {outcome.verdict} in {outcome.runtime_s:.1f} s (exit status {outcome.exit_status})")
             fields = {"exit_status": str(outcome.exit_status), "runtime": f"{outcome.runtime_s:.3f}"}
@@ -449,6 +446,8 @@ class Runner:
 
         Returns the final status (OK, FAILED, TIMEDOUT) and the reason.
         """
+        if self._begun:
+            self.uplink.signal({"status": "WORKING", "script_result_id": ",".join(map(str, self._begun))})
         threads = [threading.Thread(target=self.run_job, args=(job,)) for job in jobs if job.parallel]
         for thread in threads:
             thread.start()

@@ -17,6 +17,7 @@ from rackyard.region.services.operations.signals import STREAM_LIMIT_BYTES, STRE
 SIGNAL_LIMIT_BYTES = len(STREAMS) * (STREAM_LIMIT_BYTES + 1) + 256 * 1024
 WEBHOOK_LIMIT_BYTES = 256 * 1024
 MAX_PARTS = 24
+MAX_TOGETHER = 100
 _INTEGER = re.compile(r"-?[0-9]{1,10}", re.ASCII)
 
 
@@ -40,7 +41,7 @@ def signal(request: Request) -> Signal:
     return Signal(
         status=form.get("status", ""),
         error=form.get("error", ""),
-        script_result_id=_integer(form.get("script_result_id"), "script_result_id"),
+        script_result_ids=_ids(form.get("script_result_id", "")),
         exit_status=_integer(form.get("exit_status"), "exit_status"),
         runtime_s=_seconds(form.get("runtime")),
         files={name: part.read(STREAM_LIMIT_BYTES + 1) for name, part in files.items()},
@@ -72,6 +73,14 @@ def _integer(text: str | None, name: str) -> int | None:
     if not _INTEGER.fullmatch(text) or abs(int(text)) > 2**31 - 1:
         raise BadRequest(f"{name} must be a whole number")
     return int(text)
+
+
+def _ids(text: str) -> tuple[int, ...]:
+    """Numbers of script results, between commas: those that begin together are told of together."""
+    numbers = tuple(_integer(word, "script_result_id") for word in text.split(",")) if text else ()
+    if len(numbers) > MAX_TOGETHER:
+        raise BadRequest(f"script_result_id names more than {MAX_TOGETHER} script results")
+    return tuple(number for number in numbers if number is not None)
 
 
 def _seconds(text: str | None) -> float | None:

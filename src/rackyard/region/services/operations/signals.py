@@ -29,11 +29,11 @@ STREAMS = {"": "output", ".out": "stdout", ".err": "stderr", ".yaml": "result"}
 
 @dataclass(frozen=True)
 class Signal:
-    """One `op=signal` call. `files` are the uploaded streams by field name."""
+    """One `op=signal` call. `files` are the uploaded streams by field name; only a beginning has several results."""
 
     status: str
     error: str
-    script_result_id: int | None
+    script_result_ids: tuple[int, ...]
     exit_status: int | None
     runtime_s: float | None
     files: Mapping[str, bytes]
@@ -81,16 +81,18 @@ def archive(ctx: Context, boot: BootOfToken) -> bytes:
 
 
 def _working(ctx: Context, tx: Transaction, boot: BootOfToken, signal: Signal) -> None:
-    if signal.script_result_id is None:
+    if not signal.script_result_ids:
         return  # a heartbeat
     now = ctx.clock.now()
-    row = tx.one("operations.signals.exists", id=signal.script_result_id, boot_id=boot.id)
-    if row is None:
-        raise BadRequest(f"script result {signal.script_result_id} does not belong to this boot of {boot.hostname}")
+    names = {number: _name(tx, boot, number) for number in signal.script_result_ids}
     if signal.exit_status is None:
-        tx.run("operations.signals.started", id=signal.script_result_id, boot_id=boot.id, now=now)
+        for number in names:
+            tx.run("operations.signals.started", id=number, boot_id=boot.id, now=now)
         return
-    streams = {column: signal.files.get(row["name"] + suffix, b"") for suffix, column in STREAMS.items()}
+    if len(names) != 1:
+        raise BadRequest(f"{boot.hostname} reports one end of {len(names)} scripts; each has its own")
+    ((number, name),) = names.items()
+    streams = {column: signal.files.get(name + suffix, b"") for suffix, column in STREAMS.items()}
     oversized = [
         f"{column} has {len(body)} bytes" for column, body in streams.items() if len(body) > STREAM_LIMIT_BYTES
     ]
@@ -100,9 +102,17 @@ def _working(ctx: Context, tx: Transaction, boot: BootOfToken, signal: Signal) -
         status = FAILED
         words = f"not stored: {', '.join(oversized)}, the limit is {STREAM_LIMIT_BYTES} bytes"
         streams = {**dict.fromkeys(streams, b""), "stderr": words.encode()}
-        text = f"script {row['name']} of {boot.hostname}: {words}"
+        text = f"script {name} of {boot.hostname}: {words}"
         journal.record(tx, now, "SCRIPT_RESULT_REFUSED", text, machine_id=boot.machine_id, level=journal.WARNING)
     tx.run(
-        "operations.signals.finished", id=signal.script_result_id, boot_id=boot.id, status=status,
+        "operations.signals.finished", id=number, boot_id=boot.id, status=status,
         exit_status=signal.exit_status, runtime_s=signal.runtime_s, now=now, **streams,
     )  # fmt: skip
+
+
+def _name(tx: Transaction, boot: BootOfToken, number: int) -> str:
+    """The name of the script whose result has that number; raises BadRequest for another boot's."""
+    row = tx.one("operations.signals.exists", id=number, boot_id=boot.id)
+    if row is None:
+        raise BadRequest(f"script result {number} does not belong to this boot of {boot.hostname}")
+    return str(row["name"])
