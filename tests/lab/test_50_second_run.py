@@ -4,10 +4,17 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import time
+from pathlib import Path
 
 import pytest
-from lab_site import Lab, recap, stored
+import yaml
+from lab_site import ROOT, Lab, recap, stored
+
+GALAXY = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))
+ARTEFACT = f"{GALAXY['namespace']}-{GALAXY['name']}-{GALAXY['version']}.tar.gz"
 
 
 def test_second_site_run_changes_nothing(lab: Lab) -> None:
@@ -17,6 +24,24 @@ def test_second_site_run_changes_nothing(lab: Lab) -> None:
     for host in ("region1", "rack1"):
         assert numbers[host]["failed"] == 0
         assert numbers[host]["changed"] == 0
+
+
+def test_an_installed_collection_finds_what_the_repository_has_installed(demo: str, tmp_path: Path) -> None:
+    """Roles, templates and the service's code are found where ansible-galaxy puts them; nothing else is used."""
+    environment = {name: value for name, value in os.environ.items() if name != "ANSIBLE_CONFIG"}
+    environment["ANSIBLE_COLLECTIONS_PATH"] = str(tmp_path)
+    galaxy = ("ansible-galaxy", "collection")
+    commands = (
+        (*galaxy, "build", "--output-path", str(tmp_path), str(ROOT)),
+        (*galaxy, "install", "--no-deps", "-p", str(tmp_path), str(tmp_path / ARTEFACT)),
+        ("ansible-playbook", "-i", str(ROOT / "inventory" / "lab"), "rackyard.metal.site", "--check"),
+    )
+    for command in commands:
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=600
+        )
+        assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert {host: row["changed"] for host, row in recap(done.stdout).items()} == {"region1": 0, "rack1": 0}
 
 
 def test_declaring_network_and_machines_again_changes_nothing(lab: Lab) -> None:

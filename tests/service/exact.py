@@ -8,9 +8,10 @@ from typing import Any
 
 from rackyard import contracts
 
-# Calls whose answers have a contract; the others say nothing, or hand out the one desired state.
+# Calls whose answers have a contract; the others say nothing.
 ANSWERS = {
     "boot-config": "boot-config-answer",
+    "desired": "desired-answer",
     "enroll": "enroll-answer",
     "events": "batch-answer",
     "jobs": "jobs-answer",

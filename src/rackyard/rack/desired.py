@@ -10,7 +10,7 @@ from typing import Any
 from rackyard.daemons import Outcome
 from rackyard.rack.errors import RackError, RegionAway, RegionRefused
 from rackyard.rack.log import log
-from rackyard.rack.regions import Regions
+from rackyard.rack.regions import Regions, answer_of
 from rackyard.rack.spool import Spool, SpoolFull
 
 WAIT_S = 30
@@ -56,19 +56,15 @@ class DesiredLoop:
         headers = {"If-None-Match": self._etag} if self._etag else {}
         try:
             answer = self._regions.call_at(url, "GET", f"desired?wait={wait_s}", headers=headers, timeout_s=wait_s + 15)
-            document = answer.json() if answer.status != 304 else None
+            document = answer_of(answer, "desired") if answer.status != 304 else None
         except (RegionAway, RegionRefused, RackError) as reason:
             log("warning", "desired-unavailable", region=url, reason=reason)
             self._stop.wait(1.0)
             return False
-        if answer.status == 304:
+        if document is None:
             if failed and self._document is not None:
                 self._bring_about(self._document)
             return True
-        if not isinstance(document, dict) or not isinstance(document.get("generation"), int):
-            log("error", "desired-malformed", region=url)
-            self._stop.wait(1.0)
-            return False
         self._document, self._etag = document, answer.headers.get("etag", "")
         self._bring_about(document)
         return True

@@ -24,6 +24,7 @@ _PREFIX = "/rpc/1/"
 # The calls whose answers are used.
 _ANSWERS = {
     "boot-config": "boot-config-answer",
+    "desired": "desired-answer",
     "events": "batch-answer",
     "jobs": "jobs-answer",
     "leases": "batch-answer",
