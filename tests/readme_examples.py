@@ -22,8 +22,8 @@ REGION_NAME, REGION_ADDRESS = "region1", "192.0.2.11"
 # Roles in the order in which their examples work. Molecule leaves out those of the lab, which make the hosts,
 # and the image, which takes minutes.
 ON_HOSTS = (
-    "service_runtime", "postgres", "controller_identity", "dns", "http", "proxy", "syslog", "ntp", "dhcp", "tftp",
-    "region_service", "rack_service",
+    "service_runtime", "postgres", "controller_identity", "dns", "proxy", "syslog", "ntp", "dhcp", "tftp",
+    "region_service", "http", "rack_service",
 )  # fmt: skip
 # The first example of each role is alone on its host, so that nothing else helps it. The second ones share hosts,
 # as far as they agree.
