@@ -16,7 +16,7 @@ from lab_site import REGION_URL, ROOT, STATE, Lab
 REGION, RACK = "10.10.0.11", "10.10.0.21"
 BMC, OTHER_BMC = "10.30.0.11", "10.30.0.12"
 # Run now and then, or by a login.
-PASSING = re.compile(r"^(polkit|user@|user-runtime-dir@|session|.*getty|systemd-(hostnamed|timedated|localed))")
+PASSING = re.compile(r"^(polkit|user@|user-runtime-dir@|session|.*getty|systemd-(hostname|timedate|locale)d)")
 
 
 @pytest.fixture(autouse=True)
@@ -151,9 +151,8 @@ def test_partition_stops_every_packet_both_ways_until_it_is_healed(lab: Lab) -> 
     assert re.search(r"rack1 +region1 +no packets", status)
     assert re.search(r"region1 +rack1 +no packets", status)
 
-    lab.run("lab", "heal", "rack1", "region1")
+    assert lab.run("lab", "heal", "rack1", "region1") == "rack1 -> region1: healed\nregion1 -> rack1: healed\n"
     assert (pings(lab, "rack1", REGION), pings(lab, "region1", RACK)) == (3, 3)
-    assert "no packets" not in lab.run("lab", "status")
 
 
 def test_one_way_partition_lets_requests_through_and_no_answers(lab: Lab) -> None:
@@ -203,7 +202,7 @@ def test_loss_hits_some_packets_and_not_all(lab: Lab) -> None:
 
 def test_machine_loses_its_power_and_its_bmc_does_not(lab: Lab) -> None:
     assert "machine m1 started" in lab.run("lab", "start", "m1")
-    assert row(lab, "m1")[1] == "on"
+    assert "so already" in lab.run("lab", "start", "m1")
     assert "machine m1 killed" in lab.run("lab", "kill", "m1")
     said = row(lab, "m1")
     assert (said[1], said[-1]) == ("off", "up")
