@@ -113,7 +113,7 @@ def host_traces() -> dict[str, set[str]]:
     processes = {
         line
         for line in lines("ps", "-eo", "args")
-        if re.search(r"qemu-system|ipmi_sim|systemd-nspawn|lldpd|tcpdump|rackyard-lab", line)
+        if re.search(r"qemu-system|ipmi_sim|systemd-nspawn|lldpd|lab-relay|tcpdump|rackyard-lab", line)
     }
     return {
         "links": {re.sub(r"^\d+: ", "", line).split(":")[0] for line in lines("ip", "-o", "link", "show")},
