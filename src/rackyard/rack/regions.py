@@ -171,6 +171,11 @@ class Regions:
             return self._tls
 
 
+def channels(urls: tuple[str, ...], spread: int) -> list[tuple[str, ...]]:
+    """BASELINE."""
+    return [(url,) for url in urls]
+
+
 def answer_of(response: Response, path: str) -> Any:
     """The JSON of an answer. Raises RegionAway when it is not what both sides agreed on."""
     document = response.json()

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A region's processes as on a host: nginx before gunicorn, started by the command lines of role region_service's units."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import socket
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import front
+import psycopg2
+
+from rackyard.region.config import load
+
+KINDS = ("polls", "rpc")
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What processes of one kind take: `rss_mib` resident memory, `cpu_s` processor time since they started."""
+
+    processes: int
+    threads: int
+    rss_mib: float
+    cpu_s: float
+
+
+class Region:
+    """nginx and, for each port, the process for calls and the one for long polls. `folder` is the region's own."""
+
+    def __init__(self, toml: Path, folder: Path) -> None:
+        config = load(toml)
+        self._toml = toml
+        self._sockets = folder / "run"
+        self._sockets.mkdir()
+        self._log = folder / "gunicorn.log"
+        self._ports = config.rpc_ports
+        self._running: dict[tuple[str, int], subprocess.Popen[bytes]] = {}
+        self._nginx = front.region_nginx(
+            folder / "nginx", ports=config.rpc_ports, plain_port=free_ports(len(self._ports) + 1)[-1], sockets=self._sockets,
+            tls=config.ca_cert.parent, images=config.images,
+        )  # fmt: skip
+        self._nginx_pid = folder / "nginx" / "pid"
+
+    def start(self) -> None:
+        """nginx and the processes behind it, until each of them answers."""
+        self.start_processes()
+        self._nginx.start()
+
+    def start_processes(self) -> None:
+        """The processes behind nginx, until each of them answers."""
+        for kind in KINDS:
+            for port in self._ports:
+                self._running[kind, port] = self._started(kind, port)
+        for (kind, port), process in self._running.items():
+            bind = self._sockets / f"{kind}-{port}.sock"
+            front.wait_for(lambda b=bind, p=process: front.answers(b) or p.poll() is not None, f"{kind}: {self._log}")
+            if process.poll() is not None:
+                raise SystemExit(f"{kind} does not start: {self._log.read_text(encoding='utf-8')}")
+
+    def kill_processes(self) -> None:
+        """All processes behind nginx at once, without a goodbye to anybody."""
+        for process in self._running.values():
+            for pid in (*_children(process.pid), process.pid):
+                os.kill(pid, signal.SIGKILL)
+            process.wait()
+        self._running.clear()
+
+    def stop(self) -> None:
+        """Everything that was started."""
+        self._nginx.stop()
+        self.kill_processes()
+
+    def usage(self) -> dict[str, Usage]:
+        """By kind of process."""
+        masters = {kind: [p.pid for (of, _port), p in self._running.items() if of == kind] for kind in KINDS}
+        masters["nginx"] = [int(self._nginx_pid.read_text(encoding="ascii"))]
+        return {
+            kind: _usage([pid for each in pids for pid in (each, *_children(each))]) for kind, pids in masters.items()
+        }
+
+    def words(self) -> list[str]:
+        """What gunicorn and nginx logged of errors."""
+        lines = [*self._log.read_text(encoding="utf-8").splitlines(), *self._nginx.errors().splitlines()]
+        return [line for line in lines if any(word in line for word in ("ERROR", "CRITICAL", "[error]", "[alert]"))]
+
+    def _started(self, kind: str, port: int) -> subprocess.Popen[bytes]:
+        with self._log.open("ab") as stream:
+            return subprocess.Popen(
+                command(kind, port, self._sockets), env=front.environment(self._toml), stdout=stream, stderr=stream,
+                cwd="/",
+            )  # fmt: skip
+
+
+def command(kind: str, port: int, sockets: Path) -> list[str]:
+    """The command of the role's unit, with this Python's gunicorn and other sockets."""
+    unit = front.render("region_service", f"etc/systemd/system/rackyard-region-{kind}@.service", ["region"], {})
+    lines = unit.replace("\\\n", " ").splitlines()
+    (start,) = (line.removeprefix("ExecStart=") for line in lines if line.startswith("ExecStart="))
+    words = shlex.split(start.replace("%i", str(port)).replace("/run/rackyard/web", str(sockets)))
+    return [*front.gunicorn(), *words[1:]]
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on, below those that the kernel gives to whoever connects somewhere (ip(7))."""
+    found: list[int] = []
+    for port in range(15250, 32768):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                found.append(port)
+        if len(found) == count:
+            return found
+    raise SystemExit("no port is free between 15250 and 32767")
+
+
+def connections(dsn: str) -> int:
+    """Connections to that database, whoever has them."""
+    connection = psycopg2.connect(dsn)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+            return int(cursor.fetchone()[0])
+    finally:
+        connection.close()
+
+
+def _usage(pids: Sequence[int]) -> Usage:
+    threads, rss_kib, ticks = 0, 0, 0
+    for pid in pids:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+        fields = dict(line.split(":", 1) for line in status)
+        threads += int(fields["Threads"])
+        rss_kib += int(fields["VmRSS"].split()[0])
+        # proc(5): what follows the program's name in parentheses begins with field 3; 14 and 15 are the times.
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        ticks += int(stat[11]) + int(stat[12])
+    return Usage(len(pids), threads, rss_kib / 1024, ticks / _TICKS)
+
+
+def _children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for each in tasks for child in each.read_text(encoding="ascii").split()]
