@@ -24,8 +24,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from rackyard import __version__
-from rackyard.rack import agent, desired, polls, regions, transport
-from rackyard.rack.backoff import Backoff
+from rackyard.rack import desired, polls, transport
+from rackyard.rack.backoff import Backoff, shortened
+from rackyard.rack.regions import Regions
 
 HEARTBEAT_S = 10.0
 SLOTS = 50
@@ -49,29 +50,27 @@ class Rack:
 
     def __post_init__(self) -> None:
         self.tls = transport.client_tls(Path(self.identity))
-        self.spread = zlib.crc32(self.system_id.encode())
-        first = self.spread % len(self.urls)
-        self.own_first = (*self.urls[first:], *self.urls[:first])
+        # It only says which region's port is next, and is told what became of that.
+        spread = zlib.crc32(self.system_id.encode())
+        self.regions = Regions(Path(self.identity), Path(self.identity) / "regions.json", self.urls, spread)
 
     async def live(self, begins_in_s: float) -> None:
         """All that the rack does, without an end."""
         await asyncio.sleep(begins_in_s)
-        channels = regions.channels(self.urls, self.spread)
         async with asyncio.TaskGroup() as together:
-            for urls in channels:
-                together.create_task(self._jobs(urls))
+            for name in self.regions.names:
+                together.create_task(self._jobs(name))
             together.create_task(self._desired())
             together.create_task(self._every(HEARTBEAT_S, "register", self._registration()))
             together.create_task(self._every(HEARTBEAT_S, "services", {"services": _services()}))
 
-    async def _jobs(self, urls: tuple[str, ...]) -> None:
-        backoff, turn = Backoff(), 0
+    async def _jobs(self, name: str) -> None:
+        backoff = Backoff()
         while True:
-            body = {"wait": polls.WAIT_S, "slots": SLOTS, "held": sorted(self.held)}
+            body = {"wait": int(shortened(polls.WAIT_S)), "slots": SLOTS, "held": sorted(self.held)}
             try:
-                _headers, answer = await self._call(urls[turn % len(urls)], "POST", "jobs", body)
+                _headers, answer = await self._call(self.regions.channel(name)[0], "POST", "jobs", body)
             except CallFailed:
-                turn += 1
                 await asyncio.sleep(backoff.next_s())
                 continue
             backoff.reset()
@@ -91,7 +90,7 @@ class Rack:
     async def _sent(self, path: str, body: Any) -> None:
         backoff = Backoff()
         while True:
-            for url in self.own_first:
+            for url in self.regions.live_first():
                 try:
                     await self._call(url, "POST", path, body)
                 except CallFailed:
@@ -100,25 +99,27 @@ class Rack:
             await asyncio.sleep(backoff.next_s())
 
     async def _desired(self) -> None:
+        backoff = Backoff()
         while True:
-            for url in self.own_first:
+            for url in self.regions.live_first():
+                asked = {"If-None-Match": self.etag} if self.etag else {}
                 try:
-                    headers = {"If-None-Match": self.etag} if self.etag else {}
-                    headers, answer = await self._call(url, "GET", f"desired?wait={desired.WAIT_S}", headers=headers)
+                    headers, answer = await self._call(
+                        url, "GET", f"desired?wait={int(shortened(desired.WAIT_S))}", headers=asked
+                    )
                 except CallFailed:
-                    await asyncio.sleep(1.0)
+                    await asyncio.sleep(backoff.next_s())
                     continue
+                backoff.reset()
                 if answer is not None:
                     self.etag = headers["etag"]
                     tell(desired=answer["generation"])
                 break
-            else:
-                await asyncio.sleep(2.0)
 
     async def _every(self, seconds: float, path: str, body: Any) -> None:
         while True:
             await self._sent(path, body)
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(shortened(seconds))
 
     def _registration(self) -> dict[str, Any]:
         address = self.address.replace("127.", "10.", 1) + "/24"
@@ -131,10 +132,17 @@ class Rack:
             async with asyncio.timeout(45):
                 status, answered, content = await self._exchange(url, method, path, body, headers or {})
         except (OSError, TimeoutError, asyncio.IncompleteReadError) as reason:
-            raise _failed(path, type(reason).__name__) from reason
+            raise self._failed(url, path, type(reason).__name__) from reason
         if status not in (200, 304):
-            raise _failed(path, f"HTTP {status} {content[:200].decode('utf-8', 'replace').strip()}")
+            words = content.decode("utf-8", "replace").split("\n", 1)[0].strip()[:200]
+            raise self._failed(url, path, f"HTTP {status} {words}")
+        self.regions.note_live(url)
         return answered, json.loads(content) if status == 200 else None
+
+    def _failed(self, url: str, path: str, why: str) -> CallFailed:
+        self.regions.note_away(url, why)
+        tell(failed=path.partition("?")[0], why=why)
+        return CallFailed(why)
 
     async def _exchange(
         self, url: str, method: str, path: str, body: Any, headers: dict[str, str]
@@ -155,11 +163,6 @@ class Rack:
             return int(head[0].split()[1]), answered, received
         finally:
             writer.close()
-
-
-def _failed(path: str, why: str) -> CallFailed:
-    tell(failed=path.partition("?")[0], why=why)
-    return CallFailed(why)
 
 
 def _services() -> list[dict[str, str]]:

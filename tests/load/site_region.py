@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A region's processes as on a host: nginx before gunicorn, started by the command lines of role region_service's units."""
+"""A region's processes as on a host: nginx, and behind it gunicorn as the units of role region_service start it."""
 
 from __future__ import annotations
 
@@ -42,8 +42,9 @@ class Region:
         self._log = folder / "gunicorn.log"
         self._ports = config.rpc_ports
         self._running: dict[tuple[str, int], subprocess.Popen[bytes]] = {}
+        plain_port = free_ports(len(self._ports) + 1)[-1]
         self._nginx = front.region_nginx(
-            folder / "nginx", ports=config.rpc_ports, plain_port=free_ports(len(self._ports) + 1)[-1], sockets=self._sockets,
+            folder / "nginx", ports=self._ports, plain_port=plain_port, sockets=self._sockets,
             tls=config.ca_cert.parent, images=config.images,
         )  # fmt: skip
         self._nginx_pid = folder / "nginx" / "pid"
@@ -128,6 +129,13 @@ def connections(dsn: str) -> int:
             return int(cursor.fetchone()[0])
     finally:
         connection.close()
+
+
+def busy_s() -> float:
+    """Seconds of processor time that this machine has spent on anything, since it was started (proc(5), stat)."""
+    line = Path("/proc/stat").read_text(encoding="ascii").partition("\n")[0]
+    user, nice, system, _idle, _iowait, *rest = line.split()[1:]
+    return sum(map(int, (user, nice, system, *rest[:2]))) / _TICKS
 
 
 def _usage(pids: Sequence[int]) -> Usage:
