@@ -31,7 +31,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +88,10 @@ SELECT pg_notify('rackyard_desired', '')"""
 
 @dataclass(frozen=True)
 class Seen:
-    """What the simulated racks told, in order."""
+    """What the simulated racks told, in order; `pid` is their process."""
 
-    lines: list[dict[str, Any]]
+    pid: int
+    lines: list[dict[str, Any]] = field(default_factory=list)
 
     def since(self, at: float) -> list[dict[str, Any]]:
         """Lines from that second of the monotonic clock on."""
@@ -177,8 +178,8 @@ def planned(ctx: Context, authority: Authority, arguments: argparse.Namespace, f
 @contextmanager
 def simulated(plan: Path) -> Iterator[Seen]:
     """The racks, while the block runs."""
-    seen = Seen([])
     racks = subprocess.Popen([sys.executable, str(SIMULATION), str(plan)], stdout=subprocess.PIPE, text=True)
+    seen = Seen(racks.pid)
 
     def follow() -> None:
         assert racks.stdout is not None
@@ -210,14 +211,20 @@ def measure(ctx: Context, region: Region, seen: Seen, arguments: argparse.Namesp
 
 def calm(ctx: Context, region: Region, seen: Seen, arguments: argparse.Namespace) -> list[str]:
     """Jobs, and what the processes take meanwhile."""
-    began, before, busy = time.monotonic(), region.usage(), site_region.busy_s()
+    server, connections = site_region.postmaster(arguments.dsn)
+
+    def usage() -> dict[str, Usage]:
+        beside = {"PostgreSQL": site_region.usage([server]), "simulation": site_region.usage([seen.pid])}
+        return {**region.usage(), **beside}
+
+    began, before, busy_s = time.monotonic(), usage(), site_region.busy_s()
     commits = commit_jobs(ctx, drawn(arguments), arguments.machines, 1 / arguments.rate)
     time.sleep(1)
-    after, seconds = region.usage(), time.monotonic() - began
+    after, others_s, seconds = usage(), site_region.busy_s() - busy_s, time.monotonic() - began
     faults = judge_jobs("calm", commits, seen, LIMIT_P99_S) + judge_usage(before, after, seconds)
-    share = (site_region.busy_s() - busy - sum(after[kind].cpu_s - before[kind].cpu_s for kind in after)) / seconds
-    print(f"others: {share:.2f} processors of {os.cpu_count()}, racks and PostgreSQL among them")
-    print(f"connections to the database: {site_region.connections(arguments.dsn)}")
+    others_s -= sum(after[kind].cpu_s - before[kind].cpu_s for kind in after)
+    print(f"other programs: {others_s:.1f} s of processor; this machine has {os.cpu_count()}")
+    print(f"connections to the database: {connections}")
     failed = failures(seen.since(began))
     print(f"calm: {failed.total()} calls failed")
     faults += [f"calm: {count} calls failed: {why}" for why, count in failed.items()]

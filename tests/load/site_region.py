@@ -8,7 +8,7 @@ import shlex
 import signal
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,9 +82,7 @@ class Region:
         """By kind of process."""
         masters = {kind: [p.pid for (of, _port), p in self._running.items() if of == kind] for kind in KINDS}
         masters["nginx"] = [int(self._nginx_pid.read_text(encoding="ascii"))]
-        return {
-            kind: _usage([pid for each in pids for pid in (each, *_children(each))]) for kind, pids in masters.items()
-        }
+        return {kind: usage(pids) for kind, pids in masters.items()}
 
     def words(self) -> list[str]:
         """What gunicorn and nginx logged of errors."""
@@ -120,13 +118,16 @@ def free_ports(count: int) -> list[int]:
     raise SystemExit("no port is free between 15250 and 32767")
 
 
-def connections(dsn: str) -> int:
-    """Connections to that database, whoever has them."""
+def postmaster(dsn: str) -> tuple[int, int]:
+    """The process id of the server of that database, on this host, and how many connections it has."""
     connection = psycopg2.connect(dsn)
     try:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
-            return int(cursor.fetchone()[0])
+            cursor.execute(
+                "SELECT pg_backend_pid(), count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+            )
+            backend, count = cursor.fetchone()
+        return int(_stat(backend)[1]), int(count)
     finally:
         connection.close()
 
@@ -138,17 +139,26 @@ def busy_s() -> float:
     return sum(map(int, (user, nice, system, *rest[:2]))) / _TICKS
 
 
-def _usage(pids: Sequence[int]) -> Usage:
-    threads, rss_kib, ticks = 0, 0, 0
-    for pid in pids:
-        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+def usage(parents: Iterable[int]) -> Usage:
+    """Of these processes and their children. Processor time of children that have ended counts too."""
+    count, threads, rss_kib, ticks = 0, 0, 0, 0
+    for pid in [each for parent in parents for each in (parent, *_children(parent))]:
+        try:
+            status = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+            times = _stat(pid)[11:15]
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has just ended, and its parent has its time
         fields = dict(line.split(":", 1) for line in status)
+        count += 1
         threads += int(fields["Threads"])
         rss_kib += int(fields["VmRSS"].split()[0])
-        # proc(5): what follows the program's name in parentheses begins with field 3; 14 and 15 are the times.
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        ticks += int(stat[11]) + int(stat[12])
-    return Usage(len(pids), threads, rss_kib / 1024, ticks / _TICKS)
+        ticks += sum(map(int, times))
+    return Usage(count, threads, rss_kib / 1024, ticks / _TICKS)
+
+
+def _stat(pid: int) -> list[str]:
+    """Of proc(5), stat: what follows the program's name in parentheses, beginning with field 3."""
+    return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
 
 
 def _children(pid: int) -> list[int]:
