@@ -335,6 +335,16 @@ def retention(session: nox.Session) -> None:
 
 
 @nox.session
+def racks(session: nox.Session) -> None:
+    """Two hundred simulated racks at one region of this machine: `./run bench racks`."""
+    with Part(session) as part:
+        debian(session, TEST_PACKAGES + host_python_packages())
+        command = ("python", "tests/load/racks.py", "dbname=postgres", *session.posargs)
+        path = os.pathsep.join((IMPORT_PATH, str(ROOT / "tests" / "service")))
+        part.check("pg_virtualenv", "-o", "fsync=off", *command, name="racks", env={"PYTHONPATH": path})
+
+
+@nox.session
 def test(session: nox.Session) -> None:
     """Everything a change has to pass, the quick parts first."""
     if REPORT:

@@ -19,6 +19,7 @@ from rackyard.daemons import Systemd, apply, files, http
 from rackyard.daemons.registry import UNITS
 from rackyard.daemons.tftp import LoaderError
 from rackyard.rack import boot_evidence, host, identity
+from rackyard.rack.backoff import Backoff, shortened
 from rackyard.rack.config import RackConfig
 from rackyard.rack.desired import DesiredLoop
 from rackyard.rack.errors import RackError, RegionAway, RegionRefused
@@ -33,7 +34,6 @@ from rackyard_core.power.pool import PowerPool
 
 _HEARTBEAT_S = 60.0
 _SERVICES_S = 5.0
-_FIRST_RETRY_S = 2.0
 # How soon a new identity on disk is noticed.
 _FOLLOW_S = 2.0
 _RENEWAL_RETRY_S = 60.0
@@ -106,17 +106,19 @@ class Agent:
         return apply(document, self._config.daemons_root, self._systemd, fetch=fetch)
 
     def _keep_registered(self) -> None:
+        backoff = Backoff()
         while not self._stop.is_set():
-            wait_s = self._heartbeat_s
+            wait_s = shortened(self._heartbeat_s)
             self._enrolled_anew.clear()
             try:
                 body = {"version": __version__, "interfaces": host.interfaces()}
                 answer = self._regions.call("POST", "register", body)
                 self._heartbeat_s = float(answer["settings"].get("heartbeat_s") or _HEARTBEAT_S)
+                backoff.reset()
                 self._regions.update(answer["regions"])
             except (RegionAway, RegionRefused, RackError) as reason:
                 log("warning", "register-failed", reason=reason)
-                wait_s = _FIRST_RETRY_S
+                wait_s = backoff.next_s()
             except OSError as reason:
                 log("warning", "regions-not-kept", reason=reason)
             self._enrolled_anew.wait(wait_s)

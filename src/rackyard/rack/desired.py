@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rackyard.daemons import Outcome
+from rackyard.rack.backoff import Backoff, shortened
 from rackyard.rack.errors import RackError, RegionAway, RegionRefused
 from rackyard.rack.log import log
 from rackyard.rack.regions import Regions, answer_of
@@ -32,6 +33,7 @@ class DesiredLoop:
         self._etag = ""
         self._document: dict[str, Any] | None = None
         self._reported: object = None
+        self._backoff = Backoff()
         self.outcomes: dict[str, Outcome] = {}
         self.trouble = ""
 
@@ -45,21 +47,20 @@ class DesiredLoop:
         while not self._stop.is_set():
             for url in self._regions.live_first():
                 if self._poll(url):
+                    self._backoff.reset()
                     break
-            else:
-                self._stop.wait(2.0)
+                self._stop.wait(self._backoff.next_s())
 
     def _poll(self, url: str) -> bool:
         """One long poll at one region; False when it does not answer."""
         failed = any(not outcome.ok for outcome in self.outcomes.values())
-        wait_s = WAIT_S if not failed else int(_RETRY_S)
+        wait_s = int(shortened(WAIT_S if not failed else _RETRY_S))
         headers = {"If-None-Match": self._etag} if self._etag else {}
         try:
             answer = self._regions.call_at(url, "GET", f"desired?wait={wait_s}", headers=headers, timeout_s=wait_s + 15)
             document = answer_of(answer, "desired") if answer.status != 304 else None
         except (RegionAway, RegionRefused, RackError) as reason:
             log("warning", "desired-unavailable", region=url, reason=reason)
-            self._stop.wait(1.0)
             return False
         if document is None:
             if failed and self._document is not None:

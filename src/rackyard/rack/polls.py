@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One job poll per live region; regions that come or go are followed."""
+"""One job poll per region, at one of its ports; regions that come or go are followed."""
 
 from __future__ import annotations
 
-import random
 import threading
 from typing import Any
 
 from rackyard import contracts
+from rackyard.rack.backoff import Backoff, shortened
 from rackyard.rack.errors import RackError, RegionAway, RegionRefused
 from rackyard.rack.jobs import JobRunner
 from rackyard.rack.log import log
@@ -16,13 +16,12 @@ from rackyard.rack.regions import Regions, answer_of
 WAIT_S = 30
 _MAX_SLOTS = 500
 _NO_SLOTS_S = 1.0
-_BACKOFF_MAX_S = 15.0
 # What a region of the release before says to a POST.
 _NO_SUCH_CALL = frozenset({404, 405})
 
 
 class JobPolls:
-    """Keeps one thread per region URL, each in a long poll for jobs."""
+    """Keeps one thread per region, each in a long poll for jobs. When a port fails the next one is asked."""
 
     def __init__(self, regions: Regions, runner: JobRunner, stop: threading.Event) -> None:
         self._regions = regions
@@ -35,33 +34,35 @@ class JobPolls:
         """Until stopped: start a poll for each new region; a poll whose region is no longer listed ends itself."""
         while not self._stop.is_set():
             self._regions.changed.clear()
-            for url in self._regions.urls:
+            for name in self._regions.names:
                 with self._lock:
-                    if url in self._polling:
+                    if name in self._polling:
                         continue
-                    self._polling.add(url)
-                threading.Thread(target=self._poll, args=(url,), name=f"jobs {url}", daemon=True).start()
+                    self._polling.add(name)
+                threading.Thread(target=self._poll, args=(name,), name=f"jobs {name}", daemon=True).start()
             self._regions.changed.wait(2.0)
 
-    def _poll(self, url: str) -> None:
-        backoff_s = 0.5
+    def _poll(self, name: str) -> None:
+        backoff = Backoff()
         try:
-            while not self._stop.is_set() and url in self._regions.urls:
+            while not self._stop.is_set():
+                ports = self._regions.channel(name)
+                if not ports:
+                    break
                 try:
-                    self._take(url)
-                    backoff_s = 0.5
+                    self._take(ports[0])
+                    backoff.reset()
                 except (RegionAway, RegionRefused, RackError) as reason:
-                    log("warning", "region-away", region=url, reason=reason)
-                    self._stop.wait(backoff_s * random.uniform(0.5, 1.0))
-                    backoff_s = min(backoff_s * 2, _BACKOFF_MAX_S)
+                    log("warning", "region-away", region=ports[0], reason=reason)
+                    self._stop.wait(backoff.next_s())
         finally:
             with self._lock:
-                self._polling.discard(url)
+                self._polling.discard(name)
 
     def _take(self, url: str) -> None:
         slots = min(self._runner.slots, _MAX_SLOTS)
         # Without room the poll still tells what is held, and returns soon to see whether there is room.
-        wait_s = WAIT_S if slots else 0
+        wait_s = int(shortened(WAIT_S)) if slots else 0
         for job in self._ask(url, wait_s, slots)["jobs"]:
             self._begin(url, job)
         if not slots:

@@ -8,9 +8,10 @@ import re
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from rackyard import contracts
 from rackyard.daemons import files
@@ -21,6 +22,8 @@ from rackyard.rack.transport import Response
 
 _URL = re.compile(r"https://(?:[a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\]):[0-9]{1,5}")
 _PREFIX = "/rpc/1/"
+# For so long a port that did not answer comes after the region's other ones.
+_SHUNNED_S = 30.0
 # The calls whose answers are used.
 _ANSWERS = {
     "boot-config": "boot-config-answer",
@@ -58,7 +61,7 @@ class Regions:
         self._identity = identity
         self._file = regions_file
         self._configured = configured
-        # Racks begin with different regions, so that none gets all calls of all racks.
+        # Racks begin with different regions, and with different ports of each, so that none gets all racks.
         self._spread = spread
         self._lock = threading.Lock()
         self._urls = read_list(regions_file, configured)
@@ -87,12 +90,30 @@ class Regions:
         files.replace(self._file, json.dumps(list(found)).encode(), 0o640)
 
     def status(self) -> dict[str, str]:
-        """Per region: "live", or why it is not."""
+        """Per URL: "live", or why it is not; "in reserve" where another port of the region is live."""
         with self._lock:
-            return {
-                url: "live" if url in self._live else self._away.get(url, (0.0, "not asked yet"))[1]
-                for url in self._urls
-            }
+            lively = {_region_of(url) for url in self._live}
+            return {url: self._state(url, lively) for url in self._urls}
+
+    def _state(self, url: str, lively: set[str]) -> str:
+        if url in self._live:
+            return "live"
+        if url in self._away:
+            return self._away[url][1]
+        return "in reserve" if _region_of(url) in lively else "not asked yet"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Host names or addresses of all known regions, each once."""
+        return tuple(dict.fromkeys(_region_of(url) for url in self.urls))
+
+    def channel(self, name: str) -> list[str]:
+        """The URLs of one region: this rack's own port first, but after the others when it has just failed."""
+        with self._lock:
+            ports = _turned([url for url in self._urls if _region_of(url) == name], self._spread)
+            shunned_since = time.monotonic() - _SHUNNED_S
+            failed_at = {url: self._away.get(url, (0.0, ""))[0] for url in ports}
+            return sorted(ports, key=lambda url: failed_at[url] if failed_at[url] > shunned_since else 0.0)
 
     def call(self, method: str, path: str, body: Any = None, timeout_s: float = 15.0) -> Any:
         """Call the first region that answers; JSON of its answer, which fulfils the contract of that call.
@@ -127,14 +148,12 @@ class Regions:
             )
             answer = transport.checked(response)
         except RegionAway as reason:
-            with self._lock:
-                self._away[url] = (time.monotonic(), str(reason))
-                self._live.discard(url)
+            self.note_away(url, str(reason))
             raise
         except RegionRefused:
-            self._is_live(url)
+            self.note_live(url)
             raise
-        self._is_live(url)
+        self.note_live(url)
         return answer
 
     def download(self, path: str, limit_bytes: int, error: Callable[[str], Exception]) -> bytes:
@@ -150,7 +169,14 @@ class Regions:
                 reasons.append(f"{url}{path}: {reason}")
         raise error("; ".join(reasons) or "no region is known")
 
-    def _is_live(self, url: str) -> None:
+    def note_away(self, url: str, reason: str) -> None:
+        """It has just not answered."""
+        with self._lock:
+            self._away[url] = (time.monotonic(), reason)
+            self._live.discard(url)
+
+    def note_live(self, url: str) -> None:
+        """It has just answered."""
         with self._lock:
             self._away.pop(url, None)
             self._live.add(url)
@@ -158,9 +184,7 @@ class Regions:
     def live_first(self) -> list[str]:
         """The regions, live ones first, beginning with this rack's own; then those whose failure is longest ago."""
         with self._lock:
-            first = self._spread % max(1, len(self._urls))
-            turned = (*self._urls[first:], *self._urls[:first])
-            return sorted(turned, key=lambda url: self._away.get(url, (0.0, ""))[0])
+            return sorted(_turned(self._urls, self._spread), key=lambda url: self._away.get(url, (0.0, ""))[0])
 
     def _context(self) -> ssl.SSLContext:
         """TLS with the identity that is on disk now: the rack may be enrolled anew while its agent runs."""
@@ -170,6 +194,16 @@ class Regions:
                 self._tls = transport.client_tls(self._identity)
                 self._tls_of = stamp
             return self._tls
+
+
+def _region_of(url: str) -> str:
+    return urlsplit(url).hostname or ""
+
+
+def _turned(urls: Sequence[str], by: int) -> tuple[str, ...]:
+    """The same in a circle, beginning elsewhere."""
+    first = by % max(1, len(urls))
+    return (*urls[first:], *urls[:first])
 
 
 def answer_of(response: Response, path: str) -> Any:

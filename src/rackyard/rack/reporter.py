@@ -8,18 +8,17 @@ region that does not know this rack (401, 403) says nothing about its reports: a
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Callable
 from typing import Any
 
+from rackyard.rack.backoff import Backoff
 from rackyard.rack.errors import RackError, RegionAway, RegionFailed, RegionRefused
 from rackyard.rack.log import log
 from rackyard.rack.spool import Batch, Spool
 
 # Told of everything that is written; this is for what was not taken a moment ago.
 _LOOK_S = 0.5
-_FIRST_BACKOFF_S, _BACKOFF_MAX_S = 0.5, 15.0
 _NOT_KNOWN = frozenset({401, 403})
 # How often a region may fail on the same batch, or the same single report, before it is the report's fault.
 MAX_FAILURES = 5
@@ -45,16 +44,15 @@ class Reporter:
 
     def run(self) -> None:
         """Until stopped; a region outage makes it wait, never lose."""
-        backoff_s = _FIRST_BACKOFF_S
+        backoff = Backoff()
         while not self._stop.is_set():
             self._spool.written.clear()
             try:
                 sent = self.drain()
-                backoff_s = _FIRST_BACKOFF_S
+                backoff.reset()
             except (RegionAway, RegionRefused, RackError, OSError) as reason:
                 log("warning", "reports-wait", waiting=len(self._spool), reason=reason)
-                self._stop.wait(backoff_s * random.uniform(0.5, 1.0))
-                backoff_s = min(backoff_s * 2, _BACKOFF_MAX_S)
+                self._stop.wait(backoff.next_s())
                 continue
             if not sent:
                 self._spool.written.wait(_LOOK_S)

@@ -13,6 +13,7 @@ from rackyard.region.db.connections import STATEMENT_TIMEOUT_S
 from rackyard.region.db.notifier import Notifier
 from rackyard.region.db.pool import Database
 from rackyard.region.randomness import Randomness
+from rackyard.region.shared import Shared
 
 # Half of the threads of the metadata process; a machine asks one question at a time, and repeats it when it waits long.
 MAX_WAITING, MAX_WAITING_EACH = 24, 2
@@ -20,7 +21,8 @@ MAX_WAITING, MAX_WAITING_EACH = 24, 2
 
 @dataclass(frozen=True)
 class Context:
-    """Database, settings, time, randomness, the box for secrets, and who waits in this process for a lease."""
+    """Database, settings, time, randomness, the box for secrets, who waits in this process for a lease, and what all
+    racks' documents have in common."""
 
     config: Config
     db: Database
@@ -29,6 +31,7 @@ class Context:
     clock: Clock
     random: Randomness
     crowd: Crowd = field(default_factory=lambda: Crowd(MAX_WAITING, MAX_WAITING_EACH))
+    site: Shared = field(default_factory=Shared)
 
     @classmethod
     def from_config(cls, config: Config, *, statement_timeout_s: int = STATEMENT_TIMEOUT_S) -> Context:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -190,21 +191,49 @@ def test_of_two_regions_that_see_a_change_both_give_its_one_generation(
     api: Any, served: RackClient, world: Context, execute: Any
 ):
     """The second one finds that the first has counted the change while it made the same document."""
-    before = served.get("desired").body["generation"]
+    before = served.get("desired")
     api.put("subnets/1/", data={"dns_servers": "10.99.0.53"})
     rack = Rack(*execute("SELECT id, system_id, hostname FROM rack")[0])
     found: list[desired.Document] = []
+    digest = desired._digest(desired._rack_content(world, desired._for_racks(world), rack))
+    assert f'"{digest}"' != before.headers["ETag"]
     with world.db.transaction() as first:
-        first.one("racks.desired.lock", rack_id=rack.id)
+        counted = first.one(
+            "racks.desired.advance", rack_id=rack.id, before=before.headers["ETag"].strip('"'), sha256=digest
+        )
+        assert counted == {"desired_generation": before.body["generation"] + 1}
         second = threading.Thread(target=lambda: found.append(desired.for_rack(world, rack)))
         second.start()
         time.sleep(0.7)
         assert not found, "it waits for the first one"
-        _content, digest = desired._made_for(world, first, rack)
-        first.one("racks.desired.advance", rack_id=rack.id, sha256=digest)
     second.join()
-    assert (found[0].body["generation"], found[0].etag) == (before + 1, digest)
-    assert served.get("desired").body["generation"] == before + 1
+    assert (found[0].body["generation"], found[0].etag) == (before.body["generation"] + 1, digest)
+    assert served.get("desired").body["generation"] == before.body["generation"] + 1
+
+
+def test_racks_that_are_woken_together_share_the_reading_of_what_they_have_in_common(
+    api: Any, served: RackClient, world: Context, execute: Any
+):
+    for number in range(2, 22):
+        execute("INSERT INTO rack (system_id, hostname) VALUES (%s, %s)", (world.random.system_id(), f"rack{number}"))
+    racks_there = [Rack(*row) for row in execute("SELECT id, system_id, hostname FROM rack")]
+    read: list[str] = []
+
+    def seen(name: str) -> None:
+        read.append(name)
+        if read.count(name) == 1 and name == "racks.desired.regions":
+            time.sleep(1)  # the first reading takes until all have asked
+
+    world.db.on_statement = seen
+    try:
+        with ThreadPoolExecutor(len(racks_there)) as pool:
+            documents = list(pool.map(lambda rack: desired.for_rack(world, rack), racks_there))
+    finally:
+        world.db.on_statement = None
+    assert [each.body["rack"]["hostname"] for each in documents] == [rack.hostname for rack in racks_there]
+    assert len({each.etag for each in documents}) == len(racks_there)
+    assert read.count("racks.desired.rack") == len(racks_there)
+    assert read.count("racks.desired.subnets") <= 3
 
 
 def test_liveness_is_told_by_one_clock_whatever_the_regions_have(served: RackClient, world: Context, execute: Any):

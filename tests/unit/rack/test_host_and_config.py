@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -139,6 +140,40 @@ def test_racks_begin_with_different_regions(tmp_path: Path) -> None:
     urls = ("https://a:1", "https://b:1", "https://c:1")
     firsts = [Regions(tmp_path, tmp_path / "none", urls, spread).live_first()[0] for spread in range(6)]
     assert firsts == [*urls, *urls]
+
+
+def test_rack_has_one_channel_to_each_region_and_racks_spread_over_its_ports(tmp_path: Path) -> None:
+    urls = ("https://a:5250", "https://a:5251", "https://[2001:db8::1]:5250", "https://[2001:db8::1]:5251")
+    racks = [Regions(tmp_path, tmp_path / "none", urls, spread) for spread in range(4)]
+    assert racks[0].names == ("a", "2001:db8::1")
+    assert [rack.channel("a")[0] for rack in racks] == [urls[0], urls[1], urls[0], urls[1]]
+    assert [sorted(rack.channel("2001:db8::1")) for rack in racks] == [list(urls[2:])] * 4
+    assert racks[0].channel("b") == []
+
+
+def test_channel_moves_to_the_next_port_and_comes_back_after_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, other = "https://a:5250", "https://a:5251"
+    rack = Regions(tmp_path, tmp_path / "none", (own, other))
+    rack.note_away(own, "does not answer")
+    assert rack.channel("a") == [other, own]
+    rack.note_live(other)
+    assert rack.status() == {own: "does not answer", other: "live"}
+    rack.note_away(other, "HTTP 502")
+    assert rack.channel("a") == [own, other], "the one that failed first"
+    later = time.monotonic() + 31
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    assert rack.channel("a") == [own, other]
+    rack.note_live(own)
+    assert rack.status() == {own: "live", other: "HTTP 502"}
+
+
+def test_port_that_nobody_had_to_ask_is_in_reserve(tmp_path: Path) -> None:
+    urls = ("https://a:5250", "https://a:5251", "https://b:5250")
+    rack = Regions(tmp_path, tmp_path / "none", urls)
+    rack.note_live(urls[0])
+    assert list(rack.status().values()) == ["live", "in reserve", "not asked yet"]
 
 
 @pytest.mark.parametrize("workers", ["0", "257", "true", '"many"'])

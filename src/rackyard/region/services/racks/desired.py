@@ -9,8 +9,8 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
 from rackyard.region.context import Context
@@ -19,6 +19,8 @@ from rackyard.region.db.racks.identity import Rack
 from rackyard.region.services.racks import enrolment, forbidden
 from rackyard.region.services.site import images
 from rackyard.region.turns import Turn
+
+Address = IPv4Address | IPv6Address
 
 REGION_HTTP_PORT, SYSLOG_PORT, PROXY_PORT = 5240, 5247, 8000
 MAX_WAIT_S = 30.0
@@ -34,7 +36,7 @@ class Document:
 
 @dataclass(frozen=True)
 class _Site:
-    """What every document is made of, read in one transaction."""
+    """What every document is made of, read in one transaction. Subnets have their `network` beside its text."""
 
     regions: tuple[str, ...]
     racks: tuple[Row, ...]
@@ -42,6 +44,7 @@ class _Site:
     pools: dict[int, list[dict[str, str]]]
     forbidden: tuple[str, ...]
     images: tuple[Row, ...]
+    hosts: tuple[str, ...] = ()
 
     def rack_addresses(self) -> list[str]:
         """Addresses of all racks that count."""
@@ -49,24 +52,19 @@ class _Site:
 
 
 def for_rack(ctx: Context, rack: Rack) -> Document:
-    """The document of one rack."""
-    with ctx.db.transaction() as tx:
-        row = tx.one("racks.desired.rack", rack_id=rack.id)
-        content, digest = _made_for(ctx, tx, rack)
+    """The document of one rack. What all documents have in common is read once for all racks that ask at that time."""
+    while True:
+        # What is counted is read before the content: the content is never older than what it is compared with.
+        with ctx.db.transaction() as tx:
+            row = tx.one("racks.desired.rack", rack_id=rack.id)
+        content = _rack_content(ctx, ctx.site.get(lambda: _for_racks(ctx)), rack)
+        digest = _digest(content)
         if row is not None and row["desired_sha256"] != digest:
-            # Another process may be counting the same change, or a later one: under the lock there is one answer.
-            row = tx.one("racks.desired.lock", rack_id=rack.id)
-            content, digest = _made_for(ctx, tx, rack)
-            row = tx.one("racks.desired.advance", rack_id=rack.id, sha256=digest) or row
-        generation = row["desired_generation"] if row else 0
-    return Document({"generation": generation, **content}, digest)
-
-
-def _made_for(ctx: Context, tx: Transaction, rack: Rack) -> tuple[dict[str, Any], str]:
-    """The content of a rack's document as the database has it now, and its digest."""
-    own = [each["address"] for each in tx.all("racks.desired.rack_addresses", rack_id=rack.id)]
-    content = _rack_content(ctx, tx, _site(ctx, tx), rack, own)
-    return content, _digest(content)
+            with ctx.db.transaction() as tx:
+                row = tx.one("racks.desired.advance", rack_id=rack.id, before=row["desired_sha256"], sha256=digest)
+            if row is None:
+                continue  # another process has counted this change, or a later one
+        return Document({"generation": row["desired_generation"] if row else 0, **content}, digest)
 
 
 def wait_for_rack(ctx: Context, rack: Rack, known_etag: str, wait_s: float, turn: Turn) -> Document | None:
@@ -103,13 +101,14 @@ def for_region(ctx: Context) -> Document:
     return Document({"generation": 0, **content}, _digest(content))
 
 
-def _rack_content(ctx: Context, tx: Transaction, site: _Site, rack: Rack, own: list[str]) -> dict[str, Any]:
-    served = [row for row in site.subnets if _inside(own, row["cidr"])]
+def _rack_content(ctx: Context, site: _Site, rack: Rack) -> dict[str, Any]:
+    own = [ip_address(row["address"]) for row in site.racks if row["rack_id"] == rack.id]
+    served = [row for row in site.subnets if _inside(own, row)]
     regions = [*site.regions]
     return {
         "rack": {"system_id": rack.system_id, "hostname": rack.hostname},
         "domain": ctx.config.domain,
-        "dhcp": _dhcp(ctx, tx, site, rack, own),
+        "dhcp": _dhcp(ctx, site, rack, own),
         "dns": {"forwarders": regions, "trusted": _cidrs(served, "allow_dns")},
         "http": {
             # For nginx of racks of the release before, which pass metadata on without TLS.
@@ -130,24 +129,23 @@ def _rack_content(ctx: Context, tx: Transaction, site: _Site, rack: Rack, own: l
     }
 
 
-def _dhcp(ctx: Context, tx: Transaction, site: _Site, rack: Rack, own: list[str]) -> dict[str, Any]:
+def _dhcp(ctx: Context, site: _Site, rack: Rack, own: list[Address]) -> dict[str, Any]:
     networks = _dhcp_networks(ctx, site, rack, own)
     # Every machine of the site: one that is moved to another rack is no stranger there.
-    hosts = [row["mac"] for row in tx.all("racks.desired.macs")] if networks else []
-    return {"networks": networks, "hosts": hosts}
+    return {"networks": networks, "hosts": list(site.hosts) if networks else []}
 
 
-def _dhcp_networks(ctx: Context, site: _Site, rack: Rack, own: list[str]) -> list[dict[str, Any]]:
+def _dhcp_networks(ctx: Context, site: _Site, rack: Rack, own: list[Address]) -> list[dict[str, Any]]:
     by_vlan: dict[int, list[Row]] = defaultdict(list)
     for row in site.subnets:
         mine = row["dhcp_on"] and row["primary_rack_id"] == rack.id
-        if mine and ip_network(row["cidr"]).version == 4 and _inside(own, row["cidr"]):
+        if mine and row["network"].version == 4 and _inside(own, row):
             by_vlan[row["vlan_id"]].append(row)
     return [
         {
             "name": f"vlan-{vlan_id}",
             "mtu": rows[0]["mtu"],
-            "subnets": [_dhcp_subnet(ctx, site, row, _inside(own, row["cidr"])[0]) for row in rows],
+            "subnets": [_dhcp_subnet(ctx, site, row, str(_inside(own, row)[0])) for row in rows],
         }
         for vlan_id, rows in sorted(by_vlan.items())
     ]
@@ -178,13 +176,18 @@ def _loaders(rows: Iterable[Row]) -> list[dict[str, Any]]:
     return [found[name] for name in sorted(found)]
 
 
+def _for_racks(ctx: Context) -> _Site:
+    with ctx.db.transaction() as tx:
+        return replace(_site(ctx, tx), hosts=tuple(_array(tx, "racks.desired.macs")))
+
+
 def _site(ctx: Context, tx: Transaction) -> _Site:
     regions = {*ctx.config.addresses, *(row["address"] for row in tx.all("racks.desired.regions"))}
     rack_rows = tx.all("racks.desired.all_rack_addresses")
     pools: dict[int, list[dict[str, str]]] = defaultdict(list)
     for row in tx.all("racks.desired.ranges"):
         pools[row["subnet_id"]].append({"start": row["start_ip"], "end": row["end_ip"]})
-    subnets = tx.all("racks.desired.subnets")
+    subnets = [{**row, "network": ip_network(row["cidr"])} for row in tx.all("racks.desired.subnets")]
     return _Site(
         regions=tuple(sorted(regions, key=_by_address)),
         racks=tuple(rack_rows),
@@ -192,7 +195,7 @@ def _site(ctx: Context, tx: Transaction) -> _Site:
         pools=pools,
         forbidden=tuple(
             forbidden.networks(
-                bmcs=(row["address"] for row in tx.all("racks.desired.bmc_addresses")),
+                bmcs=_array(tx, "racks.desired.bmc_addresses"),
                 rack_interfaces=(row["interface"] for row in rack_rows),
                 regions=regions,
                 declared=(row["cidr"] for row in tx.all("racks.desired.declared_subnets")),
@@ -207,9 +210,16 @@ def _cidrs(rows: Iterable[Row], flag: str) -> list[str]:
     return [row["cidr"] for row in rows if row[flag]]
 
 
-def _inside(addresses: Iterable[str], cidr: str) -> list[str]:
-    network = ip_network(cidr)
-    return [each for each in addresses if ip_address(each) in network]
+def _array(tx: Transaction, name: str) -> list[str]:
+    """A query's only value: as rows, thousands of texts would take several times as long."""
+    row = tx.one(name)
+    assert row is not None
+    (texts,) = row.values()
+    return list(texts)
+
+
+def _inside(addresses: Iterable[Address], subnet: Row) -> list[Address]:
+    return [each for each in addresses if each in subnet["network"]]
 
 
 def _host_network(address: str) -> str:

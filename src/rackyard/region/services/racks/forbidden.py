@@ -8,6 +8,7 @@ one more in a known network changes no daemon's configuration.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, collapse_addresses, ip_address, ip_network
 
 Address = IPv4Address | IPv6Address
@@ -31,6 +32,18 @@ def networks(
     subnets, `managed` those that machines live in. A BMC closes the smallest known network around it. A controller
     closes its network too, unless machines live there: then its own addresses only.
     """
+    return list(_merged(tuple(bmcs), tuple(rack_interfaces), tuple(regions), tuple(declared), tuple(managed)))
+
+
+# Thousands of BMCs take a quarter of a second, every rack's document needs the answer, and it hardly ever changes.
+@lru_cache(maxsize=1)
+def _merged(
+    bmcs: tuple[str, ...],
+    rack_interfaces: tuple[str, ...],
+    regions: tuple[str, ...],
+    declared: tuple[str, ...],
+    managed: tuple[str, ...],
+) -> tuple[str, ...]:
     interfaces = [(ip_address(text.partition("/")[0]), ip_network(text, strict=False)) for text in rack_interfaces]
     living = [ip_network(text) for text in managed]
     closing = {network for _address, network in interfaces if not _overlaps(network, living)}
@@ -40,7 +53,7 @@ def networks(
     found |= {_only(ip_address(region)) for region in regions}
     v4 = collapse_addresses(sorted(network for network in found if isinstance(network, IPv4Network)))
     v6 = collapse_addresses(sorted(network for network in found if isinstance(network, IPv6Network)))
-    return [str(network) for network in (*v4, *v6)]
+    return tuple(str(network) for network in (*v4, *v6))
 
 
 class _Index:

@@ -2,11 +2,7 @@
 
 -- name: racks.desired.rack
 -- The rack whose document is made.
-SELECT id, system_id, hostname, desired_generation, desired_sha256 FROM rack WHERE id = %(rack_id)s;
-
--- name: racks.desired.rack_addresses
--- The rack's own addresses.
-SELECT host(address) AS address FROM rack_interface WHERE rack_id = %(rack_id)s ORDER BY address;
+SELECT desired_generation, desired_sha256 FROM rack WHERE id = %(rack_id)s;
 
 -- name: racks.desired.all_rack_addresses
 -- Addresses of every unrevoked rack; `interface` has the prefix length of its network too.
@@ -34,7 +30,7 @@ SELECT cidr::text AS cidr FROM subnet ORDER BY cidr;
 
 -- name: racks.desired.macs
 -- Ethernet addresses of all registered machines.
-SELECT mac::text AS mac FROM machine_interface ORDER BY mac;
+SELECT ARRAY(SELECT mac::text FROM machine_interface ORDER BY mac) AS macs;
 
 -- name: racks.desired.changed
 -- Wake the racks that wait for their document.
@@ -48,7 +44,7 @@ SELECT pg_notify('rackyard_desired', '') FROM (
 
 -- name: racks.desired.bmc_addresses
 -- Every BMC: no proxy leads into its network.
-SELECT DISTINCT address FROM bmc ORDER BY address;
+SELECT ARRAY(SELECT DISTINCT address FROM bmc ORDER BY address) AS addresses;
 
 -- name: racks.desired.images
 -- Manifests of the images that machines boot now.
@@ -59,12 +55,8 @@ SELECT arch, manifest FROM image WHERE is_default ORDER BY arch;
 SELECT DISTINCT host(address) AS address FROM region_process
 WHERE heartbeat_at > now() - interval '90 seconds' ORDER BY address;
 
--- name: racks.desired.lock
--- The same, for one region process at a time.
-SELECT id, system_id, hostname, desired_generation, desired_sha256 FROM rack WHERE id = %(rack_id)s FOR NO KEY UPDATE;
-
 -- name: racks.desired.advance
--- The content changed: count one generation up.
+-- The content changed: count one generation up, unless another region process has counted meanwhile.
 UPDATE rack SET desired_generation = desired_generation + 1, desired_sha256 = %(sha256)s
-WHERE id = %(rack_id)s AND desired_sha256 <> %(sha256)s
+WHERE id = %(rack_id)s AND desired_sha256 = %(before)s
 RETURNING desired_generation;
