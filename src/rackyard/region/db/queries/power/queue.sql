@@ -74,7 +74,7 @@ WHERE id = %(id)s AND rack_id = %(from_rack)s AND state = 'queued' AND rack_id <
 
 -- name: power.queue.pass_on
 -- A job at which racks have failed waits for the next one, or for one that is yet to be found.
-UPDATE job SET state = 'queued', rack_id = %(rack_id)s, tried = %(tried)s, params = %(params)s, attempts = 0,
+UPDATE job SET state = 'queued', rack_id = %(rack_id)s, tried = to_jsonb(%(tried)s::jsonb[]), params = %(params)s, attempts = 0,
                taken_at = NULL, expires_at = %(expires_at)s
 WHERE id = %(id)s;
 
@@ -122,7 +122,7 @@ UPDATE job SET state = %(state)s, finished_at = %(now)s, result = %(result)s, er
 
 -- name: power.queue.note_tried
 -- The racks that failed at an order which waits for one to be found.
-UPDATE job SET tried = %(tried)s WHERE id = %(id)s;
+UPDATE job SET tried = to_jsonb(%(tried)s::jsonb[]) WHERE id = %(id)s;
 
 -- name: power.queue.cancel_waiting
 -- A new life of the machine began: what was meant for the old one is off.
