@@ -314,6 +314,20 @@ def test_search_without_a_find_fails_with_what_each_rack_said(
     assert poll(agent.rack) == []
 
 
+def test_search_whose_racks_were_removed_ends_in_time(
+    api: Any, agent: AgentPlay, rack3: AgentPlay, routed: str, world: Context, execute: Any
+):
+    commission(api, routed)
+    execute("DELETE FROM job WHERE kind = 'power_probe'")
+    world.clock.advance(601)
+    power.expire_jobs(world)
+    known = read(api, routed)
+    assert known["status_name"] == "Failed commissioning"
+    assert known["status_message"].startswith(
+        "no rack was found for the power-on of m2 (BMC 10.99.0.1); order it again"
+    )
+
+
 def test_operator_who_asks_gets_the_answer_of_the_rack_that_was_found(
     agent: AgentPlay, rack3: AgentPlay, routed: str, world: Context
 ):

@@ -115,11 +115,7 @@ def expire(ctx: Context, job_id: int, rack_id: int | None, at: datetime) -> None
             return
         current = job["epoch"] == machine.epoch
         taken = job["state"] == "taken"
-        words = (
-            f"{rack['rack'] or 'no rack'} {'took but never reported on' if taken else 'never took'} the "
-            f"{job['kind'].replace('_', '-')} of {machine.hostname} (BMC {machine.power_address}); look at "
-            f"`systemctl status rackyard-rack` on {rack['rack'] or 'the racks'}"
-        )
+        words = _silence(job, machine, rack["rack"])
         now = ctx.clock.now()
         failure = None if rack_id is None else Failure(rack_id, rack["rack"], words)
         if current and failure is not None and job["kind"] != "power_probe":
@@ -144,6 +140,14 @@ def expire(ctx: Context, job_id: int, rack_id: int | None, at: datetime) -> None
             )
             return
         _failed(ctx, tx, rack_id, machine, job, words, "")
+
+
+def _silence(job: Row, machine: MachineState, rack: str | None) -> str:
+    order = f"the {job['kind'].replace('_', '-')} of {machine.hostname} (BMC {machine.power_address})"
+    if rack is None:
+        return f"no rack was found for {order}; order it again, and look at `rackyard-region status`"
+    did = "took but never reported on" if job["state"] == "taken" else "never took"
+    return f"{rack} {did} {order}; look at `systemctl status rackyard-rack` on {rack}"
 
 
 def give_up(ctx: Context, job_id: int, rack_id: int, words: str) -> None:
