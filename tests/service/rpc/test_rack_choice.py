@@ -448,6 +448,30 @@ def test_job_of_a_dead_rack_goes_to_one_that_reached_the_bmc_before_and_the_boot
     assert "power-on goes to rack3, since rack1 is away: rack3 reached BMC 10.30.0.11 at " in detail
 
 
+@pytest.mark.parametrize("restarts", [0, 1])
+def test_dead_racks_power_on_is_not_repeated_blindly_if_it_ever_had_it(
+    api: Any, agent: AgentPlay, rack2: AgentPlay, m1: str, world: Context, restarts: int
+):
+    commission(api, m1)
+    for _ in range(restarts):
+        agent.refuse(only(agent, "power_on"), "retry", "the agent was restarted while it worked on this")
+    world.clock.advance(36)
+    poll(rack2.rack, slots=0)
+    assert racks.bury_dead_racks(world) == 1
+    job = only(rack2, "power_on")
+    assert (job["boot_device"], job["boot_device_if_off"]) == ((None, "pxe") if restarts else ("pxe", None))
+
+
+def test_power_on_that_was_cut_off_before_is_not_repeated_blindly_after_a_network_error(
+    api: Any, agent: AgentPlay, rack2: AgentPlay, m1: str
+):
+    commission(api, m1)
+    agent.refuse(only(agent, "power_on"), "retry", "the agent was restarted while it worked on this")
+    again = only(agent, "power_on")
+    agent.report(again, "unknown", ok=False, error=SILENT, error_kind="unreachable", given=[])
+    assert only(rack2, "power_on")["boot_device_if_off"] == "pxe"
+
+
 def test_deadline_of_the_operation_ends_what_goes_from_rack_to_rack(
     api: Any, agent: AgentPlay, rack2: AgentPlay, m1: str, world: Context, execute: Any
 ):

@@ -18,8 +18,6 @@ from rackyard.region.services.site import journal
 # Errors of the network between rack and BMC, which another rack may not have. A BMC that answers and refuses would
 # refuse the next rack, too, and one that counts wrong passwords would lock the account.
 KINDS = frozenset({"unreachable", "timeout"})
-# Commands after which a machine may be starting.
-STARTING = frozenset({"on", "reset"})
 _MAX_REASON = 400
 
 
@@ -53,21 +51,17 @@ def pass_on(
 ) -> bool:
     """Give a job to the next rack, which has not failed at it; False when there is none.
 
-    `given` are the commands that may have reached the BMC, None when nobody knows. If the machine may be starting by
-    them, the next rack reads the BMC first and leaves a machine that is on as it is."""
+    `given` are the commands that may have reached the BMC, None when nobody knows."""
     choice = next_rack(ctx, tx, machine, job, failure)
     if choice is None:
         return False
     tried = [*job["tried"], asdict(failure)]
-    params = dict(job["params"])
-    keeps_on = "boot_device" in params and (given is None or not STARTING.isdisjoint(given))
-    if keeps_on:
-        params["keep_on"] = True
+    params = queue.for_another_rack(job, given)
     queue.pass_on(ctx, tx, machine, job, choice, tried, params)
     order = job["kind"].replace("_", "-")
     then = f"{order} goes to {choice.hostname}: {choice.reason}" if not isinstance(choice, Search) else choice.reason
     words = f"{failure.rack} did not do it: {failure.reason}; {then}"
-    if keeps_on:
+    if params.get("keep_on"):
         words += "; the machine may be starting already, and is left on if it is"
     if job["kind"] == "power_on" and job["boot_id"] is not None:
         timeline.other_rack(tx, job["boot_id"], choice.rack_id, words)

@@ -26,6 +26,8 @@ LIMIT_S = {"power_on": 120, "power_off": 180, "power_query": 30, "power_probe": 
 # A rack that was handed a job and does not name it in its next polls never got it.
 UNKNOWN_AFTER_S = 10
 MAX_ATTEMPTS = 3
+# Commands after which a machine may be starting.
+STARTING = frozenset({"on", "reset"})
 
 
 def enqueue(
@@ -91,6 +93,19 @@ def again(ctx: Context, tx: Transaction, job: Row, rack_id: int) -> bool:
     return True
 
 
+def for_another_rack(job: Row, given: Collection[str] | None) -> dict[str, object]:
+    """What another rack gets to know of a job. `given` are the commands that may have reached the BMC since the job was
+    last handed out, None when nobody knows; nobody knows what became of it when it was handed out before.
+
+    If the machine may be starting by them, the next rack reads the BMC first and leaves a machine that is on as it
+    is."""
+    params: dict[str, object] = dict(job["params"])
+    before = job["attempts"] - (0 if job["state"] == "queued" else 1)
+    if "boot_device" in params and (before > 0 or given is None or not STARTING.isdisjoint(given)):
+        params["keep_on"] = True
+    return params
+
+
 def pass_on(
     ctx: Context,
     tx: Transaction,
@@ -132,7 +147,8 @@ def leave(ctx: Context, rack_id: int) -> int:
             )
             if machine is None or not isinstance(choice, Choice):
                 continue
-            if tx.run("power.queue.move", id=job["id"], from_rack=rack_id, to_rack=choice.rack_id):
+            params = for_another_rack(job, ())
+            if tx.run("power.queue.move", id=job["id"], from_rack=rack_id, to_rack=choice.rack_id, params=params):
                 moved += 1
                 words = f"{job['kind'].replace('_', '-')} goes to {choice.hostname}, since {job['rack']} is away"
                 journal.record(

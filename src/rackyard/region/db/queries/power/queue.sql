@@ -63,13 +63,14 @@ WHERE id = %(id)s AND state IN ('queued', 'taken', 'lost');
 
 -- name: power.queue.waiting
 -- The waiting jobs of a rack that another one may do.
-SELECT job.id, job.machine_id, job.boot_id, job.kind, job.tried, rack.hostname AS rack
+SELECT job.id, job.machine_id, job.boot_id, job.kind, job.params, job.tried, job.state, job.attempts,
+       rack.hostname AS rack
 FROM job JOIN rack ON rack.id = job.rack_id
 WHERE job.rack_id = %(rack_id)s AND job.state = 'queued' AND job.kind <> 'power_probe' ORDER BY job.id LIMIT 1000;
 
 -- name: power.queue.move
 -- A waiting job goes to another rack; the trigger wakes that one.
-UPDATE job SET rack_id = %(to_rack)s, attempts = 0
+UPDATE job SET rack_id = %(to_rack)s, params = %(params)s, attempts = 0
 WHERE id = %(id)s AND rack_id = %(from_rack)s AND state = 'queued' AND rack_id <> %(to_rack)s;
 
 -- name: power.queue.pass_on
