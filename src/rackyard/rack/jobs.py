@@ -126,18 +126,19 @@ class JobRunner:
 
     def _run(self, taken: Order) -> None:
         began = self._clock()
+        given: list[str] = []
         # A question need not wait until the machine is off: whoever asked would be told that nobody answered.
-        turn = contextlib.nullcontext() if taken.is_query else self._machines[taken.machine]
+        turn = contextlib.nullcontext() if taken.changes_nothing else self._machines[taken.machine]
         with turn:
             try:
-                result = order.success(taken.epoch, self._do(taken))
+                result = self._do(taken, given)
             except Superseded as reason:
-                result = order.failure(taken.epoch, "refused", str(reason))
+                result = order.failure(taken.epoch, "refused", str(reason), given)
             except PowerError as error:
-                result = order.failure(taken.epoch, error.kind, str(error))
+                result = order.failure(taken.epoch, error.kind, str(error), given)
             except Exception as reason:  # the region must hear of every job, whatever went wrong here
                 text = f"the rack's agent failed: {type(reason).__name__}: {reason}"
-                result = order.failure(taken.epoch, "protocol", text)
+                result = order.failure(taken.epoch, "protocol", text, given)
         if self._closing.is_set() and not result["ok"]:
             return  # it failed because the workers were taken away
         result["took_seconds"] = round(self._clock() - began, 3)
@@ -174,8 +175,14 @@ class JobRunner:
             raise Superseded(f"a newer order (epoch {newest}) replaced this one (epoch {taken.epoch})")
         taken.check_time(self._clock())
 
-    def _do(self, taken: Order) -> PowerResult:
-        machine = self._pool.machine(taken.bmc(), lambda: self._permit(taken))
+    def _do(self, taken: Order, given: list[str]) -> dict[str, Any]:
+        if taken.is_probe:
+            self._pool.knock(taken.bmc(), lambda: self._permit(taken))
+            return order.reached(taken.epoch)
+        return order.success(taken.epoch, self._power(taken, given))
+
+    def _power(self, taken: Order, given: list[str]) -> PowerResult:
+        machine = self._pool.machine(taken.bmc(), lambda: self._permit(taken), given)
         if taken.expect_off:
             return self._off(machine)
         wait_s = DEFAULT_TIMEOUT_S

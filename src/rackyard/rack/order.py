@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ _ORDERS = {"power_on": "on", "power_off": "off", "power_query": "query"}
 # Regions of the release before give a time of their own clock instead of seconds.
 _CLOCK_SLACK_S = 5.0
 _MAX_LIMIT_S = 3600.0
-_MAX_WARNINGS, _MAX_WARNING, _MAX_ERROR = 10, 300, 1000
+_MAX_WARNINGS, _MAX_WARNING, _MAX_ERROR, _MAX_GIVEN = 10, 300, 1000, 10
 
 
 class Superseded(Exception):
@@ -30,7 +31,9 @@ class Order:
         self.epoch = int(job["epoch"])
         self.machine = str(job["machine"])
         self.hostname = job.get("hostname")
-        self.boot_device: str | None = job.get("boot_device")
+        # With a device only for a machine that is off, one that is on stays as it is: it may be starting already.
+        self._restart = bool(job.get("boot_device"))
+        self.boot_device: str | None = job.get("boot_device") or job.get("boot_device_if_off")
         self.expect_off = bool(job.get("expect_off"))
         self._power: dict[str, Any] = job["power"]
         self._options: dict[str, Any] = self._power.get("options") or {}
@@ -38,9 +41,14 @@ class Order:
         self._at = at
 
     @property
-    def is_query(self) -> bool:
-        """Whether it changes nothing."""
-        return self.kind == "power_query"
+    def is_probe(self) -> bool:
+        """Whether it only asks if the BMC answers here."""
+        return self.kind == "power_probe"
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether it may be done while another order for the machine is under way."""
+        return self.is_probe or self.kind == "power_query"
 
     @property
     def uefi(self) -> bool:
@@ -56,7 +64,7 @@ class Order:
         if wanted == "off" and self._options.get("power_off_mode") == "soft":
             return "soft-off"
         # A machine that is already on must start anew to boot from the device that was ordered.
-        return "cycle" if wanted == "on" and self.boot_device else wanted
+        return "cycle" if wanted == "on" and self._restart else wanted
 
     def bmc(self) -> Bmc:
         """The BMC to talk to. Raises PowerRefused when no driver here can."""
@@ -87,9 +95,17 @@ def success(epoch: int, result: PowerResult) -> dict[str, Any]:
     }
 
 
-def failure(epoch: int, kind: str, text: str) -> dict[str, Any]:
-    """The report on a job that was not done, or of which nothing is known (``retry``)."""
-    return {
+def reached(epoch: int) -> dict[str, Any]:
+    """The report on a probe whose BMC answered; nobody asked it for the power state."""
+    return success(epoch, PowerResult("unknown", "unknown", changed=False))
+
+
+def failure(epoch: int, kind: str, text: str, given: Sequence[str] | None = None) -> dict[str, Any]:
+    """The report on a job that was not done, or of which nothing is known (``retry``).
+
+    ``given`` are the commands that may have reached the BMC, None when nobody knows."""
+    known = {} if given is None else {"given": list(given[:_MAX_GIVEN])}
+    return known | {
         "epoch": epoch,
         "ok": False,
         "power_state": "unknown",

@@ -253,3 +253,52 @@ def test_two_hundred_silent_bmcs_do_not_hold_up_a_power_on(sim: SimulatedBmc, tm
     assert {result["error_kind"] for job, result in results(spool).items() if job != 1} == {"unreachable"}
     runner.close()
     pool.close()
+
+
+def test_order_that_another_rack_may_have_carried_out_leaves_a_machine_that_is_on(
+    sim: SimulatedBmc, pool: PowerPool, tmp_path: Path
+):
+    spool = Spool(tmp_path / "spool")
+    runner = JobRunner(spool, pool, tmp_path / "jobs")
+    sim.power = "on"
+    runner.submit(order(sim, kind="power_on", boot_device=None, boot_device_if_off="pxe"))
+    wait_until(lambda: len(spool) == 1, "the first report")
+    assert (results(spool)[1]["power_state"], sim.calls()) == ("on", [])
+    sim.power = "off"
+    runner.submit(order(sim, id=2, kind="power_on", boot_device=None, boot_device_if_off="pxe"))
+    wait_until(lambda: len(spool) == 2, "the second report")
+    runner.close()
+    assert (results(spool)[2]["power_state"], sim.calls()) == ("on", ["boot pxe", "power 1"])
+
+
+def test_failure_tells_which_commands_may_have_reached_the_bmc(sim: SimulatedBmc, pool: PowerPool, tmp_path: Path):
+    """A cycle whose machine does not go off, and an order that finds nobody at the address."""
+    spool, clock = Spool(tmp_path / "spool"), Time()
+    runner = JobRunner(spool, pool, tmp_path / "jobs", sleep=clock.sleep, clock=clock)
+    sim.power = "on"
+    (sim.state / "slow-off").touch()
+    runner.submit(order(sim, kind="power_on", boot_device="pxe"))
+    wait_until(lambda: len(spool) == 1, "the first report", timeout_s=60)
+    sim.process.send_signal(signal.SIGSTOP)
+    runner.submit(order(sim, id=2, kind="power_on", boot_device="pxe"))
+    wait_until(lambda: len(spool) == 2, "the second report", timeout_s=60)
+    sim.process.send_signal(signal.SIGCONT)
+    runner.close()
+    told = [(results(spool)[number]["error_kind"], results(spool)[number]["given"]) for number in (1, 2)]
+    assert told == [("timeout", ["off"]), ("unreachable", [])]
+
+
+def test_probe_asks_whether_the_bmc_answers_and_needs_no_login(sim: SimulatedBmc, pool: PowerPool, tmp_path: Path):
+    spool = Spool(tmp_path / "spool")
+    runner = JobRunner(spool, pool, tmp_path / "jobs")
+    probe = order(sim, kind="power_probe", limit_s=15)
+    probe["power"]["password"] = "wrong"
+    runner.submit(probe)
+    wait_until(lambda: len(spool) == 1, "the first report")
+    assert (results(spool)[1]["ok"], results(spool)[1]["power_state"]) == (True, "unknown")
+    sim.process.send_signal(signal.SIGSTOP)
+    runner.submit({**probe, "id": 2})
+    wait_until(lambda: len(spool) == 2, "the second report")
+    sim.process.send_signal(signal.SIGCONT)
+    runner.close()
+    assert (results(spool)[2]["ok"], results(spool)[2]["error_kind"]) == (False, "unreachable")

@@ -8,11 +8,16 @@ import json
 import re
 import tarfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from flask.testing import FlaskClient
 
-from .conftest import Answer, RackClient, key, now_iso
+from rackyard.region.context import Context
+from rackyard.region.services.racks import enrolment
+from rackyard.region.services.site.authorisation import COMMAND_LINE
+
+from .conftest import Answer, RackClient, Server, key, now_iso, secret_of
 from .hardware import MAC, outputs
 
 RACK_IP, MACHINE_IP, BMC = "10.20.0.2", "10.20.0.101", "10.30.0.11"
@@ -173,6 +178,22 @@ class MachinePlay:
     def _headers(self) -> dict[str, str]:
         headers = {"X-Rackyard-Peer": self.peer, "X-Real-IP": self.ip}
         return headers | ({"Authorization": self.header} if self.header else {})
+
+
+def poll(rack: RackClient, held: tuple[int, ...] = (), slots: int = 10, wait_s: int = 0) -> list[dict[str, Any]]:
+    """What a rack gets that says which jobs it holds."""
+    answer = rack.post("jobs", {"wait": wait_s, "slots": slots, "held": list(held)})
+    assert answer.status == 200, answer.body
+    jobs: list[dict[str, Any]] = answer.body["jobs"]
+    return jobs
+
+
+def another(server: Server, world: Context, folder: Path, hostname: str, *interfaces: tuple[str, str]) -> AgentPlay:
+    """One more rack, enrolled, with these interfaces (name, address with prefix)."""
+    client = RackClient(server, hostname, folder)
+    assert client.enroll(secret_of(enrolment.mint_token(world, COMMAND_LINE))).status == 200
+    client.register(*interfaces)
+    return AgentPlay(client)
 
 
 def boot_id_of(params: list[str]) -> str:

@@ -64,14 +64,16 @@ def test_old_events_and_jobs_go_and_young_ones_stay(site, ctx, execute) -> None:
         "INSERT INTO job (rack_id, machine_id, epoch, kind, state, created_at, expires_at, finished_at) "
         "SELECT rack.id, machine.id, 0, kind, state, now(), now(), "
         "CASE WHEN state = 'queued' THEN NULL ELSE now() - age END FROM rack, machine, "
-        "unnest(ARRAY['power_query', 'power_on']) AS kind, unnest(ARRAY['queued', 'done', 'failed']) AS state, "
+        "unnest(ARRAY['power_query', 'power_probe', 'power_on']) AS kind, "
+        "unnest(ARRAY['queued', 'done', 'failed']) AS state, "
         "unnest(ARRAY[interval '10 minutes', '2 hours', '40 days']) AS age"
     )
     removed = retention.tidy(ctx)
     assert removed["site.retention.events"] == 3 * 9
     assert count(execute, "event", "created_at > now() - interval '91 days'") == 3 * 3
-    assert count(execute, "job", "state = 'queued'") == 3 * 2 * 3, "what is open is not history"
+    assert count(execute, "job", "state = 'queued'") == 3 * 3 * 3, "what is open is not history"
     assert count(execute, "job", "kind = 'power_query' AND state <> 'queued'") == 3 * 2, "an hour"
+    assert count(execute, "job", "kind = 'power_probe' AND state <> 'queued'") == 3 * 2, "an hour"
     assert count(execute, "job", "kind = 'power_on' AND state <> 'queued'") == 3 * 2 * 2, "thirty days"
     assert not any(retention.tidy(ctx).values())
 

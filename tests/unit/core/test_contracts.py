@@ -22,7 +22,7 @@ from rackyard.rack.boot import create_app
 from rackyard.rack.config import RackConfig
 from rackyard.region.services.boots.evidence import DAEMONS, STEPS
 from rackyard.region.services.power.outcomes import ERROR_KINDS
-from rackyard_core.power.base import ERRORS
+from rackyard_core.power.base import CONTROLS, ERRORS
 from rackyard_core.power.orders import PowerResult
 
 LEASE = {
@@ -149,11 +149,13 @@ def test_words_that_a_rack_may_send_are_the_ones_that_a_region_knows() -> None:
 @pytest.mark.parametrize("kind", sorted({error.kind for error in ERRORS.values()} | {"retry"}))
 def test_each_failure_of_a_job_fulfils_its_contract(kind: str) -> None:
     sent("job-result", order.failure(3, kind, "x" * 5000))
+    sent("job-result", order.failure(3, kind, "", CONTROLS * 5))
 
 
 def test_success_of_a_job_fulfils_its_contract() -> None:
     warnings = ("w" * 5000,) * 20
     sent("job-result", order.success(0, PowerResult("off", "on", True, ("on",), warnings, 1.25)))
+    sent("job-result", order.reached(0))
 
 
 MESSAGES = st.one_of(

@@ -4,63 +4,20 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_interface
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rackyard.region.db.power.rack_choice import Candidate, RackInterface
 from rackyard.region.errors import BadRequest, Conflict
 from rackyard.region.metadata import preseed
 from rackyard.region.services.boots import kernel_line
 from rackyard.region.services.boots.kernel_line import KernelLine
-from rackyard.region.services.power import rack_choice
 from rackyard.region.services.racks import identity, names
 from rackyard.region.status import FAILURES, TRANSITIONS, Status, check, label
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def rack(number: int, address: str = "10.30.0.2/24", **changes) -> Candidate:
-    ports = (RackInterface("mgmt0", ip_interface("10.10.0.21/24")), RackInterface("bmc0", ip_interface(address)))
-    fields = {
-        "rack_id": number, "hostname": f"rack{number}", "alive": True, "open_jobs": 0, "last_success_at": None,
-        "holds": False, "interfaces": ports,
-    }  # fmt: skip
-    return Candidate(**(fields | changes))
-
-
-def test_rack_with_an_address_in_the_bmcs_subnet_is_chosen_and_the_reason_names_it():
-    choice = rack_choice.choose("10.30.0.11", [rack(1, "10.99.0.2/24"), rack(2)])
-    assert choice is not None
-    assert choice.hostname == "rack2"
-    assert choice.reason == "rack2 has 10.30.0.2/24 on bmc0, the subnet of BMC 10.30.0.11 (10.30.0.0/24)"
-
-
-def test_least_busy_then_most_recently_successful_then_first_name_wins():
-    busy, recent = rack(1, open_jobs=3), rack(3, last_success_at=NOW)
-    assert rack_choice.choose("10.30.0.11", [busy, rack(2), recent]).hostname == "rack3"
-    older = rack(2, last_success_at=NOW - timedelta(days=1))
-    assert rack_choice.choose("10.30.0.11", [busy, older, recent]).hostname == "rack3"
-    assert rack_choice.choose("10.30.0.11", [rack(5), rack(4)]).hostname == "rack4"
-
-
-def test_rack_that_works_on_the_machine_is_chosen_however_busy_it_is():
-    at_it = rack(1, open_jobs=50, holds=True)
-    assert rack_choice.choose("10.30.0.11", [at_it, rack(2)]).hostname == "rack1"
-    assert rack_choice.choose("10.30.0.11", [rack(1, holds=True, alive=False), rack(2)]).hostname == "rack2"
-
-
-def test_dead_racks_are_not_chosen_and_the_refusal_names_racks_and_remedy():
-    dead = rack(1, alive=False)
-    assert rack_choice.choose("10.30.0.11", [dead]) is None
-    words = rack_choice.refusal("10.30.0.11", [dead])
-    assert "BMC 10.30.0.11" in words
-    assert "rack1 (not alive; mgmt0 10.10.0.21/24, bmc0 10.30.0.2/24)" in words
-    assert "correct power_address" in words
-    assert "rackyard-region enroll-token" in rack_choice.refusal("10.30.0.11", [])
 
 
 def line(**changes) -> KernelLine:

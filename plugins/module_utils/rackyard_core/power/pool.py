@@ -108,9 +108,14 @@ class PowerPool:
                 del self._busy[index]
                 self._hand_out()
 
-    def machine(self, bmc: Bmc, permit: Callable[[], None]) -> PoolMachine:
-        """The BMC as orders need it."""
-        return PoolMachine(self, bmc, permit)
+    def knock(self, bmc: Bmc, permit: Callable[[], None]) -> None:
+        """Find out whether the BMC answers here, without a login and without a worker. Raises PowerUnreachable."""
+        permit()
+        registry.driver(bmc.driver).knock(bmc)
+
+    def machine(self, bmc: Bmc, permit: Callable[[], None], given: list[str]) -> PoolMachine:
+        """The BMC as orders need it; each command is noted in ``given`` before it may reach the BMC."""
+        return PoolMachine(self, bmc, permit, given)
 
     def close(self) -> None:
         """End all workers."""
@@ -163,10 +168,11 @@ class PowerPool:
 class PoolMachine:
     """A machine's BMC behind the pool; every call asks for permission first."""
 
-    def __init__(self, pool: PowerPool, bmc: Bmc, permit: Callable[[], None]) -> None:
+    def __init__(self, pool: PowerPool, bmc: Bmc, permit: Callable[[], None], given: list[str]) -> None:
         self._pool = pool
         self._bmc = bmc
         self._permit = permit
+        self._given = given
         self.name = bmc.name
 
     def state(self) -> str:
@@ -179,4 +185,5 @@ class PoolMachine:
 
     def control(self, action: str) -> None:
         """Give one command."""
+        self._given.append(action)
         self._pool.call(self._bmc, "control", self._permit, action=action)

@@ -350,11 +350,12 @@ CREATE TABLE boot_step (
 
 CREATE TABLE job (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    rack_id     bigint NOT NULL REFERENCES rack ON DELETE CASCADE,
+    rack_id     bigint REFERENCES rack ON DELETE CASCADE, -- NULL: waits until a probe has found one
     machine_id  bigint NOT NULL REFERENCES machine ON DELETE CASCADE,
     boot_id     bigint REFERENCES boot ON DELETE SET NULL,
     epoch       integer NOT NULL,
-    kind        text NOT NULL CHECK (kind IN ('power_on', 'power_off', 'power_query')),
+    kind        text NOT NULL
+                CONSTRAINT job_kind_check CHECK (kind IN ('power_on', 'power_off', 'power_query', 'power_probe')),
     params      jsonb NOT NULL DEFAULT '{}',
     state       text NOT NULL DEFAULT 'queued'
                 CONSTRAINT job_state_check
@@ -366,23 +367,29 @@ CREATE TABLE job (
     finished_at timestamptz,
     result      jsonb,
     error       text NOT NULL DEFAULT '',
-    attempts    integer NOT NULL DEFAULT 0      -- how often it was handed out
+    attempts    integer NOT NULL DEFAULT 0,     -- how often its present rack was handed it
+    tried       jsonb NOT NULL DEFAULT '[]',    -- the racks that failed before, each with its reason
+    CONSTRAINT job_rack_check CHECK (rack_id IS NOT NULL OR state <> 'taken')
 );
 CREATE INDEX job_open ON job (rack_id, id) WHERE state IN ('queued', 'taken');
 CREATE INDEX job_machine ON job (machine_id, id DESC);
 CREATE INDEX job_open_machine ON job (machine_id) WHERE state IN ('queued', 'taken');
 CREATE INDEX job_boot ON job (boot_id, id) WHERE boot_id IS NOT NULL;
--- Polls are removed after an hour, all else after weeks: an index each, so that neither is sought among the other.
+-- Questions are removed after an hour, all else after weeks: an index each, so that neither is sought among the other.
 CREATE INDEX job_finished_query ON job (finished_at) WHERE kind = 'power_query';
 CREATE INDEX job_finished_change ON job (finished_at) WHERE kind <> 'power_query';
+CREATE INDEX job_finished_probe ON job (finished_at) WHERE kind = 'power_probe';
 
--- The last time that a rack reached a BMC, so that the choice of a rack reads no history of jobs.
+-- When a rack last reached a BMC, and when and why it last did not, so that the choice of a rack reads no history of jobs.
 CREATE TABLE power_contact (
     bmc_id       bigint NOT NULL REFERENCES bmc ON DELETE CASCADE,
     rack_id      bigint NOT NULL REFERENCES rack ON DELETE CASCADE,
-    succeeded_at timestamptz NOT NULL,
+    succeeded_at timestamptz,
+    failed_at    timestamptz,
+    error        text NOT NULL DEFAULT '',
     PRIMARY KEY (bmc_id, rack_id)
 );
+CREATE INDEX power_contact_rack ON power_contact (rack_id);
 
 -- Levels are Python's logging numbers, as in MAAS: 10 debug, 20 info, 30 warning, 40 error, 0 audit.
 CREATE TABLE event (
@@ -466,15 +473,18 @@ END $$;
 CREATE TRIGGER machine_changed AFTER INSERT OR UPDATE OR DELETE ON machine
     FOR EACH ROW EXECUTE FUNCTION notify_machine();
 
--- A job wakes its rack when it appears or is moved there, and whoever waits for the machine when it changes. One that
--- ends wakes the racks whose jobs for the same machine had to wait for it.
+-- A job wakes its rack when it appears or is moved there, and whoever waits for the machine when it changes. One that a
+-- rack no longer works on wakes the racks whose jobs for the same BMC had to wait for it.
 CREATE FUNCTION notify_job() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF NEW.state = 'queued' THEN
+    IF NEW.state = 'queued' AND NEW.rack_id IS NOT NULL THEN
         PERFORM pg_notify('rackyard_jobs', (SELECT system_id FROM rack WHERE id = NEW.rack_id));
-    ELSIF NEW.state <> 'taken' THEN
+    END IF;
+    IF TG_OP = 'UPDATE' AND OLD.state = 'taken' AND NEW.state <> 'taken' THEN
         PERFORM pg_notify('rackyard_jobs', rack.system_id) FROM rack
-        WHERE rack.id IN (SELECT rack_id FROM job WHERE machine_id = NEW.machine_id AND state = 'queued');
+        WHERE rack.id IN (SELECT rack_id FROM job WHERE state = 'queued' AND machine_id IN (
+            SELECT NEW.machine_id UNION ALL
+            SELECT beside.id FROM machine JOIN machine AS beside USING (bmc_id) WHERE machine.id = NEW.machine_id));
     END IF;
     PERFORM pg_notify('rackyard_machines', (SELECT system_id FROM machine WHERE id = NEW.machine_id));
     RETURN NULL;

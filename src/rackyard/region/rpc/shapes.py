@@ -33,6 +33,7 @@ def report(body: Document) -> PowerReport:
         error=body["error"] or "",
         error_kind=kind if kind in ERROR_KINDS else ("" if body["ok"] else "protocol"),
         took_s=float(body["took_seconds"]),
+        given=None if body.get("given") is None else tuple(body["given"]),
     )
 
 

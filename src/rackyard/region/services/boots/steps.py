@@ -30,7 +30,11 @@ class StepRule:
 RULES: Mapping[int, StepRule] = {
     ASKED: StepRule("operator asks", 5, "the region's own log"),
     ACCEPTED: StepRule("request accepted", 5, "the region's own log and PostgreSQL"),
-    RACK_CHOSEN: StepRule("rack chosen", 5, "`rackyard-region status`: is a rack alive in the BMC's subnet?"),
+    RACK_CHOSEN: StepRule(
+        "rack chosen",
+        30,
+        "`rackyard-region status`: is a rack alive that has an address or a route to the BMC at {bmc}?",
+    ),
     POWERED_ON: StepRule(
         "powered on",
         90,

@@ -13,7 +13,8 @@ from rackyard.region.errors import NotFound
 from rackyard.region.services.boots import steps
 from rackyard.region.services.boots.steps import Clues, Names, Recorded
 
-_MAX_DETAIL = 500
+# Room for what each of several racks had to say.
+_MAX_DETAIL = 2000
 
 
 def record(
@@ -33,6 +34,20 @@ def record(
     if news and outcome == "done":
         tx.run("operations.records.progress", boot_id=boot_id, now=at, patience_s=None)
     return bool(news)
+
+
+def other_rack(tx: Transaction, boot_id: int, rack_id: int | None, words: str) -> None:
+    """The rack that was chosen to switch the machine on is not the one after all: which rack it is now (None: it is
+    looked for), and why, in the step that tells of the choice."""
+    tx.run("boots.timeline.amend", boot_id=boot_id, step=steps.RACK_CHOSEN, words=words, limit=_MAX_DETAIL)
+    tx.run("boots.records.power_rack", id=boot_id, rack_id=rack_id)
+
+
+def rack_found(tx: Transaction, boot_id: int, rack_id: int, by_whom: str, at: datetime, words: str) -> None:
+    """A search has found the rack that is to switch the machine on."""
+    if not record(tx, boot_id, steps.RACK_CHOSEN, by_whom, at, words):
+        tx.run("boots.timeline.amend", boot_id=boot_id, step=steps.RACK_CHOSEN, words=words, limit=_MAX_DETAIL)
+    tx.run("boots.records.power_rack", id=boot_id, rack_id=rack_id)
 
 
 def switched_off(tx: Transaction, boot_id: int, by_whom: str, at: datetime, detail: str) -> None:

@@ -23,9 +23,10 @@ from rackyard.region.status import check
 
 def start(ctx: Context, actor: Actor, system_id: str) -> None:
     """Begin to commission a machine: new state, boot, steps 1 to 3, event and power job in one transaction.
+    Step 3 comes later when a rack that reaches the BMC is yet to be found.
 
     Raises Forbidden, NotFound; BadRequest when BMC, MAC or image is missing; Conflict when the state does not allow it,
-    no rack reaches the BMC, or nobody would answer the machine's DHCP request. Nothing is changed then."""
+    no rack is alive, or nobody would answer the machine's DHCP request. Nothing is changed then."""
     with ctx.db.transaction() as tx:
         begin(ctx, tx, actor, system_id)
 
@@ -37,7 +38,7 @@ def begin(ctx: Context, tx: Transaction, actor: Actor, system_id: str) -> None:
     check(machine.hostname, machine.status, COMMISSION.running)
     orders.require_bmc(machine)
     image = _image(tx, machine)
-    choice = orders.choose_rack(tx, machine)
+    choice = orders.choose_rack(ctx, tx, machine)
     _check_network(tx, machine)
     begun = lifecycle.begin(ctx, tx, actor, machine, COMMISSION, pace.limits(tx, image["id"]))
     boot_id = _add_boot(ctx, tx, actor, machine, begun, image, choice.rack_id)
@@ -46,10 +47,10 @@ def begin(ctx: Context, tx: Transaction, actor: Actor, system_id: str) -> None:
     timeline.record(tx, boot_id, steps.ASKED, actor.name, asked_at, asked)
     accepted = f"deadline {begun.deadline_at:%H:%M:%S} UTC"
     timeline.record(tx, boot_id, steps.ACCEPTED, ctx.config.name, now, accepted)
-    timeline.record(tx, boot_id, steps.RACK_CHOSEN, ctx.config.name, ctx.clock.now(), choice.reason)
+    if choice.rack_id is not None:
+        timeline.record(tx, boot_id, steps.RACK_CHOSEN, ctx.config.name, ctx.clock.now(), choice.reason)
     queue.enqueue(
-        ctx, tx, machine, choice.rack_id, "power_on",
-        epoch=begun.epoch, boot_id=boot_id, params={"boot_device": "pxe"},
+        ctx, tx, machine, choice, "power_on", epoch=begun.epoch, boot_id=boot_id, params={"boot_device": "pxe"}
     )  # fmt: skip
     journal.record(
         tx, now, "REQUEST_NODE_START_COMMISSIONING", f"commissioning asked for; {choice.reason}",
@@ -82,7 +83,7 @@ def complete(ctx: Context, tx: Transaction, machine: MachineState, facts: Hardwa
 
 
 def _add_boot(
-    ctx: Context, tx: Transaction, actor: Actor, machine: MachineState, begun: Begun, image: Row, rack_id: int
+    ctx: Context, tx: Transaction, actor: Actor, machine: MachineState, begun: Begun, image: Row, rack_id: int | None
 ) -> int:
     secret = ctx.random.token(32)
     row = tx.one(

@@ -71,7 +71,8 @@ def _document(ctx: Context, rack: Rack, row: Row) -> dict[str, object] | None:
         "expires_at": row["expires_at"].isoformat(),
         "limit_s": row["limit_s"],
         "power": _power(row, secrets),
-        "boot_device": params.get("boot_device"),
+        "boot_device": None if params.get("keep_on") else params.get("boot_device"),
+        "boot_device_if_off": params.get("boot_device") if params.get("keep_on") else None,
         "expect_off": params.get("expect_off", False),
     }
 

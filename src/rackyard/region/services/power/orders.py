@@ -14,7 +14,7 @@ from rackyard.region.errors import BadRequest, Conflict, Late, NotFound
 from rackyard.region.services.boots import timeline
 from rackyard.region.services.operations.kinds import require_idle
 from rackyard.region.services.power import queue, rack_choice
-from rackyard.region.services.power.rack_choice import Choice
+from rackyard.region.services.power.rack_choice import Choice, Search
 from rackyard.region.services.site import journal
 from rackyard.region.services.site.authorisation import Actor, Permission, authorise
 from rackyard_core.power import fields
@@ -43,11 +43,12 @@ def require_bmc(machine: MachineState) -> str:
     return machine.power_address
 
 
-def choose_rack(tx: Transaction, machine: MachineState) -> Choice:
-    """The rack that talks to the machine's BMC. Raises Conflict, in words, when none can."""
+def choose_rack(ctx: Context, tx: Transaction, machine: MachineState) -> Choice | Search:
+    """The rack that talks to the machine's BMC, or among which racks it is to be found. Raises Conflict, in words, when
+    no rack is alive."""
     bmc = require_bmc(machine)
     racks = rack_rows.candidates(tx, machine)
-    choice = rack_choice.choose(bmc, racks)
+    choice = rack_choice.choose(bmc, racks, ctx.clock.now())
     if choice is None:
         raise Conflict(rack_choice.refusal(bmc, racks))
     return choice
@@ -56,22 +57,21 @@ def choose_rack(tx: Transaction, machine: MachineState) -> Choice:
 def request(ctx: Context, actor: Actor, system_id: str, wanted: str) -> None:
     """Ask a rack to power the machine on or off; the machine's power state follows.
 
-    Raises Forbidden, NotFound, BadRequest (no BMC), Conflict (commissioning is under way, or no rack reaches the
-    BMC)."""
+    Raises Forbidden, NotFound, BadRequest (no BMC), Conflict (commissioning is under way, or no rack is alive)."""
     if wanted not in ("on", "off"):
         raise BadRequest(f"power can be switched on or off, not {wanted!r}")
     now = ctx.clock.now()
     with ctx.db.transaction() as tx:
         machine = locked(tx, actor, Permission.OPERATE_MACHINE, system_id)
         require_idle(machine.hostname, machine.status, f"switch it {wanted}")
-        choice = choose_rack(tx, machine)
+        choice = choose_rack(ctx, tx, machine)
         queue.cancel_waiting(ctx, tx, machine, f"power {wanted} was asked for after it")
         row = tx.one(
             "machines.state.set_status", id=machine.id, status=machine.status, message=machine.status_message, now=now,
             epochs=1,
         )  # fmt: skip
         epoch = machine.epoch + 1 if row is None else int(row["epoch"])
-        queue.enqueue(ctx, tx, machine, choice.rack_id, f"power_{wanted}", epoch=epoch)
+        queue.enqueue(ctx, tx, machine, choice, f"power_{wanted}", epoch=epoch)
         journal.record(
             tx, now, f"REQUEST_POWER_{wanted.upper()}", f"power {wanted} asked for; {choice.reason}",
             machine_id=machine.id, rack_id=choice.rack_id, username=actor.username,
@@ -84,7 +84,7 @@ def power_off(ctx: Context, tx: Transaction, machine: MachineState, epoch: int, 
     When no rack can, an event and the last step of its boot say so, for nobody would hear of it otherwise."""
     if machine.power_address is None:
         return
-    choice = rack_choice.choose(machine.power_address, rack_rows.candidates(tx, machine))
+    choice = queue.next_rack(ctx, tx, machine, ())
     if choice is None:
         now = ctx.clock.now()
         words = f"no live rack reaches BMC {machine.power_address} to switch {machine.hostname} off; it may still run"
@@ -92,32 +92,39 @@ def power_off(ctx: Context, tx: Transaction, machine: MachineState, epoch: int, 
         if machine.boot_id is not None:
             timeline.still_on(tx, machine.boot_id, ctx.config.name, now, words)
         return
-    queue.enqueue(
-        ctx, tx, machine, choice.rack_id, "power_off", epoch=epoch, boot_id=machine.boot_id, params=dict(params)
-    )  # fmt: skip
+    queue.enqueue(ctx, tx, machine, choice, "power_off", epoch=epoch, boot_id=machine.boot_id, params=dict(params))
 
 
 def query(ctx: Context, actor: Actor, system_id: str, timeout_s: float = MAX_QUERY_S) -> str:
     """Ask the BMC now: `on` or `off`, within at most 30 seconds.
 
     Raises Forbidden, NotFound, BadRequest (no BMC), Conflict (no rack reaches it, or the BMC's own error, named), Late
-    (the rack did not report in time)."""
+    (the rack that was last asked did not report in time)."""
     give_up_at = ctx.clock.monotonic() + min(timeout_s, MAX_QUERY_S)
     with ctx.notifier.subscribe("rackyard_machines", system_id) as subscription:
         with ctx.db.transaction() as tx:
             machine = locked(tx, actor, Permission.VIEW, system_id)
-            choice = choose_rack(tx, machine)
-            job_id = queue.enqueue(ctx, tx, machine, choice.rack_id, "power_query", epoch=machine.epoch)
+            choice = choose_rack(ctx, tx, machine)
+            job_id = queue.enqueue(ctx, tx, machine, choice, "power_query", epoch=machine.epoch)
         while True:
             with ctx.db.transaction() as tx:
                 row = tx.one("power.queue.read", id=job_id)
             if row is not None and row["state"] not in OPEN:
                 return _answer(machine, row)
             if not subscription.wait(give_up_at - ctx.clock.monotonic()):
-                raise Late(
-                    f"{choice.hostname} did not report on BMC {machine.power_address} of {machine.hostname} in time; "
-                    f"look at `journalctl -u rackyard-rack` on {choice.hostname}"
-                )
+                raise Late(_late(machine, None if row is None else row["rack"]))
+
+
+def _late(machine: MachineState, rack: str | None) -> str:
+    if rack is None:
+        return (
+            f"no rack said in time whether it reaches BMC {machine.power_address} of {machine.hostname}; "
+            "`rackyard-region status` shows which racks are alive"
+        )
+    return (
+        f"{rack} did not report on BMC {machine.power_address} of {machine.hostname} in time; "
+        f"look at `journalctl -u rackyard-rack` on {rack}"
+    )
 
 
 def _answer(machine: MachineState, row: Row) -> str:

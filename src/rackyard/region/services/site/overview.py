@@ -8,6 +8,8 @@ from typing import Any
 import rackyard
 from rackyard.region.context import Context
 from rackyard.region.db import migrations
+from rackyard.region.db.power import rack_choice
+from rackyard.region.db.power.rack_choice import Reach
 from rackyard.region.services.machines import registry
 from rackyard.region.services.network import picture
 from rackyard.region.services.racks import view
@@ -18,11 +20,13 @@ from rackyard.region.status import label
 def read(ctx: Context) -> dict[str, Any]:
     """Version, schema, racks, machines by status, network, history, files and images."""
     known = picture.read(ctx)
+    with ctx.db.transaction() as tx:
+        reach = rack_choice.reach(tx)
     return {
         "region": ctx.config.name,
         "version": rackyard.__version__,
         "schema": migrations.current(ctx.db),
-        "racks": [_rack(details) for details in view.list_all(ctx)],
+        "racks": [_rack(details, reach.get(details.rack.id, Reach())) for details in view.list_all(ctx)],
         "machines": {label(status): count for status, count in registry.count_by_status(ctx).items()},
         "subnets": [f"{subnet.name} ({subnet.cidr})" for subnet in known.subnets],
         "stored": retention.overview(ctx),
@@ -35,7 +39,7 @@ def read(ctx: Context) -> dict[str, Any]:
     }
 
 
-def _rack(details: view.RackDetails) -> dict[str, Any]:
+def _rack(details: view.RackDetails, reach: Reach) -> dict[str, Any]:
     rack = details.rack
     return {
         "hostname": rack.hostname,
@@ -43,5 +47,6 @@ def _rack(details: view.RackDetails) -> dict[str, Any]:
         "alive": rack.alive,
         "last_seen_at": rack.last_seen_at.isoformat() if rack.last_seen_at else None,
         "certificate_not_after": rack.cert_not_after.isoformat() if rack.cert_not_after else None,
+        "bmcs": {"reached": reach.reached, "out of reach": reach.unreached},
         "trouble": {one.name: one.info for one in details.services if one.state in ("dead", "degraded")},
     }

@@ -32,6 +32,7 @@ class Rule:
 
 RULES: Sequence[Rule] = (
     Rule("site.retention.queries", KEEP_QUERIES),
+    Rule("site.retention.probes", KEEP_QUERIES),
     Rule("site.retention.receipts", "keep_receipts_days"),
     Rule("site.retention.leases", "keep_leases_days"),
     Rule("site.retention.tokens", "keep_tokens_days"),

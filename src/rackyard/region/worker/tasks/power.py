@@ -18,6 +18,8 @@ from rackyard.region.worker.tasks import deadlines
 from rackyard_core.power import fields
 
 POLL_PASS_S = 5
+# All racks knock at a BMC that none reaches: at a lost network of thousands of BMCs, nobody wants that often.
+SEARCH_AGAIN = timedelta(hours=1)
 
 
 def expire_jobs(ctx: Context) -> int:
@@ -42,16 +44,13 @@ def poll_power(ctx: Context) -> int:
         share = 1 + (count["count"] if count else 0) * POLL_PASS_S // period_s
         due = tx.all("power.polling.due", types=types, since=now - timedelta(seconds=period_s), limit=share)
         racks = rack_rows.racks(tx) if due else []
-        contacts = rack_rows.contacts(tx, [row["bmc_id"] for row in due]) if due else {}
+        known = rack_rows.history(tx, [row["bmc_id"] for row in due]) if due else None
     given: Counter[int] = Counter()
     for row in due:
+        assert known is not None
         weighed = [
-            replace(
-                rack,
-                open_jobs=rack.open_jobs + given[rack.rack_id],
-                last_success_at=contacts.get((row["bmc_id"], rack.rack_id)),
-            )
-            for rack in racks
+            replace(rack, open_jobs=rack.open_jobs + given[rack.rack_id])
+            for rack in rack_rows.beside(row["bmc_id"], racks, known)
         ]
         rack_id = _ask(ctx, row["id"], row["power_address"], weighed)
         given.update([] if rack_id is None else [rack_id])
@@ -59,17 +58,17 @@ def poll_power(ctx: Context) -> int:
 
 
 def _ask(ctx: Context, machine_id: int, bmc: str, racks: Sequence[Candidate]) -> int | None:
-    """Write a question to a BMC; the rack that will ask, None when nobody can or the machine changed meanwhile."""
-    choice = rack_choice.choose(bmc, racks)
+    """Write a question to a BMC; the rack that will ask, None when nobody can, one is searched, or the machine changed
+    meanwhile. A BMC that no rack reaches is not searched at each round."""
+    now = ctx.clock.now()
+    choice = rack_choice.choose(bmc, racks, now, unreached_since=now - SEARCH_AGAIN)
     with ctx.db.transaction() as tx:
         machine = state.lock_by_id(tx, machine_id)
         if machine is None or machine.power_address != bmc:
             return None
         if choice is None:
             words = rack_choice.refusal(bmc, racks)
-            tx.run(
-                "machines.state.set_power", id=machine.id, state="unknown", now=ctx.clock.now(), error=words, kind=""
-            )
+            tx.run("machines.state.set_power", id=machine.id, state="unknown", now=now, error=words, kind="")
             return None
-        queue.enqueue(ctx, tx, machine, choice.rack_id, "power_query", epoch=machine.epoch)
+        queue.enqueue(ctx, tx, machine, choice, "power_query", epoch=machine.epoch)
         return choice.rack_id

@@ -22,6 +22,11 @@ UPDATE boot SET rack_id = %(rack_id)s, client_ip = coalesce(%(client_ip)s, clien
 WHERE id = %(id)s
   AND (rack_id, client_ip) IS DISTINCT FROM (%(rack_id)s, coalesce(%(client_ip)s, client_ip));
 
+-- name: boots.records.power_rack
+-- Another rack is to switch the machine on; not if the machine is known to be at a rack already.
+UPDATE boot SET rack_id = %(rack_id)s
+WHERE id = %(id)s AND client_ip IS NULL AND rack_id IS DISTINCT FROM %(rack_id)s;
+
 -- name: boots.records.latest
 -- The machine and its latest boot, for the timeline.
 SELECT machine.system_id, machine.hostname, machine.boot_mac::text AS boot_mac,

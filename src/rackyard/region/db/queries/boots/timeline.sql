@@ -6,6 +6,11 @@ INSERT INTO boot_step (boot_id, step, by_whom, at, outcome, detail)
 VALUES (%(boot_id)s, %(step)s, %(by_whom)s, %(at)s, %(outcome)s, %(detail)s)
 ON CONFLICT (boot_id, step) DO NOTHING;
 
+-- name: boots.timeline.amend
+-- A step that was done went on.
+UPDATE boot_step SET detail = left(detail || '; ' || %(words)s, %(limit)s)
+WHERE boot_id = %(boot_id)s AND step = %(step)s AND outcome = 'done';
+
 -- name: boots.timeline.steps
 -- The recorded steps of a boot.
 SELECT step, by_whom, at, outcome, detail FROM boot_step WHERE boot_id = %(boot_id)s ORDER BY step;

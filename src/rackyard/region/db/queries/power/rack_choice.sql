@@ -9,9 +9,22 @@ SELECT rack.id, rack.hostname, rack.alive,
 FROM rack WHERE rack.revoked_at IS NULL ORDER BY rack.hostname;
 
 -- name: power.rack_choice.contacts
--- When racks last reached some BMCs.
-SELECT bmc_id, rack_id, succeeded_at FROM power_contact WHERE bmc_id = ANY (%(bmc_ids)s);
+-- When racks last reached some BMCs, and when and why they last did not.
+SELECT bmc_id, rack_id, succeeded_at, failed_at, error FROM power_contact WHERE bmc_id = ANY (%(bmc_ids)s);
+
+-- name: power.rack_choice.reach
+-- How many BMCs each rack reached when it last tried, and how many not.
+SELECT rack_id, count(*) FILTER (WHERE reached) AS reached, count(*) FILTER (WHERE NOT reached) AS unreached
+FROM power_contact,
+     LATERAL (SELECT succeeded_at IS NOT NULL AND (failed_at IS NULL OR succeeded_at > failed_at) AS reached) AS last
+GROUP BY rack_id;
+
+-- name: power.rack_choice.failed
+-- A rack did not reach a BMC.
+INSERT INTO power_contact (bmc_id, rack_id, failed_at, error) VALUES (%(bmc_id)s, %(rack_id)s, %(now)s, %(error)s)
+ON CONFLICT (bmc_id, rack_id) DO UPDATE SET failed_at = excluded.failed_at, error = excluded.error;
 
 -- name: power.rack_choice.holding
--- The racks that work on a job for a machine now.
-SELECT rack_id FROM job WHERE machine_id = %(machine_id)s AND state = 'taken';
+-- The racks that work on a job for any machine behind some BMCs now.
+SELECT DISTINCT machine.bmc_id, job.rack_id FROM job JOIN machine ON machine.id = job.machine_id
+WHERE machine.bmc_id = ANY (%(bmc_ids)s) AND job.state = 'taken' AND job.kind <> 'power_probe';

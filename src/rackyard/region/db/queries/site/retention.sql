@@ -10,6 +10,11 @@ DELETE FROM event WHERE ctid = ANY (ARRAY(
 DELETE FROM job WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM job WHERE kind = 'power_query' AND finished_at < %(before)s ORDER BY finished_at LIMIT %(limit)s));
 
+-- name: site.retention.probes
+-- Answered probes, a batch: who reached a BMC is remembered elsewhere.
+DELETE FROM job WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM job WHERE kind = 'power_probe' AND finished_at < %(before)s ORDER BY finished_at LIMIT %(limit)s));
+
 -- name: site.retention.jobs
 -- Old finished jobs that changed something, a batch.
 DELETE FROM job WHERE ctid = ANY (ARRAY(
