@@ -11,6 +11,8 @@ from rackyard import contracts
 # Calls whose answers have a contract; the others say nothing, or hand out the one desired state.
 ANSWERS = {
     "boot-config": "boot-config-answer",
+    "boot-metadata": "boot-metadata-answer",
+    "boots": "boots-answer",
     "enroll": "enroll-answer",
     "events": "batch-answer",
     "jobs": "jobs-answer",

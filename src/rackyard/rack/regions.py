@@ -24,6 +24,8 @@ _PREFIX = "/rpc/1/"
 # The calls whose answers are used.
 _ANSWERS = {
     "boot-config": "boot-config-answer",
+    "boot-metadata": "boot-metadata-answer",
+    "boots": "boots-answer",
     "events": "batch-answer",
     "jobs": "jobs-answer",
     "leases": "batch-answer",
