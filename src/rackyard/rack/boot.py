@@ -11,8 +11,9 @@ for the agent.
 
 from __future__ import annotations
 
+import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
@@ -109,6 +110,7 @@ def create_app(config: RackConfig, ask: Ask | None = None) -> Flask:
     cache = BootCache(config.boot_cache, config.boot_keys)
     app.register_blueprint(metadata.blueprint(Metadata(cache, posts, uplink, config.boot_evidence), _client_address))
     app.extensions["replay"] = Replay(posts, uplink)
+    app.wsgi_app = _with_single_slashes(app.wsgi_app)  # type: ignore[method-assign]
 
     @app.get("/ipxe.cfg")
     def ipxe_start() -> Response:
@@ -136,6 +138,15 @@ def create_app(config: RackConfig, ask: Ask | None = None) -> Flask:
         return _text("rackyard: there is no such boot file\n", 404)
 
     return app
+
+
+def _with_single_slashes(inner: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+    """cloud-init joins URLs naively: `metadata//2012-03-01/` means `metadata/2012-03-01/`."""
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        return inner(environ | {"PATH_INFO": re.sub("/{2,}", "/", environ.get("PATH_INFO", ""))}, start_response)
+
+    return answer
 
 
 def started(config: RackConfig) -> Flask:

@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A machine in the middle of its commissioning while every region is away: real nginx, agent, boot service, regions."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import front
+import psycopg2
+import pytest
+from rpc.hardware import MAC
+from rpc.play import MACHINE_IP, RACK_IP, MachinePlay, boot_id_of, declare_network
+from werkzeug.test import EnvironBuilder
+
+from rackyard.daemons import http as nginx_files
+from rackyard.rack import cli, enroll
+from rackyard.region.services.racks import enrolment
+from rackyard.region.services.site import images
+from rackyard.region.services.site.authorisation import COMMAND_LINE
+
+from .conftest import CODE, RackHost, Region, SimulatedBmc, wait_until
+
+IP = f"""#!/bin/sh
+echo '[{{"ifname": "pxe0", "address": "52:54:00:aa:00:01", "flags": ["UP"],
+ "addr_info": [{{"local": "{RACK_IP}", "prefixlen": 24, "scope": "global"}}]}}]'
+"""
+
+
+@dataclass
+class Answer:
+    """What MachinePlay looks at."""
+
+    status_code: int
+    content: bytes
+    took_s: float
+
+    @property
+    def text(self) -> str:
+        return self.content.decode()
+
+    def get_data(self, as_text: bool = False) -> Any:
+        return self.text if as_text else self.content
+
+
+@dataclass
+class Wire:
+    """HTTP to a rack's nginx, from an address of the machine's network."""
+
+    port: int
+    address: str = MACHINE_IP
+
+    def get(self, path: str, headers: dict[str, str]) -> Answer:
+        return self._send("GET", path, None, headers)
+
+    def post(self, path: str, headers: dict[str, str], **what: Any) -> Answer:
+        made = EnvironBuilder(method="POST", **what)
+        environ = made.get_environ()
+        body = environ["wsgi.input"].read()
+        return self._send("POST", path, body, headers | {"Content-Type": environ.get("CONTENT_TYPE", "")})
+
+    def _send(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        before = time.monotonic()
+        try:
+            connection.request(method, path, body=body, headers=headers | {front.ADDRESS_HEADER: self.address})
+            response = connection.getresponse()
+            return Answer(response.status, response.read(), time.monotonic() - before)
+        finally:
+            connection.close()
+
+
+@dataclass
+class Site:
+    """A region that can go away, and a rack with all its processes."""
+
+    region: Region
+    rack: RackHost
+    ports: dict[str, int]
+    nginx: front.Nginx
+    running: ExitStack = field(default_factory=ExitStack)
+    metadata: subprocess.Popen[bytes] | None = None
+    boot: subprocess.Popen[bytes] | None = None
+
+    def start_metadata(self) -> None:
+        bind = self.region.home / "run/metadata.sock"
+        self.metadata = self.running.enter_context(
+            front.process("metadata", bind, self.region.home / "region.toml", self.region.home / "metadata.log")
+        )
+        wait_until(lambda: front.answers(bind), "the metadata process", timeout_s=60)
+
+    def region_goes(self) -> None:
+        """Power cut: every process of the region is killed."""
+        self.running.close()
+        self.region.stop()
+
+    def region_returns(self) -> None:
+        self.region.start()
+        self.start_metadata()
+
+    def start_boot(self) -> None:
+        environment = {**os.environ, "PYTHONPATH": CODE, "RACKYARD_RACK_CONFIG": str(self.rack.config_file)}
+        bind = f"127.0.0.1:{self.ports['boot']}"
+        command = [*front.gunicorn(), "--bind", bind, "--worker-class", "gthread", "--threads", "8"]
+        with (self.rack.home / "boot.log").open("ab") as log:
+            self.boot = subprocess.Popen(
+                [*command, "rackyard.rack.wsgi:boot_app()"], env=environment, stdout=log, stderr=log, cwd="/",
+                start_new_session=True,
+            )  # fmt: skip
+        wait_until(lambda: self.wire().get("/ipxe.cfg", {}).status_code == 200, "the boot service", timeout_s=60)
+
+    def kill_boot(self) -> None:
+        assert self.boot is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.boot.pid, signal.SIGKILL)
+        self.boot.wait()
+
+    def wire(self, address: str = MACHINE_IP) -> Wire:
+        return Wire(self.ports["door"], address)
+
+    def leased(self, ip: str = MACHINE_IP, mac: str = MAC) -> None:
+        """dhcpd's hook writes a line to the journal."""
+        number = time.time_ns() // 1000
+        line = {
+            "__CURSOR": f"s=test;i={number}", "__REALTIME_TIMESTAMP": str(number), "SYSLOG_IDENTIFIER": "dhcpd",
+            "MESSAGE": f"rackyard-lease commit {ip} {mac} 600",
+        }  # fmt: skip
+        self.rack.log(json.dumps(line))
+
+    def rows(self, statement: str, *values: object) -> list[tuple]:
+        connection = psycopg2.connect(self.region.ctx.config.dsn)
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(statement, values)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+    def status(self, capsys: pytest.CaptureFixture[str]) -> str:
+        """What `rackyard-rack status` prints."""
+        cli.main(["--config", str(self.rack.config_file), "status"])
+        return capsys.readouterr().out
+
+    def waiting(self) -> int:
+        return len(list(self.rack.config.machine_posts.glob("*/*-post"))) + len(
+            list(self.rack.config.machine_posts.glob("*/*-final"))
+        )
+
+
+def register_image(region: Region, home: Path) -> None:
+    entries = []
+    for role, name in (("kernel", "vmlinuz"), ("initrd", "initrd.img"), ("squashfs", "filesystem.squashfs"),
+                       ("loader", "bootx64.efi")):  # fmt: skip
+        content = f"content of {name}".encode()
+        digest = hashlib.sha256(content).hexdigest()
+        (region.ctx.config.images / digest).mkdir()
+        (region.ctx.config.images / digest / name).write_bytes(content)
+        entries.append({"role": role, "name": name, "sha256": digest, "size_bytes": len(content)})
+    manifest = {"name": "debian-bookworm-amd64", "arch": "amd64", "suite": "bookworm", "files": entries}
+    (home / "manifest.json").write_text(json.dumps(manifest))
+    images.register(region.ctx, COMMAND_LINE, home / "manifest.json")
+
+
+@pytest.fixture
+def site(region: Region, rack: RackHost, tmp_path: Path) -> Iterator[Site]:
+    enroll.enroll(rack.config, enrolment.mint_token(region.ctx, COMMAND_LINE))
+    (rack.home / "bin/ip").write_text(IP)
+    (rack.home / "bin/ip").chmod(0o755)
+    root, ports = rack.config.daemons_root, {name: front.free_port() for name in ("door", "gateway", "boot")}
+    for folder in ("http", "boot", "boots", "posts"):
+        (root / folder).mkdir(parents=True)
+    (rack.home / "keys").mkdir()
+    text = rack.config_file.read_text().replace("[daemons]", f'boot_keys = "{rack.home}/keys"\n[daemons]')
+    rack.config_file.write_text(f'{text}[boot]\ngateway = "http://127.0.0.1:{ports["gateway"]}"\n')
+    section = {"tls_regions": [{"address": "127.0.0.1", "port": region.port}]}
+    (root / "http/regions.conf").write_bytes(nginx_files.render(section))
+    certificate = (rack.config.identity / "rack.crt").read_bytes()
+    (root / "http/identity.conf").write_bytes(nginx_files.render_identity(rack.config.identity, certificate))
+    nginx = front.rack_nginx(
+        tmp_path / "rack-nginx", root / "http", port=ports["door"], gateway=ports["gateway"], boot=ports["boot"]
+    )
+    found = Site(region, rack, ports, nginx)
+    with ExitStack() as parts:
+        parts.callback(nginx.stop)
+        nginx.start()
+        parts.callback(found.running.close)
+        found.start_metadata()
+        parts.callback(found.kill_boot)
+        found.start_boot()
+        rack.start()
+        wait_until(lambda: found.rows("SELECT 1 FROM rack_interface"), "the rack's addresses")
+        yield found
+
+
+@pytest.fixture
+def m1(site: Site, api: Any, sim: SimulatedBmc, tmp_path: Path) -> str:
+    """A machine that is asked for its commissioning and switched on; its system id."""
+    register_image(site.region, tmp_path)
+    declare_network(api, site.rows("SELECT system_id FROM rack")[0][0])
+    machine = {
+        "hostname": "m1", "architecture": "amd64", "mac_addresses": MAC, "power_type": "ipmi",
+        "power_parameters_power_address": sim.bmc.address, "power_parameters_power_port": str(sim.bmc.port),
+        "power_parameters_power_user": sim.bmc.user, "power_parameters_power_pass": "secret",
+    }  # fmt: skip
+    system_id = str(api.post("machines/", data=machine).get_json()["system_id"])
+    # A rack tells no loopback addresses, but this BMC has one; once it is reached, it is chosen for that.
+    site.rows("INSERT INTO rack_interface (rack_id, name, address) SELECT id, 'bmc0', '127.0.0.2/8' FROM rack")
+    asked = api.post(f"machines/{system_id}/?op=commission")
+    assert asked.status_code == 200, asked.get_data(as_text=True)
+    wait_until(lambda: sim.power == "on", "power on")
+    return system_id
+
+
+@pytest.fixture
+def machine(site: Site) -> MachinePlay:
+    return MachinePlay(site.wire())  # type: ignore[arg-type]  # it says as much as a client of Flask
+
+
+def boot(site: Site) -> str:
+    """The machine's loader gets its configuration, and the rack its metadata; the id of the boot."""
+    site.leased()
+    wait_until(lambda: site.rows("SELECT 1 FROM lease"), "the lease")
+    answer = site.wire().get(f"/ipxe.cfg-{MAC}", {})
+    assert answer.status_code == 200, answer.text
+    boot_id = boot_id_of(answer.text.split())
+    wait_until(lambda: list((site.rack.home / "keys").glob(f"{boot_id}.*")), "the rack keeping the boot's metadata", 5)
+    return boot_id
+
+
+def read(api: Any, system_id: str) -> dict[str, Any]:
+    return dict(api.get(f"machines/{system_id}/").get_json())
+
+
+def test_machine_ends_ready_though_every_region_was_away_from_its_boot_configuration_to_its_last_word(
+    site: Site, machine: MachinePlay, m1: str, api: Any, sim: SimulatedBmc, capsys: pytest.CaptureFixture[str]
+) -> None:
+    boot_id = boot(site)
+    site.region_goes()
+    user_data = machine.pull(boot_id)
+    assert "10-20-0-0--24.rackyard.internal:5248/MAAS/metadata/" in user_data
+    webhook = {"event_type": "start", "name": "modules-final", "origin": "cloudinit", "description": "running"}
+    assert machine.post(f"status/{m1}", json=webhook).status_code == 204
+    machine.run_scripts()
+    site.kill_boot()
+    site.start_boot()
+    scripts = machine.scripts()  # a restarted boot service has them still
+    assert machine.signal("OK").status_code == 200
+    assert machine.signal("OK").status_code == 200, "the answer may have been lost"
+    assert machine.get("2012-03-01/user-data").status_code == 401, "the boot is over"
+    sim.power = "off"
+    posts = site.waiting()
+    assert posts == 1 + 2 * len(scripts) + 2
+    wait_until(lambda: f"posts of machines waiting for a region: {posts}; refused" in site.status(capsys), "the status")
+    assert "boots whose metadata is kept: 1" in site.status(capsys)
+
+    site.region_returns()
+    wait_until(lambda: not site.waiting(), "the replay", timeout_s=60)
+    known = read(api, m1)
+    assert known["status_name"] == "Ready", known["status_message"]
+    assert (known["cpu_count"], known["memory"]) == (2, 2048)
+    wait_until(lambda: read(api, m1)["power_state"] == "off", "the machine's power state")
+    assert "power 0" not in sim.calls(), "it switched itself off"
+    story = api.get(f"machines/{m1}/?op=boot_timeline").get_json()
+    wait_until(
+        lambda: (
+            [step["outcome"] for step in api.get(f"machines/{m1}/?op=boot_timeline").get_json()["steps"]].count("done")
+            >= 10
+        ),
+        "steps",
+    )
+    assert story["outcome"] == "done"
+    wait_until(lambda: "boots whose metadata is kept: 0" in site.status(capsys), "the end of the cache", timeout_s=30)
+    assert not list(site.rack.config.boot_cache.iterdir())
