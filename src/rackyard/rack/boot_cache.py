@@ -12,7 +12,7 @@ import json
 import os
 import re
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,6 @@ from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken
 
-from rackyard import contracts
 from rackyard.daemons import files
 
 # <boot id>.<token key>: a machine names its boot by the one before it has credentials, by the other afterwards.
@@ -92,7 +91,7 @@ class BootCache:
         """The boot whose credentials have that token key; None when it is not here or over."""
         return self._one(lambda name: name.partition(".")[2] == token_key)
 
-    def _one(self, wanted: Any) -> CachedBoot | None:
+    def _one(self, wanted: Callable[[str], bool]) -> CachedBoot | None:
         found = (self._read(name) for name in self._key_names() if wanted(name))
         return next((boot for boot in found if boot is not None and boot.ends_at > datetime.now(UTC)), None)
 
@@ -104,7 +103,7 @@ class BootCache:
         if key is None or sealed is None:
             return None
         try:
-            answer = contracts.read("boot-metadata-answer", json.loads(Fernet(key).decrypt(sealed)))
+            answer = json.loads(Fernet(key).decrypt(sealed))
         except (InvalidToken, ValueError):
             return None  # damaged by a full or failing disk: as if it were not here
         return CachedBoot(

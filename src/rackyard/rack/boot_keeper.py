@@ -28,6 +28,8 @@ class BootKeeper:
         self._call = call
         self._stop = stop
         self._wake = threading.Event()
+        # By boot id: the addresses that count, and the end. What an earlier life kept is read once.
+        self._held = {boot.boot_id: (boot.addresses, boot.ends_at) for boot in cache.held().values()}
         self.trouble = ""
 
     def look_now(self) -> None:
@@ -53,19 +55,27 @@ class BootKeeper:
 
     def refresh(self) -> None:
         """Bring the cache to what a region says. Raises RegionAway, RegionRefused, RackError, OSError."""
-        held = self._cache.held()
-        self._cache.drop_others({each for each, boot in held.items() if boot.ends_at > datetime.now(UTC)})
-        told = {boot["boot_id"]: boot for boot in self._call("GET", "boots", None)["boots"]}
-        self._cache.drop_others(set(told))
-        for boot_id, boot in told.items():
-            known = held.get(boot_id)
-            same = (tuple(boot["addresses"]), datetime.fromisoformat(boot["ends_at"]))
-            if known is None or (known.addresses, known.ends_at) != same:
+        self._forget_others({each for each, (_addresses, end) in self._held.items() if end > datetime.now(UTC)})
+        told = {
+            boot["boot_id"]: (tuple(boot["addresses"]), datetime.fromisoformat(boot["ends_at"]))
+            for boot in self._call("GET", "boots", None)["boots"]
+        }
+        self._forget_others(set(told))
+        for boot_id, known in told.items():
+            if self._held.get(boot_id) != known:
                 self._fetch(boot_id)
 
     def _fetch(self, boot_id: str) -> None:
         try:
-            self._cache.put(self._call("POST", "boot-metadata", {"boot_id": boot_id}))
+            answer = self._call("POST", "boot-metadata", {"boot_id": boot_id})
         except RegionRefused as refusal:
-            if refusal.status != 404:  # it ended meanwhile
+            if refusal.status != 404:
                 raise
+            return  # it ended meanwhile
+        self._cache.put(answer)
+        self._held[boot_id] = (tuple(answer["addresses"]), datetime.fromisoformat(answer["ends_at"]))
+
+    def _forget_others(self, wanted: set[str]) -> None:
+        self._cache.drop_others(wanted)
+        for boot_id in self._held.keys() - wanted:
+            del self._held[boot_id]

@@ -7,6 +7,8 @@ as if it had come straight from the machine."""
 
 from __future__ import annotations
 
+import os
+import random
 import threading
 import time
 from collections.abc import Mapping
@@ -82,33 +84,40 @@ class Replay:
         threading.Thread(target=self._run, name="replay", daemon=True).start()
 
     def _run(self) -> None:
+        """For ever. What nobody foresaw ends the process: gunicorn starts it anew, and the journal says why."""
         complaint = ""
         while True:
-            pause_s = _LOOK_S
+            moved = False
             try:
-                if self._posts.own() and not self.round():
-                    pause_s = _BACKOFF_S
+                moved = self._posts.own() and self.round()
                 complaint = ""
+            except RegionAway:
+                time.sleep(_BACKOFF_S)
             except OSError as reason:
                 if str(reason) != complaint:
                     complaint = str(reason)
                     log("error", "posts-unreadable", reason=reason)
-            if pause_s == _BACKOFF_S or not self._posts.boots():
-                time.sleep(pause_s)
+            except Exception as reason:
+                log("error", "replay-failed", reason=f"{type(reason).__name__}: {reason}")
+                os._exit(1)
+            if not moved:
+                time.sleep(_LOOK_S)
 
     def round(self) -> bool:
-        """Send the oldest post of each boot; False when a region has to be waited for."""
+        """Send the oldest post of each boot; whether anything went. Raises RegionAway, OSError."""
         boots = self._posts.boots()
-        if not boots:
-            return True
-        # One finds out whether anybody is there.
-        if not self._next_of(boots[0]):
-            return False
-        with ThreadPoolExecutor(_SENDERS) as pool:
-            return all(list(pool.map(self._next_of, boots[1:])))
+        random.shuffle(boots)
+        # The first finds out whether anybody is there.
+        moved = [self._next_of(boot_id) for boot_id in boots[:1]]
+        if len(boots) > 1:
+            with ThreadPoolExecutor(_SENDERS) as pool:
+                moved += pool.map(self._next_of, boots[1:])
+        return any(moved)
 
     def _next_of(self, boot_id: str) -> bool:
-        """Send the oldest post of a boot; False when it has to wait."""
+        """Send the oldest post of a boot; False when it has to wait although a region is there.
+
+        Raises RegionAway when none is, OSError."""
         name, post = self._posts.first(boot_id)
         if post is None:
             self._put_aside(boot_id, name, boot_id[:8], "the file is damaged")
@@ -120,8 +129,6 @@ class Replay:
             if self._failures[name] < MAX_FAILURES:
                 return False
             self._put_aside(boot_id, name, post.hostname, f"a region failed on it {MAX_FAILURES} times: {reason}")
-        except RegionAway:
-            return False
         except RegionRefused as refusal:
             since = self._doubted.setdefault(name, time.monotonic())
             if refusal.status in _DOUBTFUL and time.monotonic() - since < _DOUBT_S:

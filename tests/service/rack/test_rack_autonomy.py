@@ -8,6 +8,7 @@ import hashlib
 import http.client
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -152,10 +153,21 @@ class Site:
         cli.main(["--config", str(self.rack.config_file), "status"])
         return capsys.readouterr().out
 
-    def waiting(self) -> int:
-        return len(list(self.rack.config.machine_posts.glob("*/*-post"))) + len(
-            list(self.rack.config.machine_posts.glob("*/*-final"))
-        )
+    def posts(self) -> list[str]:
+        """The keys of what waits, in order."""
+        found = self.rack.config.machine_posts.glob("*/[0-9]*-*")
+        return [path.name.split("-")[1] for path in sorted(found) if path.parent.name != "refused"]
+
+    def taken(self) -> list[str]:
+        """The keys of what the region has taken, in order."""
+        rows = self.rows("SELECT key FROM receipt WHERE key LIKE 'post:%%' ORDER BY received_at")
+        return [row[0].rsplit(":", 1)[1] for row in rows]
+
+    def workers(self) -> list[int]:
+        """What answers in the region's metadata process."""
+        assert self.metadata is not None
+        children = Path(f"/proc/{self.metadata.pid}/task/{self.metadata.pid}/children")
+        return [int(pid) for pid in children.read_text().split()]
 
 
 def register_image(region: Region, home: Path) -> None:
@@ -242,6 +254,14 @@ def read(api: Any, system_id: str) -> dict[str, Any]:
     return dict(api.get(f"machines/{system_id}/").get_json())
 
 
+def step(api: Any, system_id: str, number: int) -> dict[str, Any]:
+    story = api.get(f"machines/{system_id}/?op=boot_timeline").get_json()
+    return next(each for each in story["steps"] if each["step"] == number)
+
+
+WEBHOOK = {"event_type": "start", "name": "modules-final", "origin": "cloudinit", "description": "running"}
+
+
 def test_machine_ends_ready_though_every_region_was_away_from_its_boot_configuration_to_its_last_word(
     site: Site, machine: MachinePlay, m1: str, api: Any, sim: SimulatedBmc, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -249,8 +269,7 @@ def test_machine_ends_ready_though_every_region_was_away_from_its_boot_configura
     site.region_goes()
     user_data = machine.pull(boot_id)
     assert "10-20-0-0--24.rackyard.internal:5248/MAAS/metadata/" in user_data
-    webhook = {"event_type": "start", "name": "modules-final", "origin": "cloudinit", "description": "running"}
-    assert machine.post(f"status/{m1}", json=webhook).status_code == 204
+    assert machine.post(f"status/{m1}", json=WEBHOOK).status_code == 204
     machine.run_scripts()
     site.kill_boot()
     site.start_boot()
@@ -259,26 +278,135 @@ def test_machine_ends_ready_though_every_region_was_away_from_its_boot_configura
     assert machine.signal("OK").status_code == 200, "the answer may have been lost"
     assert machine.get("2012-03-01/user-data").status_code == 401, "the boot is over"
     sim.power = "off"
-    posts = site.waiting()
+    posts = len(site.posts())
     assert posts == 1 + 2 * len(scripts) + 2
     wait_until(lambda: f"posts of machines waiting for a region: {posts}; refused" in site.status(capsys), "the status")
     assert "boots whose metadata is kept: 1" in site.status(capsys)
 
     site.region_returns()
-    wait_until(lambda: not site.waiting(), "the replay", timeout_s=60)
+    wait_until(lambda: not site.posts(), "the replay", timeout_s=60)
     known = read(api, m1)
     assert known["status_name"] == "Ready", known["status_message"]
     assert (known["cpu_count"], known["memory"]) == (2, 2048)
     wait_until(lambda: read(api, m1)["power_state"] == "off", "the machine's power state")
     assert "power 0" not in sim.calls(), "it switched itself off"
-    story = api.get(f"machines/{m1}/?op=boot_timeline").get_json()
-    wait_until(
-        lambda: (
-            [step["outcome"] for step in api.get(f"machines/{m1}/?op=boot_timeline").get_json()["steps"]].count("done")
-            >= 10
-        ),
-        "steps",
-    )
-    assert story["outcome"] == "done"
+    wait_until(lambda: step(api, m1, 10)["outcome"] == "done", "the rack's evidence of the metadata")
+    assert step(api, m1, 10)["by"] == "rack1 (boot service)"
+    assert "while no region answered" in step(api, m1, 10)["detail"]
+    assert [step(api, m1, number)["outcome"] for number in (8, 11, 12)] == ["done"] * 3
     wait_until(lambda: "boots whose metadata is kept: 0" in site.status(capsys), "the end of the cache", timeout_s=30)
     assert not list(site.rack.config.boot_cache.iterdir())
+
+
+def test_replay_is_in_order_and_once_though_the_boot_service_is_killed_in_it_and_begins_anew(
+    site: Site, machine: MachinePlay, m1: str, api: Any, tmp_path: Path
+) -> None:
+    boot_id = boot(site)
+    machine.pull(boot_id)
+    site.region_goes()
+    assert machine.post(f"status/{m1}", json=WEBHOOK).status_code == 204
+    machine.run_scripts()
+    assert machine.signal("OK").status_code == 200
+    posts = site.posts()
+    spool = site.rack.config.machine_posts / boot_id
+    shutil.copytree(spool, tmp_path / "copy")
+
+    site.region_returns()
+    wait_until(lambda: len(site.taken()) > 2, "the first posts")
+    site.kill_boot()
+    assert site.posts(), "killed in the middle"
+    site.start_boot()
+    wait_until(lambda: not site.posts(), "the rest")
+    assert site.taken() == posts
+    assert read(api, m1)["status_name"] == "Ready"
+    ended = api.get(f"nodes/{m1}/results/").get_json()
+
+    site.kill_boot()  # and none of it was noted down: all is sent again
+    shutil.copytree(tmp_path / "copy", spool)
+    site.start_boot()
+    wait_until(lambda: not site.posts(), "the second replay")
+    assert site.taken() == posts
+    assert api.get(f"nodes/{m1}/results/").get_json() == ended
+    assert site.rows("SELECT count(*) FROM event WHERE type = 'CLOUD_INIT'") == [(1,)]
+    assert not (site.rack.config.machine_posts / "refused").exists()
+
+
+def test_nobody_but_the_machine_of_a_boot_that_is_kept_gets_or_leaves_anything(
+    site: Site, machine: MachinePlay, m1: str
+) -> None:
+    boot_id = boot(site)
+    machine.read_preseed(boot_id)
+    refused = machine.post("latest/", data={"op": "signal", "status": "WORKING", "script_result_id": "x"})
+    assert (refused.status_code, "must be a whole number" in refused.text) == (400, True), "the region's own words"
+    assert machine.signal("WORKING").status_code == 200
+    assert not site.posts(), "with a region there, nothing waits"
+    site.region_goes()
+
+    thief = MachinePlay(site.wire("10.20.0.150"), header=machine.header)  # type: ignore[arg-type]
+    assert thief.preseed(boot_id).status_code == 403
+    for path in ("latest/meta-data/local-hostname", "latest/user-data", "latest/maas-scripts"):
+        assert thief.get(path).status_code == 403, path
+    assert thief.signal("OK").status_code == 403
+    forger = MachinePlay(site.wire(), header=machine.header.replace("%26", "%26x"))  # type: ignore[arg-type]
+    assert forger.get("latest/user-data").status_code == 401
+    assert forger.signal("OK").status_code == 401
+    unsigned = MachinePlay(site.wire())  # type: ignore[arg-type]
+    assert unsigned.get("latest/maas-scripts").status_code == 401
+    # Of what is not kept nobody can say anything now: no, but not for good.
+    stranger = MachinePlay(site.wire(), header=machine.header.replace('oauth_token="', 'oauth_token="x'))  # type: ignore[arg-type]
+    for answer in (
+        machine.preseed("0" * 32),
+        stranger.get("latest/user-data"),
+        stranger.signal("OK"),
+        unsigned.signal("OK"),
+    ):
+        assert (answer.status_code, "no region answers" in answer.text) == (503, True), answer.text
+    assert machine.get("latest/meta-data/party").status_code == 404
+    assert not site.posts()
+    assert machine.get("latest/meta-data/local-hostname").text == "m1"
+
+
+def test_region_that_hangs_or_has_no_database_is_away(
+    site: Site, machine: MachinePlay, m1: str, api: Any, cluster: Any
+) -> None:
+    boot_id = boot(site)
+    machine.read_preseed(boot_id)
+    for pid in site.workers():
+        os.kill(pid, signal.SIGSTOP)
+    asked = machine.preseed(boot_id)
+    assert (asked.status_code, asked.took_s < 10) == (200, True), asked.took_s
+    script_id = machine.scripts()["20-cpu"]
+    told = machine.signal("WORKING", script_result_id=script_id)
+    assert (told.status_code, told.took_s < 10) == (200, True), told.took_s
+    told = machine.signal("WORKING")
+    assert (told.status_code, told.took_s < 1) == (200, True), "nobody waits for it twice"
+    for pid in site.workers():
+        os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: not site.posts(), "the replay")
+
+    name = site.region.ctx.config.dsn.rsplit("dbname=", 1)[1]
+    cluster.run(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+    cluster.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")  # noqa: S608
+    asked = machine.get("latest/meta-data/instance-id")
+    assert (asked.status_code, asked.text, asked.took_s < 10) == (200, m1, True)
+    machine.run_scripts()
+    assert site.posts()
+    cluster.run(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+    assert machine.signal("OK").status_code == 200
+    wait_until(lambda: not site.posts(), "the replay")
+    assert read(api, m1)["status_name"] == "Ready"
+
+
+def test_post_that_the_region_refuses_is_put_aside_and_seen_and_holds_up_nothing(
+    site: Site, machine: MachinePlay, m1: str, api: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.pull(boot(site))
+    site.region_goes()
+    assert machine.signal("WORKING", script_result_id=999999, exit_status=0).status_code == 200
+    machine.run_scripts()
+    assert machine.signal("OK").status_code == 200
+    site.region_returns()
+    wait_until(lambda: not site.posts(), "the replay")
+    assert read(api, m1)["status_name"] == "Ready"
+    wait_until(lambda: "refused for good: 1" in site.status(capsys), "the status")
+    assert "refused: m1: HTTP 400: script result 999999 does not belong to this boot of m1" in site.status(capsys)
