@@ -10,11 +10,14 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +129,29 @@ class Site:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.boot.pid, signal.SIGKILL)
         self.boot.wait()
+        wait_until(lambda: not self._boot_listens(), "the end of the boot service's worker")
+
+    def _boot_listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.ports["boot"])) == 0
+
+    @contextmanager
+    def boot_service_of_the_release_before(self) -> Iterator[None]:
+        """While a rack is upgraded: nginx is new, and what stands behind it knows boot files only."""
+
+        class Old(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.send_error(405)
+
+            def log_message(self, *_arguments: object) -> None:
+                pass
+
+        self.kill_boot()
+        with HTTPServer(("127.0.0.1", self.ports["boot"]), Old) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            yield
+            server.shutdown()
+        self.start_boot()
 
     def wire(self, address: str = MACHINE_IP) -> Wire:
         return Wire(self.ports["door"], address)
@@ -339,7 +365,11 @@ def test_nobody_but_the_machine_of_a_boot_that_is_kept_gets_or_leaves_anything(
     refused = machine.post("latest/", data={"op": "signal", "status": "WORKING", "script_result_id": "x"})
     assert (refused.status_code, "must be a whole number" in refused.text) == (400, True), "the region's own words"
     assert machine.signal("WORKING").status_code == 200
+    foreign = machine.post("status/abcdef", json=WEBHOOK)
+    assert (foreign.status_code, "are not those of 'abcdef'" in foreign.text) == (404, True), foreign.text
     assert not site.posts(), "with a region there, nothing waits"
+    with site.boot_service_of_the_release_before():
+        assert machine.signal("WORKING").status_code == 200
     site.region_goes()
 
     thief = MachinePlay(site.wire("10.20.0.150"), header=machine.header)  # type: ignore[arg-type]

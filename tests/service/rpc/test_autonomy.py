@@ -132,8 +132,8 @@ def test_clock_of_a_rack_dates_nothing_before_the_boot_or_into_the_future(
     at = world.clock.now() + timedelta(seconds=off_s)
     assert late.deliver("WORKING", uuid.uuid4().hex, at, script_result_id=number).status_code == 200
     ((started, requested),) = execute(
-        "SELECT result.started_at, boot.requested_at FROM script_result AS result JOIN boot ON boot.id = result.boot_id "
-        "WHERE result.id = %s",
+        "SELECT result.started_at, boot.requested_at FROM script_result AS result "
+        "JOIN boot ON boot.id = result.boot_id WHERE result.id = %s",
         (number,),
     )
     assert requested <= started <= world.clock.now()

@@ -85,13 +85,12 @@ WHERE boot.id = %(boot_id)s;
 
 -- name: boots.records.at_rack
 -- Boots that loaders have asked for, whose machines last held addresses in these networks; the newest lease first.
-SELECT boot.id, boot.boot_id, operation.ends_at, held.addresses
-FROM boot JOIN machine ON machine.boot_id = boot.id JOIN operation ON operation.id = boot.operation_id
-CROSS JOIN LATERAL (
-    SELECT array_agg(host(lease.ip) ORDER BY lease.at DESC) AS addresses
-    FROM machine_interface JOIN lease ON lease.mac = machine_interface.mac
-    WHERE machine_interface.machine_id = machine.id AND lease.ip <<= ANY (%(networks)s::inet[])
-) AS held
-WHERE boot.outcome = 'running' AND boot.client_ip IS NOT NULL AND held.addresses IS NOT NULL
-  AND operation.ends_at > %(now)s AND (%(boot_id)s::text IS NULL OR boot.boot_id = %(boot_id)s::text)
-ORDER BY boot.id LIMIT %(limit)s;
+SELECT boot.id, boot.boot_id, operation.ends_at, array_agg(host(lease.ip) ORDER BY lease.at DESC) AS addresses
+FROM boot
+JOIN operation ON operation.id = boot.operation_id
+JOIN machine ON machine.boot_id = boot.id
+JOIN machine_interface ON machine_interface.machine_id = machine.id
+JOIN lease ON lease.mac = machine_interface.mac
+WHERE boot.outcome = 'running' AND boot.client_ip IS NOT NULL AND operation.ends_at > %(now)s
+  AND lease.ip <<= ANY (%(networks)s::inet[]) AND (%(boot_id)s::text IS NULL OR boot.boot_id = %(boot_id)s::text)
+GROUP BY boot.id, boot.boot_id, operation.ends_at ORDER BY boot.id LIMIT %(limit)s;
