@@ -11,6 +11,8 @@ from rackyard import contracts
 # Calls whose answers have a contract; the others say nothing.
 ANSWERS = {
     "boot-config": "boot-config-answer",
+    "boot-metadata": "boot-metadata-answer",
+    "boots": "boots-answer",
     "desired": "desired-answer",
     "enroll": "enroll-answer",
     "events": "batch-answer",

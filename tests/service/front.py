@@ -67,7 +67,7 @@ def render(role: str, template: str, tiers: list[str], inputs: dict[str, Any]) -
 class Nginx:
     """One nginx process of its own, in a directory of its own."""
 
-    def __init__(self, place: Path, servers: str) -> None:
+    def __init__(self, place: Path, servers: str, options: str = "") -> None:
         self._place = place
         place.mkdir(parents=True, exist_ok=True)
         kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -77,7 +77,8 @@ class Nginx:
         self._main = place / "main.conf"
         self._main.write_text(
             f"{user}daemon off;\nworker_processes 1;\npid {place}/pid;\nerror_log {place}/error.log;\n"
-            f"events {{ worker_connections 8192; }}\nhttp {{\n  access_log off;\n{places}  include servers.conf;\n}}\n",
+            f"events {{ worker_connections 8192; }}\n"
+            f"http {{\n  access_log off;\n{options}{places}  include servers.conf;\n}}\n",
             encoding="utf-8",
         )
         self._process: subprocess.Popen[bytes] | None = None
@@ -122,11 +123,16 @@ def region_nginx(
     return Nginx(place, at_ports(text, {5240: plain_port}))
 
 
+# Where a test is the machine, at an address that this host does not have.
+ADDRESS_HEADER = "X-Test-Address"
+_REAL_IP = f"  set_real_ip_from 127.0.0.1;\n  real_ip_header {ADDRESS_HEADER};\n"
+
+
 def rack_nginx(place: Path, service_dir: Path, *, port: int, gateway: int, boot: int) -> Nginx:
-    """nginx of a rack; `service_dir` has what the agent writes."""
+    """nginx of a rack; `service_dir` has what the agent writes. Whoever asks has the address in `ADDRESS_HEADER`."""
     inputs = {"http_service_dir": str(service_dir), "http_cache_dir": str(place / "cache")}
     text = render("http", "etc/nginx/conf.d/rackyard-rack.conf", ["rack"], inputs)
-    return Nginx(place, at_ports(text, {5248: port, 5246: gateway, 5249: boot}))
+    return Nginx(place, at_ports(text, {5248: port, 5246: gateway, 5249: boot}), _REAL_IP)
 
 
 def at_ports(text: str, ports: Mapping[int, int]) -> str:

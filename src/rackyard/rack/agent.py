@@ -18,8 +18,10 @@ from rackyard import __version__
 from rackyard.daemons import Systemd, apply, files, http
 from rackyard.daemons.registry import UNITS
 from rackyard.daemons.tftp import LoaderError
-from rackyard.rack import boot_evidence, host, identity
+from rackyard.rack import boot_evidence, host, identity, machine_posts
 from rackyard.rack.backoff import Backoff, shortened
+from rackyard.rack.boot_cache import BootCache
+from rackyard.rack.boot_keeper import BootKeeper
 from rackyard.rack.config import RackConfig
 from rackyard.rack.desired import DesiredLoop
 from rackyard.rack.errors import RackError, RegionAway, RegionRefused
@@ -58,6 +60,8 @@ class Agent:
         self._pool = PowerPool(config.power_workers)
         self._jobs = JobRunner(self._spool, self._pool, config.state / "jobs")
         self._desired = DesiredLoop(self._regions, self._spool, self._apply, self._stop)
+        self._boot_cache = BootCache(config.boot_cache, config.boot_keys)
+        self._keeper = BootKeeper(self._boot_cache, self._regions.call, self._stop)
         self._heartbeat_s = _HEARTBEAT_S
         self._services: list[dict[str, str]] = []
         self._untold = ""
@@ -82,7 +86,10 @@ class Agent:
             "reports": Reporter(self._spool, self._regions.call, self._stop, self._jobs.delivered).run,
             "journal": follower.run,
             "services": self._watch_services,
-            "boot evidence": partial(boot_evidence.follow, self._config.boot_evidence, self._spool, self._stop),
+            "boot evidence": partial(
+                boot_evidence.follow, self._config.boot_evidence, self._spool, self._stop, self._keeper.look_now
+            ),
+            "boots": self._keeper.run,
         }
         for name, part in parts.items():
             threading.Thread(target=self._guard, args=(name, part), name=name, daemon=True).start()
@@ -195,7 +202,8 @@ class Agent:
 
     def _troubles(self) -> list[str]:
         """What keeps this agent from its work, in words; empty when all is well."""
-        return [words for words in (self._spool.trouble, self._desired.trouble, self._untold) if words]
+        parts = (self._spool.trouble, self._desired.trouble, self._keeper.trouble, self._untold)
+        return [words for words in parts if words]
 
     def _has_work(self) -> dict[str, bool]:
         dhcp = files.read(self._config.daemons_root / "dhcp/dhcpd.conf")
@@ -213,6 +221,8 @@ class Agent:
             "daemons": {name: outcome.report() for name, outcome in self._desired.outcomes.items()},
             "services": {service["name"]: service["state"] for service in services},
             "reports_waiting": len(self._spool),
+            "boots_kept": len(self._boot_cache),
+            "machine_posts": machine_posts.summary(self._config.machine_posts),
             "power_workers": self._config.power_workers,
             "troubles": self._troubles(),
         }

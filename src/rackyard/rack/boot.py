@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Boot service: answers the paths that pxelinux, GRUB and iPXE ask for, with what a region says about the machine.
 
+It also takes what machines post, and answers for the regions while they are away (module metadata).
+
 It stands behind nginx on port 5248, which tells it the machine's address (X-Real-IP) and the address of this rack that
 the machine used (X-Server-Addr). It faces machines, so it has neither the rack's key nor the agent's rights: it asks
-the regions through nginx, which lets nothing but this one question pass, and leaves its evidence for the agent.
+the regions through nginx, which lets nothing but this one question and machines' posts pass, and leaves its evidence
+for the agent.
 """
 
 from __future__ import annotations
 
+import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
@@ -17,15 +21,21 @@ from typing import Any
 
 from flask import Flask, Response, request
 
-from rackyard.rack import boot_config, boot_evidence, transport
+from rackyard.rack import boot_config, boot_evidence, metadata, transport
+from rackyard.rack.boot_cache import BootCache
 from rackyard.rack.config import RackConfig
 from rackyard.rack.errors import RackError, RegionAway, RegionRefused
 from rackyard.rack.log import log
+from rackyard.rack.machine_posts import MachinePosts
+from rackyard.rack.metadata import Metadata
+from rackyard.rack.post_replay import Replay, Uplink
 from rackyard.rack.regions import answer_of
 from rackyard_core import macs
 
 # nginx gives up on the regions after eight.
 _REGION_TIMEOUT_S = 9.0
+# As nginx has it. A region takes less, and says so to the machine itself.
+_BODY_LIMIT_BYTES = 16 * 1024 * 1024
 
 # (RPC path, body) -> the region's answer. Raises RegionAway, RegionRefused, RackError.
 Ask = Callable[[str, dict[str, Any]], Any]
@@ -91,10 +101,16 @@ class BootService:
 
 
 def create_app(config: RackConfig, ask: Ask | None = None) -> Flask:
-    """The WSGI application. ``ask`` is the way to the regions; by default through nginx."""
+    """The WSGI application; its extension `replay` has yet to be started. ``ask`` is the way to the regions, by default
+    through nginx."""
     app = Flask(__name__, static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
+    app.config["MAX_CONTENT_LENGTH"] = _BODY_LIMIT_BYTES
     service = BootService(ask or _region_asker(config), config.boot_evidence)
+    posts, uplink = MachinePosts(config.machine_posts), Uplink(config.boot_gateway)
+    cache = BootCache(config.boot_cache, config.boot_keys)
+    app.register_blueprint(metadata.blueprint(Metadata(cache, posts, uplink, config.boot_evidence), _client_address))
+    app.extensions["replay"] = Replay(posts, uplink)
+    app.wsgi_app = _with_single_slashes(app.wsgi_app)  # type: ignore[method-assign]
 
     @app.get("/ipxe.cfg")
     def ipxe_start() -> Response:
@@ -121,6 +137,22 @@ def create_app(config: RackConfig, ask: Ask | None = None) -> Flask:
         # pxelinux asks by UUID and by parts of its address too, GRUB for lists of modules: all of it optional.
         return _text("rackyard: there is no such boot file\n", 404)
 
+    return app
+
+
+def _with_single_slashes(inner: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+    """cloud-init joins URLs naively: `metadata//2012-03-01/` means `metadata/2012-03-01/`."""
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        return inner(environ | {"PATH_INFO": re.sub("/{2,}", "/", environ.get("PATH_INFO", ""))}, start_response)
+
+    return answer
+
+
+def started(config: RackConfig) -> Flask:
+    """The application with the thread that passes on what waited."""
+    app = create_app(config)
+    app.extensions["replay"].start()
     return app
 
 

@@ -2,7 +2,7 @@
 """What the boot service saw, on its way to the agent: a directory that the one writes and the other empties.
 
 The boot service faces machines and runs as a user of its own. So the agent takes nothing for granted here: it reads
-plain files of bounded size, and of what they say only that a boot configuration was given."""
+plain files of bounded size, and of what they say only that a boot configuration or metadata was given."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import os
 import stat
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,9 @@ from rackyard.rack.spool import Spool
 MAX_FILES = 5000
 _MAX_BYTES = 4096
 _PASS_S = 0.5
-_FIELDS = {"key", "at", "type", "ip", "mac", "detail", "daemon"}
+_COMMON = {"key", "at", "type", "ip", "detail", "daemon"}
+# Metadata is asked for by address, a boot configuration by MAC.
+_FIELDS = {"boot-config": _COMMON | {"mac"}, "metadata": _COMMON}
 
 
 def write(directory: Path, event: dict[str, str]) -> bool:
@@ -53,12 +55,13 @@ def collect(directory: Path, spool: Spool) -> int:
     return taken
 
 
-def follow(directory: Path, spool: Spool, stop: threading.Event) -> None:
-    """Collect until stopped."""
+def follow(directory: Path, spool: Spool, stop: threading.Event, told: Callable[[], None] = lambda: None) -> None:
+    """Collect until stopped; ``told`` hears when there was something."""
     complaint = ""
     while not stop.is_set():
         try:
-            collect(directory, spool)
+            if collect(directory, spool):
+                told()
             complaint = ""
         except OSError as reason:
             if str(reason) != complaint:
@@ -92,10 +95,6 @@ def _read(path: Path) -> dict[str, Any] | None:
         event = json.loads(content) if len(content) <= _MAX_BYTES else None
     except (ValueError, RecursionError):
         return None
-    if (
-        not isinstance(event, dict)
-        or event.keys() != _FIELDS
-        or not all(isinstance(each, str) for each in event.values())
-    ):
+    if not isinstance(event, dict) or not all(isinstance(each, str) for each in event.values()):
         return None
-    return event if (event["type"], event["daemon"]) == ("boot-config", "boot") else None
+    return event if event.get("daemon") == "boot" and event.keys() == _FIELDS.get(event.get("type", "")) else None

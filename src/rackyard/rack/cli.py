@@ -124,6 +124,13 @@ def _print_status(status: dict[str, Any], age_s: float) -> None:
         service = status["services"].get(name, "unknown")
         print(f"  {name}: {service}{', ' + daemon['message'] if daemon['message'] else ''}")
     print(f"reports waiting for a region: {status['reports_waiting']}")
+    # An agent of the release before says nothing of these.
+    if "boots_kept" in status:
+        posts = status["machine_posts"]
+        print(f"boots whose metadata is kept: {status['boots_kept']}")
+        print(f"posts of machines waiting for a region: {posts['waiting']}; refused for good: {posts['refused']}")
+        for reason in posts["reasons"]:
+            print(f"  refused: {reason}")
     for trouble in status.get("troubles", []):
         print(f"trouble: {trouble}")
 
@@ -167,9 +174,9 @@ def _agent(arguments: argparse.Namespace) -> int:
 
 
 def _boot(arguments: argparse.Namespace) -> int:
-    from rackyard.rack.boot import create_app  # Flask is needed by this command only
+    from rackyard.rack.boot import started  # Flask is needed by this command only
 
-    create_app(config.load(arguments.config)).run("127.0.0.1", arguments.port)
+    started(config.load(arguments.config)).run("127.0.0.1", arguments.port)
     return 0
 
 

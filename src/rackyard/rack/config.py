@@ -12,6 +12,7 @@ from rackyard_core.power.pool import DEFAULT_WORKERS
 
 DEFAULT_PATH = Path("/etc/rackyard/rack.toml")
 _MAX_WORKERS = 256
+BOOT_KEYS = Path("/run/rackyard/boots")
 GATEWAY = "http://127.0.0.1:5246"
 
 
@@ -27,11 +28,23 @@ class RackConfig:
     power_workers: int = DEFAULT_WORKERS
     # Where nginx passes the boot service's question on to a region.
     boot_gateway: str = GATEWAY
+    # In memory: a disk that is taken away has no key to the metadata that is kept on it.
+    boot_keys: Path = BOOT_KEYS
 
     @property
     def boot_evidence(self) -> Path:
         """Where the boot service leaves what it saw, for the agent."""
         return self.daemons_root / "boot"
+
+    @property
+    def boot_cache(self) -> Path:
+        """Metadata of boots under way, sealed, which the agent writes and the boot service reads."""
+        return self.daemons_root / "boots"
+
+    @property
+    def machine_posts(self) -> Path:
+        """Posts of machines that wait in the boot service for a region."""
+        return self.daemons_root / "posts"
 
     @property
     def spool(self) -> Path:
@@ -63,6 +76,7 @@ def load(path: Path = DEFAULT_PATH) -> RackConfig:
             state=Path(document["paths"]["state"]),
             daemons_root=Path(document["daemons"]["root"]),
             power_workers=_workers(path, document.get("power", {}).get("workers", DEFAULT_WORKERS)),
+            boot_keys=Path(document["paths"].get("boot_keys", BOOT_KEYS)),
             boot_gateway=str(document.get("boot", {}).get("gateway", GATEWAY)),
         )
     except OSError as reason:

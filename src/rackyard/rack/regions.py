@@ -27,6 +27,8 @@ _SHUNNED_S = 30.0
 # The calls whose answers are used.
 _ANSWERS = {
     "boot-config": "boot-config-answer",
+    "boot-metadata": "boot-metadata-answer",
+    "boots": "boots-answer",
     "desired": "desired-answer",
     "events": "batch-answer",
     "jobs": "jobs-answer",

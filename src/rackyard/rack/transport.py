@@ -58,17 +58,17 @@ def request(
     url: str,
     *,
     body: Any = None,
+    content: bytes | None = None,
     headers: Mapping[str, str] | None = None,
     tls: ssl.SSLContext | None = None,
     timeout_s: float = 30.0,
     limit_bytes: int = MAX_BODY_BYTES,
 ) -> Response:
-    """One request; ``body`` goes as JSON. Raises RegionAway for every failure below HTTP."""
+    """One request; ``body`` goes as JSON, ``content`` as it is. Raises RegionAway for every failure below HTTP."""
     parts = urlsplit(url)
     target = parts.path + (f"?{parts.query}" if parts.query else "")
     connection = _connection(parts.scheme, parts.hostname or "", parts.port, tls)
     sent = {"Accept": "application/json", "Connection": "close", **(headers or {})}
-    content = None
     if body is not None:
         content = json.dumps(body).encode()
         sent["Content-Type"] = "application/json"

@@ -13,4 +13,4 @@ from rackyard.rack import boot, config
 
 def boot_app() -> Flask:
     """The boot service with the host's configuration (RACKYARD_RACK_CONFIG, else /etc/rackyard/rack.toml)."""
-    return boot.create_app(config.load(Path(os.environ.get("RACKYARD_RACK_CONFIG", str(config.DEFAULT_PATH)))))
+    return boot.started(config.load(Path(os.environ.get("RACKYARD_RACK_CONFIG", str(config.DEFAULT_PATH)))))

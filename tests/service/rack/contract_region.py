@@ -75,6 +75,13 @@ class ContractRegion:
             self.received.setdefault(path, []).append(body)
         return {}
 
+    def get(self, path: str) -> Any:
+        """The answer to a question: no boot is under way, and of desired states there is one, which everybody has."""
+        if path == "boots":
+            return sent("boots-answer", {"boots": []})
+        time.sleep(0.2)
+        return {"generation": 1, "rack": {"hostname": "rack1"}}
+
     def _read(self, contract: str, body: Any) -> Any:
         try:
             return sent(contract, body)
@@ -143,9 +150,7 @@ def _handler(region: ContractRegion) -> type[BaseHTTPRequestHandler]:
             return bool(poller.poll(0))
 
         def do_GET(self) -> None:
-            # There is one document, and everybody has it.
-            time.sleep(0.2)
-            document = {"generation": 1, "rack": {"hostname": "rack1"}}
+            document = region.get(self.path.removeprefix("/rpc/1/"))
             known = self.headers.get("If-None-Match") == '"1"'
             self._answer(304 if known else 200, b"" if known else json.dumps(document).encode(), '"1"')
 

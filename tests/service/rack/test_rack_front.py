@@ -110,8 +110,9 @@ def test_boot_service_asks_through_nginx_without_a_key_of_its_own(door: Door) ->
     status, text = door.get("/ipxe.cfg-52:54:00:00:00:01")
     # The region's own words: this rack has no address in the subnet that asks.
     assert (status, text.startswith("rackyard: "), "127.0.0.1" in text) == (404, True, True), text
-    for path in ("/rpc/1/jobs", "/rpc/1/events", "/rpc/1/enroll", "/rpc/1/boot-config/../jobs", "/MAAS/metadata/"):
+    for path in ("/rpc/1/jobs", "/rpc/1/events", "/rpc/1/enroll", "/rpc/1/boot-config/../jobs", "/MAAS/api/2.0/"):
         assert door.get(path, door.gateway, "POST", b"{}")[0] == 404, path
+    assert door.get("/MAAS/metadata/latest/", door.gateway)[0] == 403, "machines' posts pass here, and nothing is read"
 
 
 def test_nginx_refuses_a_region_of_another_site(door: Door, region: Region) -> None:

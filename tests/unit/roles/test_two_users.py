@@ -33,7 +33,10 @@ SITE = {
     "controller_identity_name": "host1",
 }
 # All that the user who faces the network may write: its sockets, and on a rack what its agent takes away and judges.
-WRITABLE = {"region": {"/run/rackyard/web"}, "rack": {"/run/rackyard/web", "/var/lib/rackyard/boot"}}
+WRITABLE = {
+    "region": {"/run/rackyard/web"},
+    "rack": {"/run/rackyard/web", "/var/lib/rackyard/boot", "/var/lib/rackyard/posts"},
+}
 SECTION = re.compile(r"^(\w+)=(.*)$", re.MULTILINE)
 # Collections' filters.
 init_plugin_loader()

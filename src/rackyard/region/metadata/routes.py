@@ -7,9 +7,8 @@ from flask import Blueprint, Response, current_app, request
 
 from rackyard.region.context import Context
 from rackyard.region.db.boots.records import BootOfToken
-from rackyard.region.ephemeral import RunnerConfig, build_user_data
 from rackyard.region.errors import BadRequest, NotFound, RackyardError, TooLarge, TooMany, Unavailable
-from rackyard.region.metadata import caller, credentials, preseed, uploads
+from rackyard.region.metadata import caller, credentials, documents, uploads
 from rackyard.region.metadata.caller import Caller
 from rackyard.region.services.boots import access
 from rackyard.region.services.operations import signals
@@ -41,14 +40,7 @@ def get_preseed(boot_id: str) -> Response:
     if request.args.get("op") != "get_preseed":
         raise BadRequest("only op=get_preseed is known here")
     who = caller.identify(_ctx(), request)
-    found = access.access(_ctx(), boot_id, who.address, who.rack)
-    document = preseed.Preseed(
-        system_id=found.system_id,
-        hostname=found.hostname,
-        subnet_name=found.subnet_name,
-        credentials=preseed.Credentials(found.consumer_key, found.token_key, found.token_secret),
-    )
-    return _text(preseed.render(document))
+    return _text(documents.preseed_of(access.access(_ctx(), boot_id, who.address, who.rack)))
 
 
 @blueprint.get("/<version>/")
@@ -81,15 +73,7 @@ def user_data(version: str) -> Response:
     """The commissioning runner. Fetched last, so it ends the pulling of metadata."""
     _check_version(version)
     boot, who = _running_boot()
-    found = access.again(_ctx(), boot, who.address)
-    body = build_user_data(
-        RunnerConfig(
-            metadata_url=preseed.metadata_url(found.subnet_name),
-            consumer_key=found.consumer_key,
-            token_key=found.token_key,
-            token_secret=found.token_secret,
-        )
-    )
+    body = documents.user_data_of(access.again(_ctx(), boot, who.address))
     access.pulled(_ctx(), boot, who.address, who.rack)
     return Response(body, mimetype="application/octet-stream")
 
@@ -114,18 +98,18 @@ def signal(version: str) -> Response:
             _ctx(), boot, f"{boot.hostname} sent a report that is too large: {error.message}", who.rack.hostname
         )
         raise
-    signals.handle(_ctx(), boot, sent, who.rack.hostname)
+    signals.handle(_ctx(), boot, sent, uploads.delivery(request, who.rack))
     return _text("OK")
 
 
 @blueprint.post("/status/<system_id>")
 def status(system_id: str) -> Response:
     """cloud-init's reporting webhook. What comes after the end of a boot is taken without a word."""
-    boot, _who = _own_boot()
+    boot, who = _own_boot()
     if boot.system_id != system_id:
         raise NotFound(f"these credentials are not those of {system_id[:40]!r}")
     report = uploads.webhook(request)
-    access.stage(_ctx(), boot, report.event_type, report.name, report.result)
+    access.stage(_ctx(), boot, uploads.delivery(request, who.rack), report.event_type, report.name, report.result)
     return Response(status=204)
 
 

@@ -7,10 +7,13 @@ import json
 import math
 import re
 from dataclasses import dataclass
+from datetime import datetime
 
 from flask import Request
 
+from rackyard.region.db.racks.identity import Rack
 from rackyard.region.errors import BadRequest, TooLarge
+from rackyard.region.services.boots.deliveries import Delivery
 from rackyard.region.services.operations.signals import STREAM_LIMIT_BYTES, STREAMS, Signal
 
 # Every stream of a script at its limit, one byte over so that the stream can be named, and the multipart framing.
@@ -18,6 +21,9 @@ SIGNAL_LIMIT_BYTES = len(STREAMS) * (STREAM_LIMIT_BYTES + 1) + 256 * 1024
 WEBHOOK_LIMIT_BYTES = 256 * 1024
 MAX_PARTS = 24
 MAX_TOGETHER = 100
+# What a rack says of a post. A machine behind a rack of the release before can say it too, of its own posts only.
+KEY_HEADER, TAKEN_HEADER = "X-Rackyard-Post-Key", "X-Rackyard-Post-Taken"
+_KEY = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _INTEGER = re.compile(r"-?[0-9]{1,10}", re.ASCII)
 
 
@@ -58,6 +64,18 @@ def webhook(request: Request) -> WebhookReport:
     if not isinstance(body, dict):
         raise BadRequest("the report must be a JSON object")
     return WebhookReport(str(body.get("event_type")), str(body.get("name")), str(body.get("result", "")))
+
+
+def delivery(request: Request, rack: Rack) -> Delivery:
+    """How the post came. What is malformed counts as not said."""
+    key = request.headers.get(KEY_HEADER, "")
+    try:
+        taken_at: datetime | None = datetime.fromisoformat(request.headers.get(TAKEN_HEADER, ""))
+    except ValueError:
+        taken_at = None
+    if taken_at is not None and taken_at.tzinfo is None:
+        taken_at = None
+    return Delivery(rack, key if _KEY.fullmatch(key) else "", taken_at)
 
 
 def _check_length(request: Request, limit_bytes: int) -> None:

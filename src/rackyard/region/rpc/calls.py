@@ -13,7 +13,7 @@ from rackyard.region.context import Context
 from rackyard.region.db.racks.identity import Rack
 from rackyard.region.errors import BadRequest
 from rackyard.region.rpc import bodies, peer, shapes
-from rackyard.region.services.boots import answer, evidence
+from rackyard.region.services.boots import answer, evidence, keeping
 from rackyard.region.services.boots.evidence import Refusal, Verdict
 from rackyard.region.services.power import handout, outcomes
 from rackyard.region.services.racks import desired, enrolment, registration
@@ -148,6 +148,19 @@ def boot_config() -> Response:
     """What a machine boots."""
     query = shapes.boot_query(bodies.read(request, "boot-config"))
     return jsonify(answer.configuration(_ctx(), _rack(), query))
+
+
+@blueprint.get("/boots")
+def boots() -> Response:
+    """The boots that a rack is to keep the metadata of."""
+    return jsonify({"boots": [shapes.kept_boot(boot) for boot in keeping.boots(_ctx(), _rack())]})
+
+
+@blueprint.post("/boot-metadata")
+def boot_metadata() -> Response:
+    """The metadata of one of them."""
+    body = bodies.read(request, "boot-metadata")
+    return jsonify(shapes.kept_metadata(keeping.metadata(_ctx(), _rack(), body["boot_id"])))
 
 
 @blueprint.post("/events")

@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What racks say, as the services take it. The documents fulfil their contracts, which name the fields and limits."""
+"""What racks say, as the services take it, and what the services tell them. The documents fulfil their contracts, which
+name the fields and limits."""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from ipaddress import ip_interface
 from typing import Any
 
+from rackyard.region.db.boots.records import BootAtRack
+from rackyard.region.metadata import documents
 from rackyard.region.services.boots.answer import BootQuery
 from rackyard.region.services.boots.evidence import Lease, Sighting
+from rackyard.region.services.boots.keeping import Kept
 from rackyard.region.services.power.handout import Poll
 from rackyard.region.services.power.outcomes import ERROR_KINDS, PowerReport
 from rackyard.region.services.racks.registration import DaemonOutcome, Interface, ServiceState
@@ -77,3 +82,26 @@ def daemons(body: Document) -> Mapping[str, DaemonOutcome]:
 def services(body: Document) -> Sequence[ServiceState]:
     """The states of a rack's services (`services`)."""
     return [ServiceState(each["name"], each["state"], each["info"]) for each in body["services"]]
+
+
+def kept_boot(boot: BootAtRack) -> dict[str, Any]:
+    """A boot that a rack is to keep (`boots-answer`)."""
+    return {"boot_id": boot.boot_id, "addresses": boot.addresses[:64], "ends_at": boot.ends_at.isoformat()}
+
+
+def kept_metadata(kept: Kept) -> dict[str, Any]:
+    """Its metadata (`boot-metadata-answer`)."""
+    contents = {
+        "preseed": documents.preseed_of(kept.access).encode(),
+        "user-data": documents.user_data_of(kept.access),
+        "maas-scripts": kept.archive,
+    }
+    return {
+        **kept_boot(kept.boot),
+        "system_id": kept.access.system_id,
+        "hostname": kept.access.hostname,
+        "consumer_key": kept.access.consumer_key,
+        "token_key": kept.access.token_key,
+        "token_secret": kept.access.token_secret,
+        "documents": {name: b64encode(content).decode() for name, content in contents.items()},
+    }

@@ -55,6 +55,16 @@ class BootAt:
     boot_id: str
 
 
+@dataclass(frozen=True)
+class BootAtRack:
+    """A boot under way, and the addresses of its machine in the subnets of a rack, the newest lease first."""
+
+    id: int
+    boot_id: str
+    ends_at: datetime
+    addresses: list[str]
+
+
 def of_token(tx: Transaction, token_key: str) -> BootOfToken | None:
     """The boot with that OAuth token."""
     row = tx.one("boots.records.by_token", token_key=token_key)
@@ -71,3 +81,11 @@ def at(tx: Transaction, mac: str, at: datetime) -> BootAt | None:
     """The boot that the machine with that MAC was in at that moment."""
     row = tx.one("boots.records.at", mac=mac, at=at)
     return None if row is None else BootAt(**row)
+
+
+def at_rack(
+    tx: Transaction, networks: list[str], now: datetime, *, limit: int, boot_id: str | None = None
+) -> list[BootAtRack]:
+    """The boots under way whose machines last held addresses in those networks (CIDR), or the one with that id."""
+    rows = tx.all("boots.records.at_rack", networks=networks, now=now, limit=limit, boot_id=boot_id)
+    return [BootAtRack(**row) for row in rows]

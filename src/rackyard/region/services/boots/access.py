@@ -11,8 +11,9 @@ from rackyard.region.db.network import subnets
 from rackyard.region.db.pool import Transaction
 from rackyard.region.db.racks.identity import Rack
 from rackyard.region.errors import Forbidden, NotFound
-from rackyard.region.services.boots import claims, steps, timeline
+from rackyard.region.services.boots import claims, deliveries, steps, timeline
 from rackyard.region.services.boots.claims import Claim
+from rackyard.region.services.boots.deliveries import Delivery
 from rackyard.region.services.racks import names
 from rackyard.region.services.site import journal
 
@@ -42,25 +43,27 @@ def access(ctx: Context, boot_id: str, address: str, rack: Rack) -> Access:
         raise NotFound("no boot with that id is under way; commission the machine again")
     claims.require_lease(ctx, Claim(row["machine_id"], row["system_id"], row["hostname"], address, rack))
     with ctx.db.transaction() as tx:
-        name = _subnet_name(ctx, tx, row["hostname"], address)
-    return Access(
-        system_id=row["system_id"],
-        hostname=row["hostname"],
-        subnet_name=name,
-        consumer_key=row["consumer_key"],
-        token_key=row["token_key"],
-        token_secret=ctx.box.decrypt(row["token_secret"]),
-    )
+        return of_boot(ctx, tx, boot_id, address)
 
 
 def again(ctx: Context, boot: BootOfToken, address: str) -> Access:
     """The same for a machine that has proved itself by its credentials (for its user data)."""
     with ctx.db.transaction() as tx:
-        row = tx.one("boots.records.by_public_id", boot_id=boot.boot_id)
-        assert row is not None
-        name = _subnet_name(ctx, tx, boot.hostname, address)
-    secret = ctx.box.decrypt(row["token_secret"])
-    return Access(boot.system_id, boot.hostname, name, boot.consumer_key, boot.token_key, secret)
+        return of_boot(ctx, tx, boot.boot_id, address)
+
+
+def of_boot(ctx: Context, tx: Transaction, boot_id: str, address: str) -> Access:
+    """What the machine of that boot gets at an address; whoever calls has seen to it that it may."""
+    row = tx.one("boots.records.by_public_id", boot_id=boot_id)
+    assert row is not None
+    return Access(
+        system_id=row["system_id"],
+        hostname=row["hostname"],
+        subnet_name=_subnet_name(ctx, tx, row["hostname"], address),
+        consumer_key=row["consumer_key"],
+        token_key=row["token_key"],
+        token_secret=ctx.box.decrypt(row["token_secret"]),
+    )
 
 
 def require_own_address(ctx: Context, boot: BootOfToken, address: str, rack: Rack) -> None:
@@ -80,17 +83,18 @@ def pulled(ctx: Context, boot: BootOfToken, address: str, rack: Rack) -> None:
             )  # fmt: skip
 
 
-def stage(ctx: Context, boot: BootOfToken, event_type: str, name: str, result: str) -> None:
+def stage(ctx: Context, boot: BootOfToken, delivery: Delivery, event_type: str, name: str, result: str) -> None:
     """A report of cloud-init: its main stages become events, as few as they are; the other sixty are not kept."""
     if name not in _STAGES or event_type not in ("start", "finish") or boot.ended_at is not None:
         return
     failed = event_type == "finish" and result not in ("", "SUCCESS")
-    now = ctx.clock.now()
     with ctx.db.transaction() as tx:
+        if not deliveries.is_new(ctx, tx, boot, delivery):
+            return
         row = tx.one("site.events.count", machine_id=boot.machine_id, type="CLOUD_INIT", since=boot.started_at)
         if row is not None and row["count"] < MAX_STAGE_EVENTS:
             journal.record(
-                tx, now, "CLOUD_INIT", f"{event_type} {name}" + (" with errors" if failed else ""),
+                tx, delivery.at(ctx, boot), "CLOUD_INIT", f"{event_type} {name}" + (" with errors" if failed else ""),
                 machine_id=boot.machine_id, level=journal.WARNING if failed else journal.DEBUG,
             )  # fmt: skip
 

@@ -26,11 +26,12 @@ from rackyard.region.services.racks import serving
 from rackyard.region.services.site import journal
 
 DAEMONS = {"in.tftpd": "tftpd-hpa", "dhcpd": "dhcpd", "nginx": "nginx", "boot": "boot service"}
-STEPS = {"loader": steps.LOADER, "boot-config": steps.CONFIG_GIVEN, "image": steps.IMAGE}
+STEPS = {"loader": steps.LOADER, "boot-config": steps.CONFIG_GIVEN, "image": steps.IMAGE, "metadata": steps.METADATA}
 _STEP_EVENTS = {
     "loader": ("NODE_TFTP_REQUEST", "boot loader"),
     "boot-config": ("PERFORMING_PXE_BOOT", "boot configuration"),
     "image": ("LOADING_EPHEMERAL", "system image"),
+    "metadata": ("GATHERING_INFO", "metadata"),
 }
 _SQUASHFS = re.compile(r"\bfilesystem\.squashfs\b")
 Item = TypeVar("Item", "Lease", "Sighting")

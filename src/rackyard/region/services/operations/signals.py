@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from rackyard.region import ephemeral
 from rackyard.region.context import Context
@@ -12,7 +13,8 @@ from rackyard.region.db.boots.records import BootOfToken
 from rackyard.region.db.machines import state
 from rackyard.region.db.pool import Transaction
 from rackyard.region.errors import BadRequest, Unauthorized
-from rackyard.region.services.boots import steps
+from rackyard.region.services.boots import deliveries, steps
+from rackyard.region.services.boots.deliveries import Delivery
 from rackyard.region.services.operations import lifecycle, registry
 from rackyard.region.services.operations.words import machine_via
 from rackyard.region.services.site import journal
@@ -39,12 +41,15 @@ class Signal:
     files: Mapping[str, bytes]
 
 
-def handle(ctx: Context, boot: BootOfToken, signal: Signal, via: str) -> None:
-    """Take one signal. Raises BadRequest for nonsense, Unauthorized when the boot is over.
+def handle(ctx: Context, boot: BootOfToken, signal: Signal, delivery: Delivery) -> None:
+    """Take one signal, once. Raises BadRequest for nonsense, Unauthorized when the boot is over.
 
     A final status that is repeated (its answer was lost) changes nothing and is no error."""
+    via = delivery.rack.hostname
     with ctx.db.transaction() as tx:
         machine = state.lock_by_id(tx, boot.machine_id)
+        if not deliveries.is_new(ctx, tx, boot, delivery):
+            return
         kind = None if machine is None else lifecycle.of_machine(machine)
         if machine is None or kind is None or machine.boot_id != boot.id:
             # Read again: while this call waited for the machine's lock, the first one may have ended the boot.
@@ -55,7 +60,7 @@ def handle(ctx: Context, boot: BootOfToken, signal: Signal, via: str) -> None:
         entry = registry.ENTRIES[kind.name]
         lifecycle.progress(tx, boot.id, ctx.clock.now(), SILENCE_S)
         if signal.status == "WORKING":
-            _working(ctx, tx, boot, signal)
+            _working(tx, boot, signal, delivery.at(ctx, boot))
         elif signal.status == "OK":
             entry.on_ok(ctx, tx, boot, machine, via)
         elif signal.status in FINAL:
@@ -80,14 +85,13 @@ def archive(ctx: Context, boot: BootOfToken) -> bytes:
     return ephemeral.build_archive(ids)
 
 
-def _working(ctx: Context, tx: Transaction, boot: BootOfToken, signal: Signal) -> None:
+def _working(tx: Transaction, boot: BootOfToken, signal: Signal, at: datetime) -> None:
     if not signal.script_result_ids:
         return  # a heartbeat
-    now = ctx.clock.now()
     names = {number: _name(tx, boot, number) for number in signal.script_result_ids}
     if signal.exit_status is None:
         for number in names:
-            tx.run("operations.signals.started", id=number, boot_id=boot.id, now=now)
+            tx.run("operations.signals.started", id=number, boot_id=boot.id, now=at)
         return
     if len(names) != 1:
         raise BadRequest(f"{boot.hostname} reports one end of {len(names)} scripts; each has its own")
@@ -103,10 +107,10 @@ def _working(ctx: Context, tx: Transaction, boot: BootOfToken, signal: Signal) -
         words = f"not stored: {', '.join(oversized)}, the limit is {STREAM_LIMIT_BYTES} bytes"
         streams = {**dict.fromkeys(streams, b""), "stderr": words.encode()}
         text = f"script {name} of {boot.hostname}: {words}"
-        journal.record(tx, now, "SCRIPT_RESULT_REFUSED", text, machine_id=boot.machine_id, level=journal.WARNING)
+        journal.record(tx, at, "SCRIPT_RESULT_REFUSED", text, machine_id=boot.machine_id, level=journal.WARNING)
     tx.run(
         "operations.signals.finished", id=number, boot_id=boot.id, status=status,
-        exit_status=signal.exit_status, runtime_s=signal.runtime_s, now=now, **streams,
+        exit_status=signal.exit_status, runtime_s=signal.runtime_s, now=at, **streams,
     )  # fmt: skip
 
 

@@ -20,6 +20,8 @@ from rackyard.region.services.site.authorisation import Actor, Permission, autho
 
 TOKEN_TTL_S = 900
 MAX_TOKEN_TTL_S = 7 * 24 * 3600
+# A rack that was cut off passes on what it kept, the machines in turn; so long none of them is silent.
+REPLAY_S = 300
 HOSTNAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -145,7 +147,7 @@ def authenticate(ctx: Context, sha256: str) -> Rack:
     with ctx.db.transaction() as tx:
         rack = rows.by_certificate(tx, sha256)
         if rack is not None and rack.revoked_at is None:
-            tx.run("racks.registration.seen", rack_id=rack.id)
+            _seen(ctx, tx, rack)
     if rack is None:
         raise Forbidden(
             "this certificate belongs to no rack of this region (the rack was removed or enrolled anew); "
@@ -165,8 +167,15 @@ def still_valid(ctx: Context, rack: Rack) -> bool:
         row = tx.one("racks.enrolment.is_revoked", rack_id=rack.id)
         if row is None or row["revoked_at"] is not None:
             return False
-        tx.run("racks.registration.seen", rack_id=rack.id)
+        _seen(ctx, tx, rack)
         return True
+
+
+def _seen(ctx: Context, tx: Transaction, rack: Rack) -> None:
+    row = tx.one("racks.registration.seen", rack_id=rack.id)
+    if row is not None and row["again"]:
+        until = ctx.clock.now() + timedelta(seconds=REPLAY_S)
+        tx.run("operations.deadlines.give_time_behind_rack", rack_id=rack.id, until=until)
 
 
 def _revoke(ctx: Context, tx: Transaction, actor: Actor, rack: Rack) -> None:

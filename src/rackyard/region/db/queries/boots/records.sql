@@ -87,3 +87,15 @@ WHERE boot.token_key = %(token_key)s;
 -- The rack that serves a boot, or that was chosen to switch it on.
 SELECT rack.hostname AS rack FROM boot JOIN rack ON rack.id = boot.rack_id
 WHERE boot.id = %(boot_id)s;
+
+-- name: boots.records.at_rack
+-- Boots that loaders have asked for, whose machines last held addresses in these networks; the newest lease first.
+SELECT boot.id, boot.boot_id, operation.ends_at, array_agg(host(lease.ip) ORDER BY lease.at DESC) AS addresses
+FROM boot
+JOIN operation ON operation.id = boot.operation_id
+JOIN machine ON machine.boot_id = boot.id
+JOIN machine_interface ON machine_interface.machine_id = machine.id
+JOIN lease ON lease.mac = machine_interface.mac
+WHERE boot.outcome = 'running' AND boot.client_ip IS NOT NULL AND operation.ends_at > %(now)s
+  AND lease.ip <<= ANY (%(networks)s::inet[]) AND (%(boot_id)s::text IS NULL OR boot.boot_id = %(boot_id)s::text)
+GROUP BY boot.id, boot.boot_id, operation.ends_at ORDER BY boot.id LIMIT %(limit)s;

@@ -1,9 +1,26 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
 
 -- name: operations.deadlines.past
--- Operations that should have ended.
+-- Operations that should have ended. A machine whose racks are all silent may be at work: they keep what it says, so it
+-- is waited for until its operation ends anyway.
 SELECT operation.id, operation.machine_id FROM operation
-WHERE operation.outcome = 'running' AND operation.deadline_at < %(now)s ORDER BY operation.deadline_at LIMIT 100;
+WHERE operation.outcome = 'running' AND operation.deadline_at < %(now)s
+  AND (operation.ends_at < %(now)s OR NOT EXISTS (
+      SELECT FROM boot JOIN subnet ON subnet.cidr >>= boot.client_ip CROSS JOIN LATERAL (
+          SELECT bool_or(rack.alive) AS heard
+          FROM rack JOIN rack_interface ON rack_interface.rack_id = rack.id
+          WHERE rack.revoked_at IS NULL AND host(rack_interface.address)::inet <<= subnet.cidr
+      ) AS racks
+      WHERE boot.operation_id = operation.id AND boot.outcome = 'running' AND NOT racks.heard))
+ORDER BY operation.deadline_at LIMIT 100;
+
+-- name: operations.deadlines.give_time_behind_rack
+-- A rack is back: what the machines in its subnets said meanwhile is on its way.
+UPDATE operation SET deadline_at = least(ends_at, greatest(deadline_at, %(until)s))
+FROM boot
+WHERE boot.operation_id = operation.id AND boot.outcome = 'running' AND operation.outcome = 'running'
+  AND EXISTS (SELECT FROM rack_interface JOIN subnet ON subnet.cidr >>= host(rack_interface.address)::inet
+              WHERE rack_interface.rack_id = %(rack_id)s AND boot.client_ip <<= subnet.cidr);
 
 -- name: operations.deadlines.beat
 -- A worker leads the site; since when somebody last did. `since` starts anew after a gap.

@@ -1,10 +1,13 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
 
 -- name: racks.registration.seen
--- The rack spoke; written at most every five seconds. By PostgreSQL's clock, which all regions share.
+-- The rack spoke; written at most every five seconds. By PostgreSQL's clock, which all regions share. Whether it was
+-- silent before.
 UPDATE rack SET last_seen_at = now(), alive = true
-WHERE id = %(rack_id)s AND revoked_at IS NULL
-  AND (NOT alive OR last_seen_at IS NULL OR last_seen_at < now() - interval '5 seconds');
+FROM rack AS before
+WHERE before.id = rack.id AND rack.id = %(rack_id)s AND rack.revoked_at IS NULL
+  AND (NOT rack.alive OR rack.last_seen_at IS NULL OR rack.last_seen_at < now() - interval '5 seconds')
+RETURNING NOT before.alive AS again;
 
 -- name: racks.registration.registered
 -- The rack's agent tells about itself, again and again; the first time since it was enrolled counts as registration.

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Metadata that a rack keeps: sealed, only with its key, only while its boot lasts."""
+
+from __future__ import annotations
+
+import threading
+from base64 import b64encode
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from exact import sent
+
+from rackyard.rack.boot_cache import BootCache
+from rackyard.rack.boot_keeper import BootKeeper
+from rackyard.rack.errors import RegionAway, RegionRefused
+
+ONE, OTHER = "1" * 32, "2" * 32
+
+
+def answer(boot_id: str = ONE, ends_in_s: float = 600, **changes: Any) -> dict[str, Any]:
+    documents = {name: b64encode(name.encode()).decode() for name in ("preseed", "user-data", "maas-scripts")}
+    document = {
+        "boot_id": boot_id, "system_id": "abcdef", "hostname": "m1", "addresses": ["10.20.0.101"],
+        "ends_at": (datetime.now(UTC) + timedelta(seconds=ends_in_s)).isoformat(), "consumer_key": "consumer",
+        "token_key": f"token{boot_id[:4]}", "token_secret": "hush-hush", "documents": documents, **changes,
+    }  # fmt: skip
+    return dict(sent("boot-metadata-answer", document))
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> BootCache:
+    (tmp_path / "sealed").mkdir()
+    (tmp_path / "keys").mkdir()
+    return BootCache(tmp_path / "sealed", tmp_path / "keys")
+
+
+def test_boot_is_found_by_its_id_and_by_its_credentials(cache: BootCache) -> None:
+    cache.put(answer())
+    cache.put(answer(OTHER, hostname="m2"))
+    by_id, by_token = cache.by_id(ONE), cache.by_token("token2222")
+    assert by_id is not None
+    assert (by_id.hostname, by_id.documents["user-data"]) == ("m1", b"user-data")
+    assert by_token is not None
+    assert by_token.hostname == "m2"
+    assert by_id.signed_by("consumer", "hush-hush")
+    for wrong in (("consumer", "hush"), ("other", "hush-hush"), ("", "")):
+        assert not by_id.signed_by(*wrong)
+    assert cache.by_token("token") is None
+    assert cache.by_id("../" + ONE) is None
+    assert "hush" not in repr(by_id)
+
+
+def test_disk_has_nothing_that_can_be_read_without_the_key(cache: BootCache, tmp_path: Path) -> None:
+    cache.put(answer())
+    (sealed,) = (tmp_path / "sealed").iterdir()
+    content = sealed.read_bytes()
+    for word in (b"hush", b"consumer", b"preseed", b"m1", b"10.20.0.101"):
+        assert word not in content
+    (key,) = (tmp_path / "keys").iterdir()
+    assert (sealed.stat().st_mode & 0o777, key.stat().st_mode & 0o777) == (0o640, 0o640)
+    key.unlink()  # the host was restarted
+    assert cache.by_id(ONE) is None
+    cache.drop_others({ONE})
+    assert not list((tmp_path / "sealed").iterdir()), "what nobody can open goes"
+
+
+def test_boot_that_is_over_is_not_here(cache: BootCache, tmp_path: Path) -> None:
+    cache.put(answer(ends_in_s=-1))
+    assert cache.by_id(ONE) is cache.by_token("token1111") is None
+    cache.put(answer(OTHER))
+    cache.drop_others({OTHER})
+    assert [path.name for path in (tmp_path / "sealed").iterdir()] == [OTHER]
+    assert len(cache) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"torn"])
+def test_damaged_file_is_as_if_it_were_not_there(cache: BootCache, tmp_path: Path, content: bytes) -> None:
+    cache.put(answer())
+    (tmp_path / "sealed" / ONE).write_bytes(content)
+    assert cache.by_id(ONE) is None
+    cache.put(answer())
+    assert cache.by_id(ONE) is not None
+
+
+class Told:
+    """The regions, as a keeper knows them."""
+
+    def __init__(self, *boots: dict[str, Any]) -> None:
+        self.boots = {boot["boot_id"]: boot for boot in boots}
+        self.fetched: list[str] = []
+        self.away = False
+
+    def call(self, method: str, path: str, body: Any) -> Any:
+        if self.away:
+            raise RegionAway("nobody is there")
+        if (method, path) == ("GET", "boots"):
+            return {
+                "boots": [
+                    {key: boot[key] for key in ("boot_id", "addresses", "ends_at")} for boot in self.boots.values()
+                ]
+            }
+        self.fetched.append(body["boot_id"])
+        if body["boot_id"] not in self.boots:
+            raise RegionRefused(404, "it is over")
+        return self.boots[body["boot_id"]]
+
+
+def test_keeper_fetches_each_boot_once_and_again_when_its_address_changes(cache: BootCache) -> None:
+    told = Told(answer(), answer(OTHER))
+    keeper = BootKeeper(cache, told.call, threading.Event())
+    for _pass in range(3):
+        keeper.refresh()
+    assert told.fetched == [ONE, OTHER]
+    told.boots[ONE] = {**told.boots[ONE], "addresses": ["10.20.0.102"]}
+    keeper.refresh()
+    moved = cache.by_id(ONE)
+    assert moved is not None
+    assert moved.addresses == ("10.20.0.102",)
+    del told.boots[ONE]
+    keeper.refresh()
+    assert (cache.by_id(ONE), len(cache)) == (None, 1)
+
+
+def test_keeper_that_starts_while_no_region_is_there_keeps_what_was_kept_until_it_is_over(cache: BootCache) -> None:
+    cache.put(answer())
+    cache.put(answer(OTHER, ends_in_s=-1))
+    told = Told()
+    told.away = True
+    keeper = BootKeeper(cache, told.call, threading.Event())
+    with pytest.raises(RegionAway):
+        keeper.refresh()
+    assert cache.by_id(ONE) is not None
+    assert len(cache) == 1
+    told.away = False
+    keeper.refresh()
+    assert len(cache) == 0
