@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from ipaddress import ip_network
 
@@ -13,8 +14,9 @@ import pytest
 from rackyard.rack import enroll, identity
 from rackyard.region.db.machines import state as machine_rows
 from rackyard.region.services.machines import registry
-from rackyard.region.services.power import queue
+from rackyard.region.services.power import orders, queue
 from rackyard.region.services.power.parameters import PowerWish
+from rackyard.region.services.power.rack_choice import Choice
 from rackyard.region.services.racks import enrolment
 from rackyard.region.services.site.authorisation import COMMAND_LINE
 
@@ -60,7 +62,8 @@ class Site:
         ((rack_id,),) = self.rows("SELECT id FROM rack WHERE hostname = 'rack1'")
         with ctx.db.transaction() as tx:
             machine = machine_rows.lock(tx, system_id)
-            return queue.enqueue(ctx, tx, machine, rack_id, kind, epoch=machine.epoch, params=params)
+            choice = Choice(rack_id, "rack1", "there is no other")
+            return queue.enqueue(ctx, tx, machine, choice, kind, epoch=machine.epoch, params=params)
 
     def job(self, job_id: int) -> tuple[str, dict, str]:
         return self.rows("SELECT state, result, error FROM job WHERE id = %s", job_id)[0]
@@ -118,6 +121,26 @@ def test_machine_that_is_on_is_started_anew_to_boot_from_network(site: Site, sim
     job = site.order(site.add_machine(ipmi(sim)), "power_on", boot_device="pxe")
     wait_until(site.finished(job), "the job")
     assert sim.calls() == ["boot pxe", "power 0", "power 1"]
+
+
+def test_rack_that_a_bmc_out_of_its_subnets_answers_is_found_and_does_the_job(site: Site, sim) -> None:
+    site.rack.start()
+    wait_until(lambda: site.rows("SELECT 1 FROM rack WHERE alive"), "the rack")
+    machine = site.add_machine(ipmi(sim))
+    orders.request(site.region.ctx, COMMAND_LINE, machine, "on")
+    wait_until(lambda: site.rows("SELECT 1 FROM machine WHERE power_state = 'on'"), "the power state")
+    assert sim.calls() == ["power 1"]
+    assert site.rows("SELECT kind, state FROM job ORDER BY kind") == [("power_on", "done"), ("power_probe", "done")]
+    sim.process.send_signal(signal.SIGSTOP)
+    site.rows("DELETE FROM power_contact")
+    orders.request(site.region.ctx, COMMAND_LINE, machine, "off")
+    wait_until(lambda: site.rows("SELECT 1 FROM machine WHERE power_state = 'error'"), "the error")
+    sim.process.send_signal(signal.SIGCONT)
+    ((error, contact),) = site.rows(
+        "SELECT power_error, power_contact.error FROM machine JOIN power_contact USING (bmc_id)"
+    )
+    assert error == f"rack1 could not power off m1: {contact}"
+    assert "does not answer IPMI" in contact
 
 
 def test_machine_that_switches_itself_off_is_not_forced(site: Site, sim) -> None:
