@@ -42,7 +42,7 @@ class Rack:
     """One rack. `address` is where its connections come from."""
 
     system_id: str
-    identity: Path
+    identity: str
     address: str
     urls: tuple[str, ...]
     held: set[int] = field(default_factory=set)
@@ -61,8 +61,8 @@ class Rack:
             for name in self.regions.names:
                 together.create_task(self._jobs(name))
             together.create_task(self._desired())
-            together.create_task(self._every(HEARTBEAT_S, "register", self._registration()))
-            together.create_task(self._every(HEARTBEAT_S, "services", {"services": _services()}))
+            together.create_task(self._every(HEARTBEAT_S, "register", self.registration()))
+            together.create_task(self._every(HEARTBEAT_S, "services", services()))
 
     async def _jobs(self, name: str) -> None:
         backoff = Backoff()
@@ -121,7 +121,8 @@ class Rack:
             await self._sent(path, body)
             await asyncio.sleep(shortened(seconds))
 
-    def _registration(self) -> dict[str, Any]:
+    def registration(self) -> dict[str, Any]:
+        """What it registers with."""
         address = self.address.replace("127.", "10.", 1) + "/24"
         return {"version": __version__, "interfaces": [{"name": "eth0", "mac": None, "addresses": [address]}]}
 
@@ -165,8 +166,9 @@ class Rack:
             writer.close()
 
 
-def _services() -> list[dict[str, str]]:
-    return [{"name": name, "state": "running", "info": ""} for name in SERVICES]
+def services() -> dict[str, Any]:
+    """What it tells of its services: all is well."""
+    return {"services": [{"name": name, "state": "running", "info": ""} for name in SERVICES]}
 
 
 _running: set[asyncio.Task[None]] = set()

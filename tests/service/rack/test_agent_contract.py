@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import json
 import resource
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,7 +17,7 @@ from rackyard.rack import identity
 from rackyard.region.config import Config
 from rackyard.region.services.racks.identity import sign_rack
 
-from .conftest import RackHost, SimulatedBmc, make_certificates, prepare_rack, wait_until
+from .conftest import RackHost, SimulatedBmc, free_port, make_certificates, prepare_rack, wait_until
 from .contract_region import ContractRegion, Job, serving
 from .test_agent import lease_line
 
@@ -63,6 +65,25 @@ def test_job_whose_hand_out_got_lost_is_done_all_the_same(
     wait_until(lambda: job.state == "done", "the job", timeout_s=60)
     assert len(job.results) == 1
     assert sim.calls() == ["power 1"]
+
+
+@pytest.mark.parametrize("dead_first", [True, False])
+def test_job_comes_by_the_regions_other_port_when_one_is_dead(
+    region: ContractRegion, rack: RackHost, sim: SimulatedBmc, dead_first: bool
+) -> None:
+    dead = f"https://127.0.0.1:{free_port(socket.SOCK_STREAM)}"
+    urls = [dead, region.url] if dead_first else [region.url, dead]
+    toml = rack.home / "rack.toml"
+    toml.write_text(toml.read_text().replace(json.dumps([region.url]), json.dumps(urls)))
+    rack.start()
+    job = order(region, sim)
+    wait_until(lambda: job.state == "done", "the job", timeout_s=60)
+
+    def said(url: str) -> str:
+        return str(json.loads(rack.config.status_file.read_text())["regions"][url])
+
+    wait_until(lambda: said(region.url) == "live", "the status")
+    assert "does not answer" in said(dead) or said(dead) == "in reserve"
 
 
 def test_job_is_held_while_it_is_worked_on_and_not_done_twice(
