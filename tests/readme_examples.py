@@ -23,13 +23,14 @@ REGION_NAME, REGION_ADDRESS = "region1", "192.0.2.11"
 # and the image, which takes minutes.
 ON_HOSTS = (
     "service_runtime", "postgres", "controller_identity", "dns", "proxy", "syslog", "ntp", "dhcp", "tftp",
-    "region_service", "http", "rack_service",
+    "region_service", "http", "rack_service", "firewall",
 )  # fmt: skip
 # The first example of each role is alone on its host, so that nothing else helps it. The second ones share hosts,
 # as far as they agree.
 SHARED = {
     "controller_identity": "ex-region-2", "dns": "ex-region-2", "http": "ex-region-2", "proxy": "ex-region-2",
     "syslog": "ex-region-2", "ntp": "ex-region-2", "region_service": "ex-region-2",
+    "firewall": "ex-region-2",
     "service_runtime": "ex-postgre-2", "postgres": "ex-postgre-2", "dhcp": "ex-dhcp-2", "tftp": "ex-dhcp-2",
 }  # fmt: skip
 

@@ -21,6 +21,7 @@ SITE = {
     "inventory_hostname": "host1",
     "inventory_hostname_short": "host1",
     "__daemon_host": {"release": "12", "packages": []},
+    "ansible_facts": {},
     # One of those that role lab_network goes through.
     "item": {"lldp": {"chassis": "swa"}},
 }
