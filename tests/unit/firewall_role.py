@@ -8,13 +8,10 @@ from typing import Any
 
 import yaml
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 from role_variables import trusted
 
 ROLE = Path(__file__).resolve().parents[2] / "roles/firewall"
-# The filters of this collection.
-init_plugin_loader()
 
 
 def _templar(tiers: list[str], inputs: dict[str, Any], facts: dict[str, Any]) -> Templar:

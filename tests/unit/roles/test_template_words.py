@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 from role_variables import trusted
 
@@ -25,8 +24,6 @@ SITE = {
     # One of those that role lab_network goes through.
     "item": {"lldp": {"chassis": "swa"}},
 }
-# Filters of other collections.
-init_plugin_loader()
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 from role_variables import trusted
 
@@ -38,9 +37,6 @@ WRITABLE = {
     "rack": {"/run/rackyard/web", "/var/lib/rackyard/boot", "/var/lib/rackyard/posts"},
 }
 SECTION = re.compile(r"^(\w+)=(.*)$", re.MULTILINE)
-# Collections' filters.
-init_plugin_loader()
-
 each_tier = pytest.mark.parametrize("tier", TIERS)
 
 
