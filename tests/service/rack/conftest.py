@@ -44,12 +44,6 @@ def program(name: str, package: str) -> str:
     return found
 
 
-def free_port(kind: socket.SocketKind) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def wait_until(condition: Callable[[], object], what: str, timeout_s: float = 20.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
@@ -119,7 +113,7 @@ def sim(tmp_path: Path) -> Iterator[SimulatedBmc]:
     (home / "state").mkdir()
     (home / "chassis").write_text(CHASSIS)
     (home / "chassis").chmod(0o755)
-    port = free_port(socket.SOCK_DGRAM)
+    port = front.free_port(socket.SOCK_DGRAM)
     levels = "\n".join(
         f"allowed_auths_{level} none md2 md5 straight" for level in ("callback", "user", "operator", "admin")
     )
@@ -234,7 +228,7 @@ class Region:
 @pytest.fixture
 def region(config: Config, tmp_path: Path) -> Iterator[Region]:
     """A running region on the loopback."""
-    port = free_port(socket.SOCK_STREAM)
+    port = front.free_port(socket.SOCK_STREAM)
     local = replace(config, addresses=("127.0.0.1",), rpc_ports=(port,))
     make_certificates(local)
     local.tsig_key.write_text("")
