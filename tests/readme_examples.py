@@ -22,15 +22,15 @@ REGION_NAME, REGION_ADDRESS = "region1", "192.0.2.11"
 # Roles in the order in which their examples work. Molecule leaves out those of the lab, which make the hosts,
 # and the image, which takes minutes.
 ON_HOSTS = (
-    "service_runtime", "postgres", "controller_identity", "dns", "proxy", "syslog", "ntp", "dhcp", "tftp",
-    "region_service", "http", "rack_service", "firewall",
+    "firewall", "service_runtime", "postgres", "controller_identity", "dns", "proxy", "syslog", "ntp", "dhcp", "tftp",
+    "region_service", "http", "rack_service",
 )  # fmt: skip
 # The first example of each role is alone on its host, so that nothing else helps it. The second ones share hosts,
-# as far as they agree.
+# as far as they agree. The firewall comes before everything else, so it is alone at first on any host.
+GUESTS = {"firewall": "ex-tftp-1"}
 SHARED = {
     "controller_identity": "ex-region-2", "dns": "ex-region-2", "http": "ex-region-2", "proxy": "ex-region-2",
-    "syslog": "ex-region-2", "ntp": "ex-region-2", "region_service": "ex-region-2",
-    "firewall": "ex-region-2",
+    "syslog": "ex-region-2", "ntp": "ex-region-2", "region_service": "ex-region-2", "firewall": "ex-region-2",
     "service_runtime": "ex-postgre-2", "postgres": "ex-postgre-2", "dhcp": "ex-dhcp-2", "tftp": "ex-dhcp-2",
 }  # fmt: skip
 
@@ -52,7 +52,7 @@ class Example:
     def host(self) -> str:
         """Name of the lab host that it runs on; such a name has at most 12 characters."""
         own = f"ex-{self.role.split('_')[0][:7]}-{self.number}"
-        return own if self.number == 1 else SHARED.get(self.role, own)
+        return (GUESTS if self.number == 1 else SHARED).get(self.role, own)
 
     def plays(self, host: str) -> list[dict[str, Any]]:
         """Its plays, on the given host. Raises ValueError when it is no playbook."""

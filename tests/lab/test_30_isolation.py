@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What went over the wires during the demo: machines talk to the rack only, BMCs are talked to by the rack only."""
+"""What went over the wires during the demo: machines talk to the rack only, BMCs are talked to by the rack only.
+
+And what hosts answer each other.
+"""
 
 from __future__ import annotations
 
@@ -52,3 +55,33 @@ def test_bmcs_are_talked_to_by_the_rack_only(lab: Lab) -> None:
     bmcs = " or ".join(f"host {given(name)['bmc']['address']}" for name in ("m1", "m2"))
     assert wire.frames(f"udp port 623 and ({bmcs}) and host 10.30.0.2")
     assert wire.frames(f"ip and ({bmcs}) and not host 10.30.0.2") == []
+
+
+def answering(target: str) -> str:
+    """A shell command that prints the TCP ports of an address which let a connection in."""
+    return (
+        "python3 - <<'PY'\n"
+        "import concurrent.futures, socket\n"
+        "def ask(port):\n"
+        "    with socket.socket() as link:\n"
+        "        link.settimeout(2)\n"
+        f"        return port if not link.connect_ex(('{target}', port)) else None\n"
+        "ports = [22, 53, 80, 443, 647, 5239, 5240, *range(5246, 5271), 5432, 5443, 7911, 8000, 8001]\n"
+        "with concurrent.futures.ThreadPoolExecutor(64) as pool:\n"
+        "    print(*filter(None, pool.map(ask, ports)))\n"
+        "PY"
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "ports"),
+    [
+        ("rack1", "10.10.0.11", "53 5240 5247 5250 5251 8000"),
+        ("region1", "10.10.0.21", ""),
+        # Its own: the scan finds what listens.
+        ("rack1", "127.0.0.1", "22 53 5246 5247 5248 5249 7911 8000"),
+    ],
+    ids=["rack to region", "region to rack", "rack to itself"],
+)
+def test_hosts_answer_each_other_as_the_table_of_ports_says(lab: Lab, source: str, target: str, ports: str) -> None:
+    assert lab.ssh(source, answering(target)).strip() == ports
