@@ -151,7 +151,7 @@ def usage(parents: Iterable[int]) -> Usage:
         fields = dict(line.split(":", 1) for line in status)
         count += 1
         threads += int(fields["Threads"])
-        rss_kib += int(fields["VmRSS"].split()[0])
+        rss_kib += int(fields.get("VmRSS", "0 kB").split()[0])  # a process that has ended has none any more
         ticks += sum(map(int, times))
     return Usage(count, threads, rss_kib / 1024, ticks / _TICKS)
 
