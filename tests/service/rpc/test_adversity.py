@@ -11,7 +11,9 @@ from typing import Any
 from cryptography.fernet import Fernet
 
 from rackyard.region.context import Context
+from rackyard.region.db.racks import identity
 from rackyard.region.metadata import credentials
+from rackyard.region.services.boots.deliveries import Delivery
 from rackyard.region.services.operations import signals
 
 from . import test_whole_commissioning as whole
@@ -70,7 +72,10 @@ def test_final_word_repeated_while_the_first_is_taken_is_no_error(
     machine.run_scripts()
     before = credentials.boot_of(world, machine.header)
     assert machine.signal("OK").status_code == 200
-    signals.handle(world, before, signals.Signal("OK", "", None, None, None, {}), "rack1")
+    with world.db.transaction() as tx:
+        rack = identity.by_address(tx, machine.peer)
+    assert rack is not None
+    signals.handle(world, before, signals.Signal("OK", "", (), None, None, {}), Delivery(rack))
 
 
 def test_machine_that_is_ready_but_cannot_be_switched_off_ends_its_timeline(

@@ -30,6 +30,7 @@ INTERFACE = {"name": "pxe0", "mac": MAC, "addresses": [f"{RACK_IP}/24"]}
 BODIES: dict[str, dict[str, Any]] = {
     "applied": {"generation": 1, "daemons": {"dns": {"ok": True, "changed": True, "message": ""}}},
     "boot-config": {"mac": MAC, "arch": "amd64", "firmware": "ipxe", "client_ip": MACHINE_IP, "local_ip": RACK_IP},
+    "boot-metadata": {"boot_id": "0" * 32},
     "enroll": {"secret": "s" * 43, "hostname": "rack1", "csr": "c", "version": "1"},
     "events": {"events": []},
     "jobs": {"wait": 0, "slots": 9, "held": []},
