@@ -11,13 +11,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import front
 import pytest
 
 from rackyard.rack import identity
 from rackyard.region.config import Config
 from rackyard.region.services.racks.identity import sign_rack
 
-from .conftest import RackHost, SimulatedBmc, free_port, make_certificates, prepare_rack, wait_until
+from .conftest import RackHost, SimulatedBmc, make_certificates, prepare_rack, wait_until
 from .contract_region import ContractRegion, Job, serving
 from .test_agent import lease_line
 
@@ -71,7 +72,7 @@ def test_job_whose_hand_out_got_lost_is_done_all_the_same(
 def test_job_comes_by_the_regions_other_port_when_one_is_dead(
     region: ContractRegion, rack: RackHost, sim: SimulatedBmc, dead_first: bool
 ) -> None:
-    dead = f"https://127.0.0.1:{free_port(socket.SOCK_STREAM)}"
+    dead = f"https://127.0.0.1:{front.free_port()}"
     urls = [dead, region.url] if dead_first else [region.url, dead]
     toml = rack.home / "rack.toml"
     toml.write_text(toml.read_text().replace(json.dumps([region.url]), json.dumps(urls)))
