@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import resource
-import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
