@@ -26,7 +26,7 @@ def test_second_site_run_changes_nothing(lab: Lab) -> None:
         assert numbers[host]["changed"] == 0
 
 
-def test_an_installed_collection_finds_what_the_repository_has_installed(demo: str, tmp_path: Path) -> None:
+def test_an_installed_collection_finds_what_the_repository_has_installed(lab: Lab, tmp_path: Path) -> None:
     """Roles, templates and the service's code are found where ansible-galaxy puts them; nothing else is used."""
     environment = {name: value for name, value in os.environ.items() if name != "ANSIBLE_CONFIG"}
     environment["ANSIBLE_COLLECTIONS_PATH"] = str(tmp_path)
@@ -40,6 +40,7 @@ def test_an_installed_collection_finds_what_the_repository_has_installed(demo: s
         done = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=600
         )
+        (lab.work / "installed-collection.log").write_text(done.stdout)
         assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert {host: row["changed"] for host, row in recap(done.stdout).items()} == {"region1": 0, "rack1": 0}
 
