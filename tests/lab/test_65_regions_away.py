@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The only region loses its power while a machine fetches its system, and is back when the machine has done its work."""
+"""The only region loses its power while a machine fetches its system, and is back when that has done its work."""
 
 from __future__ import annotations
 
