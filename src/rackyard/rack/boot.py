@@ -110,6 +110,7 @@ def create_app(config: RackConfig, ask: Ask | None = None) -> Flask:
     cache = BootCache(config.boot_cache, config.boot_keys)
     app.register_blueprint(metadata.blueprint(Metadata(cache, posts, uplink, config.boot_evidence), _client_address))
     app.extensions["replay"] = Replay(posts, uplink)
+    # Flask's own way to put something in front of an application; to mypy it replaces a method.
     app.wsgi_app = _with_single_slashes(app.wsgi_app)  # type: ignore[method-assign]
 
     @app.get("/ipxe.cfg")

@@ -262,7 +262,7 @@ def m1(site: Site, api: Any, sim: SimulatedBmc, tmp_path: Path) -> str:
 
 @pytest.fixture
 def machine(site: Site) -> MachinePlay:
-    return MachinePlay(site.wire())  # type: ignore[arg-type]  # it says as much as a client of Flask
+    return MachinePlay(site.wire())  # it says as much as a client of Flask
 
 
 def boot(site: Site) -> str:
@@ -372,18 +372,18 @@ def test_nobody_but_the_machine_of_a_boot_that_is_kept_gets_or_leaves_anything(
         assert machine.signal("WORKING").status_code == 200
     site.region_goes()
 
-    thief = MachinePlay(site.wire("10.20.0.150"), header=machine.header)  # type: ignore[arg-type]
+    thief = MachinePlay(site.wire("10.20.0.150"), header=machine.header)
     assert thief.preseed(boot_id).status_code == 403
     for path in ("latest/meta-data/local-hostname", "latest/user-data", "latest/maas-scripts"):
         assert thief.get(path).status_code == 403, path
     assert thief.signal("OK").status_code == 403
-    forger = MachinePlay(site.wire(), header=machine.header.replace("%26", "%26x"))  # type: ignore[arg-type]
+    forger = MachinePlay(site.wire(), header=machine.header.replace("%26", "%26x"))
     assert forger.get("latest/user-data").status_code == 401
     assert forger.signal("OK").status_code == 401
-    unsigned = MachinePlay(site.wire())  # type: ignore[arg-type]
+    unsigned = MachinePlay(site.wire())
     assert unsigned.get("latest/maas-scripts").status_code == 401
     # Of what is not kept nobody can say anything now: no, but not for good.
-    stranger = MachinePlay(site.wire(), header=machine.header.replace('oauth_token="', 'oauth_token="x'))  # type: ignore[arg-type]
+    stranger = MachinePlay(site.wire(), header=machine.header.replace('oauth_token="', 'oauth_token="x'))
     for answer in (
         machine.preseed("0" * 32),
         stranger.get("latest/user-data"),
