@@ -19,6 +19,8 @@ BLOCK = re.compile(r"^```yaml\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 
 # What the READMEs call the first region; rack_service's examples enrol there.
 REGION_NAME, REGION_ADDRESS = "region1", "192.0.2.11"
+# The racks that the packet filter's examples let in.
+RACK_ADDRESSES = {"192.0.2.21": "ex-rack-1", "192.0.2.22": "ex-rack-2"}
 # Roles in the order in which their examples work. Molecule leaves out those of the lab, which make the hosts,
 # and the image, which takes minutes.
 ON_HOSTS = (
@@ -81,10 +83,13 @@ def lab_addresses() -> dict[str, str]:
 
 
 def with_real_addresses(example: Example, addresses: dict[str, str]) -> Example:
-    """The example with hosts of the lab in place of the README's: its own, or the region that a rack asks."""
-    region = Example("region_service", 1, "").host if example.role == "rack_service" else example.host
+    """The example with hosts of the lab in place of the README's: its own, the racks, or the region that a rack asks:
+    the one that has nginx in front of its service."""
+    region = SHARED["region_service"] if example.role == "rack_service" else example.host
     text = re.sub(rf"\b{REGION_NAME}$", region, example.text, flags=re.MULTILINE)
-    text = text.replace(REGION_ADDRESS, addresses[region]).replace("198.51.100.2", addresses[example.host])
+    there = {REGION_ADDRESS: region, "198.51.100.2": example.host, **RACK_ADDRESSES}
+    for address, host in there.items():
+        text = re.sub(rf"\b{re.escape(address)}\b(?!/)", addresses[host], text)
     return Example(example.role, example.number, text)
 
 
