@@ -19,7 +19,9 @@ from urllib.parse import unquote
 
 import pytest
 
-from rackyard.region.ephemeral import RunnerConfig, build_archive, build_user_data, runner, script_index
+from rackyard.region.ephemeral import RunnerConfig, build_archive, build_user_data, script_index
+from rackyard.region.ephemeral.runner.main import SHEBANG
+from rackyard.region.ephemeral.runner.uplink import Config, Uplink
 
 
 @dataclass
@@ -130,7 +132,7 @@ def run(region: Region, tmp_path: Path, heartbeat_s: float = 60.0) -> subprocess
 
 
 def test_user_data_is_a_script_and_signs_as_oauth_plaintext(region: Region, tmp_path: Path) -> None:
-    assert build_user_data(RunnerConfig("http://x/", "a", "b", "c")).startswith(runner.SHEBANG)
+    assert build_user_data(RunnerConfig("http://x/", "a", "b", "c")).startswith(SHEBANG)
     region.archive = archive()
     assert run(region, tmp_path).returncode == 0
     method, path, authorization = region.requests[0]
@@ -185,7 +187,7 @@ def test_a_script_over_its_time_is_ended_with_its_children(region: Region, tmp_p
 
 def python(body: str) -> str:
     """A script as the region's are, which a copy of the runner runs."""
-    return runner.SHEBANG.decode() + body
+    return SHEBANG.decode() + body
 
 
 PYTHON_SCRIPTS = {
@@ -264,7 +266,7 @@ def test_server_errors_are_retried(region: Region, tmp_path: Path) -> None:
 def test_regions_may_be_away_for_many_minutes(region: Region, capsys: pytest.CaptureFixture[str]) -> None:
     region.refusals, region.refusal_status = 100, 502
     slept: list[float] = []
-    runner.Uplink(runner.Config(region.url, "c", "t", "s"), sleep=slept.append).signal({"status": "WORKING"})
+    Uplink(Config(region.url, "c", "t", "s"), sleep=slept.append).signal({"status": "WORKING"})
     assert [fields["status"] for fields, _ in region.signals] == ["WORKING"]
     assert sum(slept) > 20 * 60
     assert max(slept) <= 15, "whoever comes back is noticed soon"
@@ -319,5 +321,5 @@ def test_the_archive_of_the_catalogue_is_what_the_runner_reads() -> None:
         assert [entry["script_result_id"] for entry in index] == list(range(70, 70 + len(scripts)))
         for entry, script in zip(index, scripts, strict=True):
             assert tar.extractfile(entry["path"]).read() == script.body
-            assert script.body.startswith((runner.SHEBANG, b"#!/bin/sh\n"))
+            assert script.body.startswith((SHEBANG, b"#!/bin/sh\n"))
             assert 0 < entry["timeout_seconds"] <= 600

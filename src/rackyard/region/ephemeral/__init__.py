@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a machine runs while it is commissioned, and how its answers are read.
 
-``runner.py`` is delivered as user data, ``scripts/`` are run by it in the ephemeral system, ``facts.py`` turns
+``runner/`` is delivered as user data, ``scripts/`` are run by it in the ephemeral system, ``facts.py`` turns
 their output into dataclasses. The index (``catalogue.py``) says in which order, how long and what they need.
 """
 

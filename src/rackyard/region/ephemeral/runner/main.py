@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the commissioning scripts of the region on this machine and report each result.
+
+Ends with status OK, FAILED or TIMEDOUT; powering off afterwards is cloud-init's business.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import os
+import re
+import shutil
+import sys
+import tarfile
+import tempfile
+import threading
+from typing import NamedTuple
+
+from rackyard.region.ephemeral.runner.processes import EXIT_TIMED_OUT, Outcome, Running, execute
+from rackyard.region.ephemeral.runner.uplink import Config, RunnerError, Uplink, say
+
+CONFIG_JSON = "{}"  # the region puts its RunnerConfig here (JSON text)
+
+PACKAGE_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]{0,100}")
+# A script that begins like the runner itself is run by a fork of it, which has loaded what such scripts import: on a
+# slow machine the start of Python is most of what they cost.
+SHEBANG = b"#!/usr/bin/python3 -IS\n"
+LOADED_FOR_SCRIPTS = ("glob", "ipaddress", "pathlib", "platform")
+
+
+class Job(NamedTuple):
+    """One entry of the archive's index."""
+
+    name: str
+    path: str
+    script_result_id: int
+    timeout_s: float
+    parallel: bool
+    apt_packages: tuple[str, ...]
+
+
+def unpack(archive: bytes, folder: str) -> list[Job]:
+    """Unpack the scripts into ``folder`` and return the index, sorted by name."""
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:*") as tar:
+        files = {member.name: tar.extractfile(member) for member in tar.getmembers() if member.isfile()}
+        contents = {name: stream.read() for name, stream in files.items() if stream is not None}
+    if "index.json" not in contents:
+        raise RunnerError("the archive of scripts has no index.json")
+    entries = json.loads(contents["index.json"])["1.0"]["commissioning_scripts"]
+    jobs: list[Job] = []
+    for number, entry in enumerate(sorted(entries, key=lambda item: str(item["name"]))):
+        path = os.path.join(folder, f"script-{number}")
+        with open(path, "wb") as script:
+            script.write(contents[entry["path"]])
+        os.chmod(path, 0o700)
+        packages = tuple((entry.get("packages") or {}).get("apt") or ())
+        timeout_s = float(entry.get("timeout_seconds") or 0) or 3600.0
+        jobs.append(
+            Job(entry["name"], path, int(entry["script_result_id"]), timeout_s, bool(entry.get("parallel")), packages)
+        )
+    return jobs
+
+
+def forkable(job: Job) -> bool:
+    """Whether the job may start before all others, in a copy of this process."""
+    with open(job.path, "rb") as script:
+        return job.parallel and not job.apt_packages and script.readline() == SHEBANG
+
+
+class Runner:
+    """Runs the jobs and keeps the region informed."""
+
+    def __init__(self, uplink: Uplink, folder: str) -> None:
+        self.uplink = uplink
+        self.folder = folder
+        self._apt = threading.Lock()
+        self._lock = threading.Lock()
+        self._failed: list[str] = []
+        self._timed_out = False
+        self._problems: list[str] = []
+        self._begun: dict[int, Running] = {}
+
+    def _result_path(self, job: Job) -> str:
+        return os.path.join(self.folder, f"result-{job.script_result_id}")
+
+    def begin(self, jobs: list[Job]) -> None:
+        """Start the scripts that copies of this process can run; call it before this process has a second thread."""
+        for name in LOADED_FOR_SCRIPTS:
+            importlib.import_module(name)
+        for job in filter(forkable, jobs):
+            self._begun[job.script_result_id] = Running(job.name, [job.path], self._result_path(job), fork=True)
+
+    def _execute(self, job: Job) -> Outcome:
+        begun = self._begun.get(job.script_result_id)
+        if begun is not None:
+            return begun.finish(job.timeout_s)
+        return self._install(job) or execute(job.name, [job.path], job.timeout_s, self._result_path(job))
+
+    def _install(self, job: Job) -> Outcome | None:
+        """Install the packages a script asks for; return an outcome only if that failed."""
+        names = [name for name in job.apt_packages if PACKAGE_NAME.fullmatch(name)]
+        if not names:
+            return None
+        apt = ["apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=60"]
+        with self._apt:
+            outcome = execute(job.name, [*apt, "install", "--", *names], job.timeout_s)
+            if outcome.exit_status not in (0, EXIT_TIMED_OUT):
+                execute(job.name, [*apt, "update"], job.timeout_s)
+                outcome = execute(job.name, [*apt, "install", "--", *names], job.timeout_s)
+        return outcome if outcome.exit_status else None
+
+    def run_job(self, job: Job) -> None:
+        """Run one script and post its result; a failure is noted, not raised."""
+        identity = {"script_result_id": str(job.script_result_id), "name": job.name}
+        try:
+            if job.script_result_id not in self._begun:
+                self.uplink.signal({"status": "WORKING", **identity})
+            outcome = self._execute(job)
+            say(f"{job.name} {outcome.verdict} in {outcome.runtime_s:.1f} s (exit status {outcome.exit_status})")
+            fields = {"exit_status": str(outcome.exit_status), "runtime": f"{outcome.runtime_s:.3f}"}
+            self.uplink.signal({"status": "WORKING", **identity, **fields}, outcome.files)
+        except RunnerError as error:
+            say(f"{job.name}: {error}")
+            with self._lock:
+                self._problems.append(f"{job.name}: {error}")
+            return
+        if outcome.exit_status:
+            with self._lock:
+                self._failed.append(f"{job.name} {outcome.verdict} (exit status {outcome.exit_status})")
+                self._timed_out |= outcome.exit_status == EXIT_TIMED_OUT
+
+    def run(self, jobs: list[Job]) -> tuple[str, str]:
+        """Run all jobs: parallel ones at once, the others one after the other meanwhile.
+
+        Returns the final status (OK, FAILED, TIMEDOUT) and the reason.
+        """
+        if self._begun:
+            self.uplink.signal({"status": "WORKING", "script_result_id": ",".join(map(str, self._begun))})
+        threads = [threading.Thread(target=self.run_job, args=(job,)) for job in jobs if job.parallel]
+        for thread in threads:
+            thread.start()
+        for job in jobs:
+            if not job.parallel:
+                self.run_job(job)
+        for thread in threads:
+            thread.join()
+        reasons = sorted(self._failed) + sorted(self._problems)
+        if not reasons:
+            return "OK", f"{len(jobs)} scripts passed"
+        return ("TIMEDOUT" if self._timed_out and not self._problems else "FAILED"), "; ".join(reasons)
+
+
+def beat(uplink: Uplink, ended: threading.Event) -> None:
+    """Tell the region every now and then that this machine lives; a lost beat does not matter."""
+    while not ended.wait(uplink.config.heartbeat_s):
+        try:
+            uplink.signal({"status": "WORKING"})
+        except RunnerError as error:
+            say(f"heartbeat: {error}")
+
+
+def main() -> int:
+    """Run everything; exit status 0 if the region has the final status, whatever it is."""
+    config = Config(**json.loads(CONFIG_JSON))
+    uplink = Uplink(config)
+    folder = tempfile.mkdtemp(prefix="rackyard-")
+    ended = threading.Event()
+    try:
+        try:
+            jobs = unpack(uplink.scripts(), folder)
+            say(f"running {len(jobs)} commissioning scripts")
+            runner = Runner(uplink, folder)
+            runner.begin(jobs)
+            threading.Thread(target=beat, args=(uplink, ended), daemon=True).start()
+            status, reason = runner.run(jobs)
+        except (RunnerError, ValueError, KeyError, TypeError, tarfile.TarError) as error:
+            status, reason = "FAILED", f"the scripts could not be run: {type(error).__name__}: {error}"
+        ended.set()
+        say(f"{status}: {reason}")
+        uplink.signal({"status": status, "error": reason if status != "OK" else ""})
+    except RunnerError as error:
+        say(f"the region did not get the final status: {error}")
+        return 1
+    finally:
+        ended.set()
+        shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
