@@ -47,10 +47,10 @@ def select(tx: Transaction, wanted: EventFilter) -> list[Event]:
     page = {"level": wanted.level, "before": wanted.before, "after": wanted.after, "limit": wanted.limit}
     query = "site.events.newest" if wanted.after is None else "site.events.following"
     if wanted.system_ids is None and wanted.hostnames is None and wanted.macs is None:
-        rows = tx.all(query, usernames=wanted.usernames, **page)
+        found = tx.all(query, usernames=wanted.usernames, **page)
     else:
         names = {"system_ids": wanted.system_ids, "hostnames": wanted.hostnames}
         machines = [row["id"] for row in tx.all("site.events.machines", macs=wanted.macs, **names)]
         racks = [row["id"] for row in tx.all("site.events.racks", **names)] if wanted.macs is None else []
-        rows = tx.all(f"{query}_of", machine_ids=machines, rack_ids=racks, usernames=wanted.usernames, **page)
-    return [Event(**row) for row in rows]
+        found = tx.all(f"{query}_of", machine_ids=machines, rack_ids=racks, usernames=wanted.usernames, **page)
+    return [Event(**row) for row in tx.all("site.events.by_id", ids=[row["id"] for row in found])]

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,16 +23,19 @@ KEEP_QUERIES = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Rule:
-    """What is removed: the query, its batch, and how long things are kept: the name of a setting, or a fixed time."""
+    """What is removed: the query, its batch, and how long things are kept: the name of a setting, or a fixed time.
+
+    `more` is what else the query asks for."""
 
     query: str
     keep: str | timedelta
     batch: int = BATCH_ROWS
+    more: Mapping[str, str] = field(default_factory=dict)
 
 
 RULES: Sequence[Rule] = (
-    Rule("site.retention.queries", KEEP_QUERIES),
-    Rule("site.retention.probes", KEEP_QUERIES),
+    Rule("site.retention.queries", KEEP_QUERIES, more={"kind": "power_query"}),
+    Rule("site.retention.queries", KEEP_QUERIES, more={"kind": "power_probe"}),
     Rule("site.retention.receipts", "keep_receipts_days"),
     Rule("site.retention.leases", "keep_leases_days"),
     Rule("site.retention.tokens", "keep_tokens_days"),
@@ -60,7 +63,7 @@ def tidy(ctx: Context, pass_s: float = PASS_S) -> dict[str, int]:
         count = rule.batch
         while count >= rule.batch and ctx.clock.monotonic() < give_up_at:
             with ctx.db.transaction() as tx:
-                count = tx.run(rule.query, limit=rule.batch, **_limits(tx, rule, ctx.clock.now()))
+                count = tx.run(rule.query, limit=rule.batch, **rule.more, **_limits(tx, rule, ctx.clock.now()))
             removed[rule.query] = removed.get(rule.query, 0) + count
     with ctx.db.transaction() as tx:
         tx.run("site.processes.delete_old")

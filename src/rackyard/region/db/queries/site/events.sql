@@ -1,92 +1,68 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
 
--- name: site.events.newest
--- The newest events of the whole site before an id, if one is given.
+-- name: site.events.by_id
+-- Some events with the names of what they happened to, newest first.
 SELECT event.id, event.machine_id, event.rack_id, event.level, event.type, event.description, event.username,
        event.created_at, coalesce(machine.system_id, rack.system_id) AS system_id,
        coalesce(machine.hostname, rack.hostname) AS hostname
-FROM (
-    SELECT * FROM event
-    WHERE level >= %(level)s
-      AND (%(usernames)s::text[] IS NULL OR username = ANY (%(usernames)s))
-      AND (%(before)s::bigint IS NULL OR id < %(before)s)
-      AND (%(after)s::bigint IS NULL OR id > %(after)s)
-    ORDER BY id DESC LIMIT %(limit)s
-) AS event
+FROM event
 LEFT JOIN machine ON machine.id = event.machine_id
 LEFT JOIN rack ON rack.id = event.rack_id
+WHERE event.id = ANY (%(ids)s::bigint[])
 ORDER BY event.id DESC;
+
+-- name: site.events.newest
+-- Ids of the newest events of the whole site before an id, if one is given.
+SELECT id FROM event
+WHERE level >= %(level)s
+  AND (%(usernames)s::text[] IS NULL OR username = ANY (%(usernames)s))
+  AND (%(before)s::bigint IS NULL OR id < %(before)s)
+ORDER BY id DESC LIMIT %(limit)s;
 
 -- name: site.events.following
--- The first events of the whole site after an id; none that one with a smaller id might still join.
-SELECT event.id, event.machine_id, event.rack_id, event.level, event.type, event.description, event.username,
-       event.created_at, coalesce(machine.system_id, rack.system_id) AS system_id,
-       coalesce(machine.hostname, rack.hostname) AS hostname
-FROM (
-    SELECT * FROM event
-    WHERE level >= %(level)s
-      AND (%(usernames)s::text[] IS NULL OR username = ANY (%(usernames)s))
-      AND id > %(after)s AND (%(before)s::bigint IS NULL OR id < %(before)s)
-      AND (written_by IS NULL OR written_by < pg_snapshot_xmin(pg_current_snapshot()))
-    ORDER BY id ASC LIMIT %(limit)s
-) AS event
-LEFT JOIN machine ON machine.id = event.machine_id
-LEFT JOIN rack ON rack.id = event.rack_id
-ORDER BY event.id DESC;
+-- Ids of the first events of the whole site after an id; none that one with a smaller id might still join.
+SELECT id FROM event
+WHERE level >= %(level)s
+  AND (%(usernames)s::text[] IS NULL OR username = ANY (%(usernames)s))
+  AND id > %(after)s AND (%(before)s::bigint IS NULL OR id < %(before)s)
+  AND (written_by IS NULL OR written_by < pg_snapshot_xmin(pg_current_snapshot()))
+ORDER BY id ASC LIMIT %(limit)s;
 
 -- name: site.events.newest_of
--- The newest events of some machines and racks, by their indexes.
-SELECT event.id, event.machine_id, event.rack_id, event.level, event.type, event.description, event.username,
-       event.created_at, coalesce(machine.system_id, rack.system_id) AS system_id,
-       coalesce(machine.hostname, rack.hostname) AS hostname
-FROM (
-    SELECT found.* FROM unnest(%(machine_ids)s::bigint[]) AS wanted (id) CROSS JOIN LATERAL (
-        SELECT * FROM event
-        WHERE machine_id = wanted.id AND level >= %(level)s
-          AND (%(usernames)s::text[] IS NULL OR username = ANY (%(usernames)s))
-          AND (%(before)s::bigint IS NULL OR id < %(before)s)
-          AND (%(after)s::bigint IS NULL OR id > %(after)s)
-        ORDER BY id DESC LIMIT %(limit)s) AS found
-    UNION ALL
-    SELECT found.* FROM unnest(%(rack_ids)s::bigint[]) AS wanted (id) CROSS JOIN LATERAL (
-        SELECT * FROM event
-        WHERE rack_id = wanted.id AND machine_id IS NULL AND level >= %(level)s
-          AND (%(usernames)s::text[] IS NULL OR username = ANY (%(usernames)s))
-          AND (%(before)s::bigint IS NULL OR id < %(before)s)
-          AND (%(after)s::bigint IS NULL OR id > %(after)s)
-        ORDER BY id DESC LIMIT %(limit)s) AS found
-    ORDER BY id DESC LIMIT %(limit)s
-) AS event
-LEFT JOIN machine ON machine.id = event.machine_id
-LEFT JOIN rack ON rack.id = event.rack_id
-ORDER BY event.id DESC;
+-- Ids of the newest events of some machines and racks, by their indexes.
+SELECT found.id FROM unnest(%(machine_ids)s::bigint[]) AS wanted (id) CROSS JOIN LATERAL (
+    SELECT event.id FROM event
+    WHERE machine_id = wanted.id AND level >= %(level)s
+      AND (%(usernames)s::text[] IS NULL OR username = ANY (%(usernames)s))
+      AND (%(before)s::bigint IS NULL OR event.id < %(before)s)
+    ORDER BY event.id DESC LIMIT %(limit)s) AS found
+UNION ALL
+SELECT found.id FROM unnest(%(rack_ids)s::bigint[]) AS wanted (id) CROSS JOIN LATERAL (
+    SELECT event.id FROM event
+    WHERE rack_id = wanted.id AND machine_id IS NULL AND level >= %(level)s
+      AND (%(usernames)s::text[] IS NULL OR username = ANY (%(usernames)s))
+      AND (%(before)s::bigint IS NULL OR event.id < %(before)s)
+    ORDER BY event.id DESC LIMIT %(limit)s) AS found
+ORDER BY id DESC LIMIT %(limit)s;
 
 -- name: site.events.following_of
--- The first events of some machines and racks after an id.
-SELECT event.id, event.machine_id, event.rack_id, event.level, event.type, event.description, event.username,
-       event.created_at, coalesce(machine.system_id, rack.system_id) AS system_id,
-       coalesce(machine.hostname, rack.hostname) AS hostname
-FROM (
-    SELECT found.* FROM unnest(%(machine_ids)s::bigint[]) AS wanted (id) CROSS JOIN LATERAL (
-        SELECT * FROM event
-        WHERE machine_id = wanted.id AND level >= %(level)s
-          AND (%(usernames)s::text[] IS NULL OR username = ANY (%(usernames)s))
-          AND id > %(after)s AND (%(before)s::bigint IS NULL OR id < %(before)s)
-          AND (written_by IS NULL OR written_by < pg_snapshot_xmin(pg_current_snapshot()))
-        ORDER BY id ASC LIMIT %(limit)s) AS found
-    UNION ALL
-    SELECT found.* FROM unnest(%(rack_ids)s::bigint[]) AS wanted (id) CROSS JOIN LATERAL (
-        SELECT * FROM event
-        WHERE rack_id = wanted.id AND machine_id IS NULL AND level >= %(level)s
-          AND (%(usernames)s::text[] IS NULL OR username = ANY (%(usernames)s))
-          AND id > %(after)s AND (%(before)s::bigint IS NULL OR id < %(before)s)
-          AND (written_by IS NULL OR written_by < pg_snapshot_xmin(pg_current_snapshot()))
-        ORDER BY id ASC LIMIT %(limit)s) AS found
-    ORDER BY id ASC LIMIT %(limit)s
-) AS event
-LEFT JOIN machine ON machine.id = event.machine_id
-LEFT JOIN rack ON rack.id = event.rack_id
-ORDER BY event.id DESC;
+-- Ids of the first events of some machines and racks after an id.
+SELECT found.id FROM unnest(%(machine_ids)s::bigint[]) AS wanted (id) CROSS JOIN LATERAL (
+    SELECT event.id FROM event
+    WHERE machine_id = wanted.id AND level >= %(level)s
+      AND (%(usernames)s::text[] IS NULL OR username = ANY (%(usernames)s))
+      AND event.id > %(after)s AND (%(before)s::bigint IS NULL OR event.id < %(before)s)
+      AND (written_by IS NULL OR written_by < pg_snapshot_xmin(pg_current_snapshot()))
+    ORDER BY event.id ASC LIMIT %(limit)s) AS found
+UNION ALL
+SELECT found.id FROM unnest(%(rack_ids)s::bigint[]) AS wanted (id) CROSS JOIN LATERAL (
+    SELECT event.id FROM event
+    WHERE rack_id = wanted.id AND machine_id IS NULL AND level >= %(level)s
+      AND (%(usernames)s::text[] IS NULL OR username = ANY (%(usernames)s))
+      AND event.id > %(after)s AND (%(before)s::bigint IS NULL OR event.id < %(before)s)
+      AND (written_by IS NULL OR written_by < pg_snapshot_xmin(pg_current_snapshot()))
+    ORDER BY event.id ASC LIMIT %(limit)s) AS found
+ORDER BY id ASC LIMIT %(limit)s;
 
 -- name: site.events.machines
 -- The machines that some filters name; None means any.

@@ -6,14 +6,9 @@ DELETE FROM event WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM event WHERE created_at < %(before)s ORDER BY created_at LIMIT %(limit)s));
 
 -- name: site.retention.queries
--- Answered questions to BMCs, a batch: their answer is the machine's power state.
+-- Answered questions of one kind to BMCs, a batch: what they answered, a power state or who reached a BMC, is kept elsewhere.
 DELETE FROM job WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM job WHERE kind = 'power_query' AND finished_at < %(before)s ORDER BY finished_at LIMIT %(limit)s));
-
--- name: site.retention.probes
--- Answered probes, a batch: who reached a BMC is remembered elsewhere.
-DELETE FROM job WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM job WHERE kind = 'power_probe' AND finished_at < %(before)s ORDER BY finished_at LIMIT %(limit)s));
+    SELECT ctid FROM job WHERE kind = %(kind)s AND finished_at < %(before)s ORDER BY finished_at LIMIT %(limit)s));
 
 -- name: site.retention.jobs
 -- Old finished jobs that changed something, a batch.
@@ -67,26 +62,13 @@ DELETE FROM enroll_token WHERE id IN (
 
 -- name: site.retention.sizes
 -- How many rows these tables hold (estimated where there are many), and how many bytes with their indexes.
-SELECT 'event' AS name, pg_total_relation_size(oid) AS size_bytes,
-       CASE WHEN reltuples < 100000 THEN (SELECT count(*) FROM event) ELSE reltuples::bigint END AS rows
-FROM pg_class WHERE oid = 'event'::regclass
-UNION ALL
-SELECT 'job', pg_total_relation_size(oid),
-       CASE WHEN reltuples < 100000 THEN (SELECT count(*) FROM job) ELSE reltuples::bigint END
-FROM pg_class WHERE oid = 'job'::regclass
-UNION ALL
-SELECT 'boot', pg_total_relation_size(oid),
-       CASE WHEN reltuples < 100000 THEN (SELECT count(*) FROM boot) ELSE reltuples::bigint END
-FROM pg_class WHERE oid = 'boot'::regclass
-UNION ALL
-SELECT 'script_result', pg_total_relation_size(oid),
-       CASE WHEN reltuples < 100000 THEN (SELECT count(*) FROM script_result) ELSE reltuples::bigint END
-FROM pg_class WHERE oid = 'script_result'::regclass
-UNION ALL
-SELECT 'lease', pg_total_relation_size(oid),
-       CASE WHEN reltuples < 100000 THEN (SELECT count(*) FROM lease) ELSE reltuples::bigint END
-FROM pg_class WHERE oid = 'lease'::regclass
-UNION ALL
-SELECT 'receipt', pg_total_relation_size(oid),
-       CASE WHEN reltuples < 100000 THEN (SELECT count(*) FROM receipt) ELSE reltuples::bigint END
-FROM pg_class WHERE oid = 'receipt'::regclass;
+SELECT relname AS name, pg_total_relation_size(oid) AS size_bytes,
+       CASE WHEN reltuples >= 100000 THEN reltuples::bigint ELSE CASE relname
+           WHEN 'event' THEN (SELECT count(*) FROM event)
+           WHEN 'job' THEN (SELECT count(*) FROM job)
+           WHEN 'boot' THEN (SELECT count(*) FROM boot)
+           WHEN 'script_result' THEN (SELECT count(*) FROM script_result)
+           WHEN 'lease' THEN (SELECT count(*) FROM lease)
+           WHEN 'receipt' THEN (SELECT count(*) FROM receipt)
+       END END AS rows
+FROM pg_class WHERE oid = ANY ('{event, job, boot, script_result, lease, receipt}'::regclass[]);
