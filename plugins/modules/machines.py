@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - rackyard.metal.attributes
   - rackyard.metal.attributes.region
   - rackyard.metal.region
+  - rackyard.metal.machine.entries
 attributes:
   check_mode:
     support: full
@@ -31,106 +32,12 @@ attributes:
     support: full
     details:
       - One diff for each machine that changes.
-  idempotent:
-    support: partial
-    details:
-      - The region never tells a BMC password. With O(update_password=always) and a password given, it is sent each time and the task
-        is changed each time.
 options:
   machines:
     description: The machines, each as in M(rackyard.metal.machine).
     type: list
     elements: dict
     required: true
-    suboptions:
-      state:
-        description: Whether the machine shall be known to the region.
-        type: str
-        choices: [present, absent]
-        default: present
-      hostname:
-        description: Name of the machine, unique in the region.
-        type: str
-        required: true
-      mac_addresses:
-        description:
-          - MAC addresses, the one that the machine boots from first. Needed to create a machine.
-          - Further ones that commissioning has found are left alone.
-        type: list
-        elements: str
-      architecture:
-        description:
-          - Architecture, optionally with a subarchitecture after a slash. V(amd64) means V(amd64/generic).
-          - A new machine is V(amd64/generic) unless this says otherwise.
-        type: str
-      description:
-        description: Free text.
-        type: str
-      commissioning_suite:
-        description:
-          - Debian release of the ephemeral system that the machine boots, if not the region's default. An empty string is the default.
-          - An image of that release must be registered; see C(boot_image_more_suites) of role C(boot_image).
-        type: str
-      power:
-        description: How the machine is switched on and off.
-        type: dict
-        suboptions:
-          type:
-            description: Kind of power control. With V(manual) somebody pushes the button.
-            type: str
-            choices: [ipmi, manual]
-            required: true
-          address:
-            description: IP address of the BMC, which at least one rack must be able to reach. Needed for O(machines[].power.type=ipmi).
-            type: str
-          port:
-            description: UDP port of the BMC. The region assumes 623.
-            type: int
-          user:
-            description: User name at the BMC.
-            type: str
-          password:
-            description: Password at the BMC. The region keeps it encrypted and gives it to nobody but the rack that talks to the BMC.
-            type: str
-          cipher_suite_id:
-            description:
-              - Cipher suite of IPMI 2.0 to insist on, when a BMC must not fall back to another.
-              - The empty string, which the region assumes, tries 17 (SHA-256) and then 3 (SHA-1).
-            type: str
-            choices: ["", "3", "17"]
-          boot_type:
-            description:
-              - How the BMC is told to boot from the network, as one of the machine's firmware modes.
-              - With V(efi) the BMC gets the flag for UEFI, without which some servers boot the legacy way, or their disk.
-              - The region assumes V(auto), which sets no flag.
-            type: str
-            choices: [auto, efi, legacy]
-          off_mode:
-            description:
-              - How the machine is switched off when an operator asks for it.
-              - V(hard) cuts the power; V(soft) asks the operating system by ACPI and waits for it. The region assumes V(hard).
-            type: str
-            choices: [hard, soft]
-          privilege_level:
-            description:
-              - Privilege level to ask the BMC for. It must not be above what the BMC grants the user.
-              - Without it the highest that the BMC gives is taken.
-            type: str
-            choices: [OPERATOR, ADMIN]
-      update_password:
-        description: As O(update_password), for this machine.
-        type: str
-        choices: [on_create, always]
-  update_password:
-    description:
-      - When a password is sent to the region, which never tells the one it has, so that the two cannot be compared.
-      - V(on_create) sends it with a new machine, and together with any other change of O(machines[].power).
-      - V(always) sends it each time, so the task is changed each time.
-    type: str
-    choices: [on_create, always]
-    default: on_create
-requirements:
-  - netaddr
 seealso:
   - module: rackyard.metal.machine
   - module: rackyard.metal.machine_info

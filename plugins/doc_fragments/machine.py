@@ -1,0 +1,124 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How an operator declares a machine: once for module machine, and for each entry of module machines.
+
+The argument spec of the same options is in rackyard_core.machine_options. In the texts, %(entry)s is what stands before an option
+of a machine in O(...)."""
+
+from __future__ import annotations
+
+from textwrap import indent
+
+_MACHINE = """\
+state:
+  description: Whether the machine shall be known to the region.
+  type: str
+  choices: [present, absent]
+  default: present
+hostname:
+  description: Name of the machine, unique in the region.
+  type: str
+  required: true
+mac_addresses:
+  description:
+    - MAC addresses, the one that the machine boots from first. Needed to create a machine.
+    - Further ones that commissioning has found are left alone.
+  type: list
+  elements: str
+architecture:
+  description:
+    - Architecture, optionally with a subarchitecture after a slash. V(amd64) means V(amd64/generic).
+    - A new machine is V(amd64/generic) unless this says otherwise.
+  type: str
+description:
+  description: Free text.
+  type: str
+commissioning_suite:
+  description:
+    - Debian release of the ephemeral system that the machine boots, if not the region's default. An empty string is the default.
+    - An image of that release must be registered; see C(boot_image_more_suites) of role C(boot_image).
+  type: str
+power:
+  description: How the machine is switched on and off.
+  type: dict
+  suboptions:
+    type:
+      description: Kind of power control. With V(manual) somebody pushes the button.
+      type: str
+      choices: [ipmi, manual]
+      required: true
+    address:
+      description: IP address of the BMC, which at least one rack must be able to reach. Needed for O(%(entry)spower.type=ipmi).
+      type: str
+    port:
+      description: UDP port of the BMC. The region assumes 623.
+      type: int
+    user:
+      description: User name at the BMC.
+      type: str
+    password:
+      description: Password at the BMC. The region keeps it encrypted and gives it to nobody but the rack that talks to the BMC.
+      type: str
+    cipher_suite_id:
+      description:
+        - Cipher suite of IPMI 2.0 to insist on, when a BMC must not fall back to another.
+        - The empty string, which the region assumes, tries 17 (SHA-256) and then 3 (SHA-1).
+      type: str
+      choices: ["", "3", "17"]
+    boot_type:
+      description:
+        - How the BMC is told to boot from the network, as one of the machine's firmware modes.
+        - With V(efi) the BMC gets the flag for UEFI, without which some servers boot the legacy way, or their disk.
+        - The region assumes V(auto), which sets no flag.
+      type: str
+      choices: [auto, efi, legacy]
+    off_mode:
+      description:
+        - How the machine is switched off when an operator asks for it.
+        - V(hard) cuts the power; V(soft) asks the operating system by ACPI and waits for it. The region assumes V(hard).
+      type: str
+      choices: [hard, soft]
+    privilege_level:
+      description:
+        - Privilege level to ask the BMC for. It must not be above what the BMC grants the user.
+        - Without it the highest that the BMC gives is taken.
+      type: str
+      choices: [OPERATOR, ADMIN]
+"""
+
+# Everything about the password that the region never tells.
+_PASSWORD = """\
+requirements:
+  - netaddr
+attributes:
+  idempotent:
+    support: partial
+    details:
+      - The region never tells a BMC password. With O(update_password=always) and a password given, it is sent each time and the task
+        is changed each time.
+options:
+  update_password:
+    description:
+      - When O(%(entry)spower.password) is sent to the region, which never tells the one it has, so that the two cannot be compared.
+      - V(on_create) sends it with a new machine, and together with any other change of O(%(entry)spower).
+      - V(always) sends it each time, so the task is changed each time.
+    type: str
+    choices: [on_create, always]
+    default: on_create
+"""
+
+_ENTRY_PASSWORD = """\
+update_password:
+  description: As O(update_password), for this machine.
+  type: str
+  choices: [on_create, always]
+"""
+
+
+class ModuleDocFragment:
+    # Annotated, because the sanity tests take plain assignments here for literals.
+    DOCUMENTATION: str = (_PASSWORD + indent(_MACHINE, "  ")) % {"entry": ""}
+
+    ENTRIES: str = (_PASSWORD + "  machines:\n    suboptions:\n" + indent(_MACHINE + _ENTRY_PASSWORD, "      ")) % {
+        "entry": "machines[]."
+    }
