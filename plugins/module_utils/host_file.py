@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import grp
 import os
@@ -21,6 +22,7 @@ FILE_SPEC: dict[str, Any] = {
     "template": {"type": "str"},
     "content": {"type": "str"},
     "copy_of": {"type": "path"},
+    "random": {"type": "str", "choices": ["base64", "base64url"]},
     "vars": {"type": "dict"},
     "force": {"type": "bool", "default": True},
     "block": {"type": "bool", "default": False},
@@ -31,6 +33,8 @@ FILE_SPEC: dict[str, Any] = {
     "validate": {"type": "str"},
     "after": {"type": "str"},
 }
+
+RANDOM_BYTES = 32
 
 Diff = dict[str, str]
 
@@ -85,11 +89,12 @@ def decide(entry: dict[str, Any], *, check_mode: bool) -> Change:
         return Change(True, False, b"", (_diff(path, "absent\n", "directory\n"),), False)
     present = read(path)
     wanted = _wanted(entry, present, check_mode=check_mode)
-    if present is not None and (not entry["force"] or present == wanted):
+    if present is not None and (not entry["force"] or entry["random"] or present == wanted):
         return _attributes(entry)
-    # Content that is copied on the host was made there because it is a secret.
-    diffs = () if entry["copy_of"] else (_diff(path, _shown(present), _shown(wanted)),)
-    return Change(True, False, wanted, diffs, False)
+    # Content that is made or copied on the host is so because it is a secret.
+    secret = entry["copy_of"] or entry["random"]
+    diff = _veiled(path, present) if secret else _diff(path, _shown(present), _shown(wanted))
+    return Change(True, False, wanted, (diff,), False)
 
 
 def _removal(path: str) -> Change:
@@ -133,7 +138,15 @@ def _wanted(entry: dict[str, Any], present: bytes | None, *, check_mode: bool) -
             raise ValueError(f"there is no {entry['copy_of']} on this host to copy; make it first")
         return content or b""
     text = entry["content"] or ""
+    if entry["random"]:
+        text = text.replace("%s", _random(entry["random"]))
     return (with_the_rest(present or b"", text) if entry["block"] else text).encode()
+
+
+def _random(notation: str) -> str:
+    """A new key: C(RANDOM_BYTES) in base64, in the standard alphabet or in that for URLs (RFC 4648)."""
+    encode = base64.urlsafe_b64encode if notation == "base64url" else base64.b64encode
+    return encode(os.urandom(RANDOM_BYTES)).decode()
 
 
 def with_the_rest(present: bytes, block: str) -> str:
@@ -148,6 +161,11 @@ def with_the_rest(present: bytes, block: str) -> str:
 
 def _diff(path: str, before: str, after: str) -> Diff:
     return {"before_header": path, "after_header": path, "before": before, "after": after}
+
+
+def _veiled(path: str, present: bytes | None) -> Diff:
+    """That content changes, and not what it is."""
+    return _diff(path, "absent\n" if present is None else "other content\n", "secret content\n")
 
 
 def _shown(content: bytes | None) -> str:

@@ -45,6 +45,13 @@ options:
           - File of the host whose content it gets, in place of a template. The content is never shown, and in check mode the file may be
             missing.
         type: path
+      random:
+        description:
+          - Has the host make a key, 32 random bytes in base64 (V(base64)) or in its alphabet for URLs (V(base64url)), and put it in place of
+            C(%s) in O(files[].content).
+          - A file that is there keeps its content. The key is never shown and known to the host alone.
+        type: str
+        choices: [base64, base64url]
       vars:
         description: Variables for this template only.
         type: dict
@@ -106,7 +113,9 @@ attributes:
     description: Compares everything and changes nothing. No command is run, so files are not validated.
   diff_mode:
     support: full
-    description: Shows what changes in each file, and changes of its owner, group and permissions.
+    description:
+      - Shows what changes in each file, and changes of its owner, group and permissions. Of content by O(files[].random) or
+        O(files[].copy_of) only that it changes.
   platform:
     platforms: posix
 """
@@ -119,6 +128,7 @@ EXAMPLES = r"""
       # From templates/etc/example/example.toml.j2
       - {path: /etc/example/example.toml, group: example, mode: "0640"}
       - {path: /etc/example/check.json, content: "{}", validate: "python3 -m json.tool %s"}
+      - {path: /etc/example/example.key, content: "%s\n", random: base64url, group: example, mode: "0640"}
 """
 
 RETURN = r"""

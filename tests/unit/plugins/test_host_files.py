@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import grp
 import json
 import os
@@ -182,8 +183,30 @@ def test_a_copy_on_the_host_is_made_and_never_shown(play: Play) -> None:
     (play.host / "key").write_text("secret")
     told = play.run(copy, "--diff")
     assert (play.host / "copy").read_text() == "secret"
-    assert told["diff"] == []
+    (diff,) = told["diff"]
+    assert (diff["before"], diff["after"]) == ("absent\n", "secret content\n")
     assert play.run(copy)["changed"] is False
+
+
+@pytest.mark.parametrize(("notation", "altchars"), [("base64", b"+/"), ("base64url", b"-_")])
+def test_a_random_key_is_made_once_and_never_shown(play: Play, notation: str, altchars: bytes) -> None:
+    files = [{"path": "key", "content": 'secret "%s";\n', "random": notation, "mode": "0640"}]
+    told = play.run(files, "--check", "--diff")
+    assert (told["changed"], told["diff"][0]["after"]) == (True, "secret content\n")
+    assert not (play.host / "key").exists()
+    told = play.run(files, "--diff", "-vvv")
+    text = (play.host / "key").read_text()
+    key = text.removeprefix('secret "').removesuffix('";\n')
+    assert len(base64.b64decode(key, altchars, validate=True)) == 32
+    assert key not in json.dumps(told)
+    (play.host / "key").chmod(0o644)
+    told = play.run(files, "--diff")
+    assert (told["diff"][0]["before"].splitlines()[-1], told["diff"][0]["after"].splitlines()[-1]) == (
+        "mode: 0644",
+        "mode: 0640",
+    )
+    assert (play.host / "key").read_text() == text
+    assert play.run(files)["changed"] is False
 
 
 def test_a_command_after_an_entry_runs_when_it_changed_and_before_the_next_entry(play: Play) -> None:
