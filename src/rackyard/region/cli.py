@@ -14,15 +14,18 @@ from rackyard.region import config as configuration
 from rackyard.region import key_file, secrets_file
 from rackyard.region.context import Context
 from rackyard.region.db import migrations
-from rackyard.region.errors import BadRequest, RackyardError
+from rackyard.region.errors import BadRequest, RackyardError, Unavailable
 from rackyard.region.prepare import Wanted, prepare
 from rackyard.region.services.racks import enrolment
 from rackyard.region.services.site import accounts, images, overview, sealed, settings
 from rackyard.region.services.site.authorisation import COMMAND_LINE
 
+# EX_TEMPFAIL of sysexits.h.
+UNAVAILABLE = 75
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; 0, or 1 after a message that names the remedy."""
+    """Run one command; 0, or after a message that names the remedy 1, or UNAVAILABLE when it may work later."""
     arguments = _parser().parse_args(argv)
     try:
         context = Context.from_config(configuration.load(arguments.config))
@@ -34,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             context.close()
     except RackyardError as error:
         print(f"rackyard-region: {error.message}", file=sys.stderr)
-        return 1
+        return UNAVAILABLE if isinstance(error, Unavailable) else 1
     return 0
 
 

@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from rackyard.region.cli import main
+from rackyard.region.cli import UNAVAILABLE, main
 from rackyard.region.db import migrations
 from rackyard.region.services.site import accounts
 from rackyard.region.services.site.authorisation import COMMAND_LINE
@@ -187,7 +187,7 @@ def test_database_without_schema_names_the_remedy(run, cluster, config, config_f
 def test_unreachable_database_is_named(run, config_file, config) -> None:
     config_file.write_text(config_file.read_text().replace(config.dsn, "host=/nonexistent dbname=x"))
     status, _, error = run("migrate")
-    assert status == 1
+    assert status == UNAVAILABLE
     assert "PostgreSQL" in error
 
 
