@@ -42,7 +42,8 @@ def test_disk_has_nothing_that_can_be_read_without_the_key(cache: BootCache, tmp
     cache.put(answer())
     (sealed,) = (tmp_path / "sealed").iterdir()
     content = sealed.read_bytes()
-    for word in (b"hush", b"consumer", b"preseed", b"m1", b"10.20.0.101"):
+    # With its quotes: by chance two letters are in many a sealed text.
+    for word in (b"hush", b"consumer", b"preseed", b'"m1"', b"10.20.0.101"):
         assert word not in content
     (key,) = (tmp_path / "keys").iterdir()
     assert (sealed.stat().st_mode & 0o777, key.stat().st_mode & 0o777) == (0o640, 0o640)
