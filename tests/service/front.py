@@ -174,6 +174,8 @@ def process(kind: str, bind: Path, toml: Path, log: Path) -> Iterator[subprocess
         *worker,
         "--graceful-timeout",
         "1",
+        "--timeout",
+        "60",
         f"rackyard.region.wsgi:{app}()",
     ]
     with log.open("ab") as stream:

@@ -1,16 +1,44 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""BIND: who may ask this resolver, and where a rack forwards to. Source: BIND 9 Administrator Reference Manual."""
+"""BIND: who may ask this resolver, where a rack forwards to, and a region's reverse zones. Source: BIND 9 Administrator
+Reference Manual."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from rackyard.daemons import values
+from rackyard.daemons import files, values
 from rackyard.daemons.model import Daemon, Section, comment
+
+# Where the files of the reverse zones are; named keeps their journals beside them.
+ZONES = "dns/zones"
+# Nobody delegates to these zones, so the name server in them is never followed.
+_NEW_ZONE = """$TTL 15
+@ IN SOA localhost. hostmaster.{domain}. 1 600 60 604800 15
+@ IN NS localhost.
+"""
+
+
+def zone_file(folder: Path, zone: str) -> Path:
+    """Where a reverse zone is kept."""
+    return folder / f"{zone}.zone"
+
+
+def make_zones(folder: Path, zones: Iterable[str], domain: str) -> None:
+    """A file for each zone that has none: named loads no zone without. What is in them it is told by updates. Files of
+    other zones go."""
+    kept = {zone_file(folder, zone).name for zone in zones}
+    for path in folder.iterdir():
+        if path.name.removesuffix(".jnl") not in kept and path.name.endswith((".zone", ".zone.jnl")):
+            path.unlink()
+    for name in kept:
+        if not (folder / name).exists():
+            files.replace(folder / name, _NEW_ZONE.format(domain=domain).encode("ascii"))
 
 
 def render(section: Section) -> bytes:
-    """The ACL of trusted clients; on racks also the forwarding of everything to the regions."""
+    """The ACL of trusted clients; on racks also the forwarding of everything to the regions; on regions their reverse
+    zones, whose files are in the folder `zones`."""
     trusted = values.networks(section, "trusted", "dns")
     forwarders = values.addresses(section, "forwarders", "dns")
     lines = [
@@ -25,6 +53,15 @@ def render(section: Section) -> bytes:
             "    type forward;",
             "    forward only;",
             "    forwarders { " + " ".join(f"{entry};" for entry in forwarders) + " };",
+            "};",
+        ]
+    for zone in sorted({values.domain(each, "dns.reverse") for each in values.items(section, "reverse", "dns")}):
+        lines += [
+            f'zone "{zone}" {{',
+            "    type primary;",
+            f'    file "{zone_file(Path(section["zones"]), zone)}";',
+            "    update-policy { grant rackyard zonesub ANY; };",
+            "    allow-transfer { key rackyard; };",
             "};",
         ]
     return comment(lines, "//")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from urllib.parse import urlsplit
 from rackyard.rack.errors import RackError, RegionAway, RegionFailed, RegionRefused
 
 CONNECT_TIMEOUT_S = 5.0
+# A region that is gone, or has given this connection up while the network was away, is found out within 9 s.
+_KEEP_ALIVE = {socket.TCP_KEEPIDLE: 3, socket.TCP_KEEPINTVL: 2, socket.TCP_KEEPCNT: 3}
 MAX_BODY_BYTES = 8 * 1024 * 1024
 # Statuses that say "later", not "never".
 _LATER = frozenset({408, 425, 429, 502, 503, 504})
@@ -74,6 +77,7 @@ def request(
         sent["Content-Type"] = "application/json"
     try:
         connection.connect()
+        _keep_alive(connection.sock)
         connection.sock.settimeout(timeout_s)
         connection.request(method, target, body=content, headers=sent)
         answer = connection.getresponse()
@@ -87,6 +91,12 @@ def request(
         ) from reason
     finally:
         connection.close()
+
+
+def _keep_alive(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _KEEP_ALIVE.items():
+        connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def checked(response: Response) -> Response:

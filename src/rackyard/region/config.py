@@ -32,6 +32,7 @@ class Config:
     dns_server: str
     domain: str
     pool_size: int = 10
+    dns_port: int = 53
 
     @property
     def rpc_urls(self) -> list[str]:
@@ -73,6 +74,7 @@ def from_document(document: dict[str, Any]) -> Config:
         tls_key=Path(tls["key"]),
         images=Path(document["paths"]["images"]),
         dns_server=document["dns"]["server"],
+        dns_port=document["dns"].get("port", 53),
         domain=document["dns"]["domain"],
     )
 

@@ -7,7 +7,7 @@ left behind."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -30,20 +30,20 @@ class Turn:
             wake()
 
     def end(self) -> None:
-        """A newer poll has begun."""
+        """A newer poll has begun, or nobody waits for this one."""
         self._ended = True
         self._wake()
 
 
 class Turns:
-    """The open polls of a process."""
+    """The open polls of a process. Keys are the rack's id and the channel."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._open: dict[Hashable, Turn] = {}
+        self._open: dict[tuple[int, str], Turn] = {}
 
     @contextmanager
-    def take(self, key: Hashable, gone: Callable[[], bool] = lambda: False) -> Iterator[Turn]:
+    def take(self, key: tuple[int, str], gone: Callable[[], bool] = lambda: False) -> Iterator[Turn]:
         """The newest poll under `key`; the one before ends now."""
         turn = Turn(gone)
         with self._lock:
@@ -57,3 +57,15 @@ class Turns:
             with self._lock:
                 if self._open.get(key) is turn:
                     del self._open[key]
+
+    def racks(self) -> set[int]:
+        """Who waits, by id. The polls of those who have hung up end now."""
+        with self._lock:
+            polls = list(self._open.items())
+        waiting = set()
+        for (rack_id, _channel), turn in polls:
+            if turn.over():
+                turn.end()
+            else:
+                waiting.add(rack_id)
+        return waiting

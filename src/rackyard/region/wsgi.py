@@ -13,6 +13,8 @@ from rackyard.region.config import DEFAULT_PATH, Config, load
 from rackyard.region.db import migrations
 from rackyard.region.db.pool import Database
 from rackyard.region.rpc import create_rpc_app
+from rackyard.region.rpc.calls import CONTEXT_KEY, TURNS_KEY
+from rackyard.region.rpc.presence import Presence
 
 
 def http_app() -> Flask:
@@ -31,11 +33,13 @@ def rpc_app() -> Flask:
 
 
 def polls_app() -> Flask:
-    """The long polls of racks, in gunicorn's gevent worker: none of them holds a thread."""
+    """The long polls of racks, in gunicorn's gevent worker: none of them holds a thread. Who polls is alive."""
     from rackyard.region import cooperative  # gevent must not be loaded into the other processes
 
     cooperative.prepare()
-    return create_rpc_app(_checked(_config()))
+    app = create_rpc_app(_checked(_config()))
+    Presence(app.extensions[CONTEXT_KEY], app.extensions[TURNS_KEY]).start()
+    return app
 
 
 def _checked(config: Config) -> Config:

@@ -7,6 +7,7 @@ import http.client
 import json
 import socket
 import ssl
+import subprocess
 import threading
 import time
 import uuid
@@ -156,6 +157,7 @@ key = "{config.tls_key}"
 images = "{config.images}"
 [dns]
 server = "{config.dns_server}"
+port = {config.dns_port}
 domain = "{config.domain}"
 """
     )
@@ -215,9 +217,24 @@ def server(ctx: Context, authority: Authority) -> Iterator[Server]:
     thread.join()
 
 
+@dataclass
+class Door:
+    """One RPC port as on a region: nginx, the process for calls and the one for polls."""
+
+    server: Server
+    nginx: front.Nginx
+    children: dict[str, subprocess.Popen[bytes]]
+
+
 @pytest.fixture
-def gunicorn_server(config: Config, authority: Authority, tmp_path: Path) -> Iterator[Server]:
-    """One RPC port as on a region: nginx, the process for calls and the one for polls; it takes seconds to start."""
+def gunicorn_server(door: Door) -> Server:
+    """The same for who only calls."""
+    return door.server
+
+
+@pytest.fixture
+def door(config: Config, authority: Authority, tmp_path: Path) -> Iterator[Door]:
+    """It takes seconds to start."""
     toml, sockets, port = tmp_path / "region.toml", tmp_path / "run", front.free_port()
     write_toml(config, toml)
     sockets.mkdir()
@@ -231,15 +248,17 @@ def gunicorn_server(config: Config, authority: Authority, tmp_path: Path) -> Ite
         binds = {kind: sockets / f"{kind}-{port}.sock" for kind in ("rpc", "polls")}
         children = {kind: started.enter_context(front.process(kind, bind, toml, log)) for kind, bind in binds.items()}
         for kind, child in children.items():
-            front.wait_for(lambda k=kind, c=child: front.answers(binds[k]) or c.poll() is not None, f"{kind}: {log}")
+            front.wait_for(
+                lambda k=kind, c=child: front.answers(binds[k]) or c.poll() is not None, f"{kind}: {log}", 90
+            )
         started.callback(nginx.stop)
         nginx.start()
         _wait_for(running, log)
-        yield running
+        yield Door(running, nginx, children)
 
 
 def _wait_for(server: Server, log: Path) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         try:
             if server.call("GET", "ca").status == 200 and server.call("GET", "jobs").status == 403:
@@ -281,7 +300,7 @@ def world(ctx: Context) -> Context:
 def _age(ctx: Context, seconds: float) -> None:
     """What PostgreSQL's clock dates is older by so much, when a test lets time pass."""
     with ctx.db.transaction() as tx:
-        for table, column in (("rack", "last_seen_at"), ("region_process", "heartbeat_at")):
+        for table, column in (("rack", "last_seen_at"), ("rack", "hung_up_at"), ("region_process", "heartbeat_at")):
             tx.script(f"UPDATE {table} SET {column} = {column} - interval '{float(seconds)} s'")  # noqa: S608
 
 

@@ -22,7 +22,7 @@ from rackyard.region.worker.own_daemons import beat
 from rackyard.region.worker.tasks import racks
 
 from .conftest import MovableClock, RackClient, secret_of
-from .play import INTERFACES, AgentPlay, declare_network, register_machine
+from .play import INTERFACES, AgentPlay, another, declare_network, register_machine
 
 
 @pytest.fixture
@@ -104,6 +104,27 @@ def test_racks_resolver_comes_before_the_subnets_own(api: Any, served: RackClien
     api.put(f"subnets/{subnet['id']}/", data={"dns_servers": "10.99.0.53 10.20.0.2"})
     (network,) = served.get("desired").body["dhcp"]["networks"]
     assert network["subnets"][0]["dns_servers"] == ["10.20.0.2", "10.99.0.53"]
+
+
+def test_dhcp_names_every_rack_of_the_subnet_living_or_not_the_serving_one_first(
+    api: Any, served: RackClient, world: Context, tmp_path: Any
+):
+    api.put("subnets/1/", data={"dns_servers": "10.99.0.53"})
+    another(served.server, world, tmp_path, "rack2", ("pxe0", "10.20.0.9/24"), ("mgmt0", "10.10.0.22/24"))
+    another(served.server, world, tmp_path, "rack0", ("pxe0", "10.20.0.1/24"), ("pxe0", "10.20.0.8/24"))
+    before = served.get("desired")
+    (subnet,) = before.body["dhcp"]["networks"][0]["subnets"]
+    assert subnet["next_server"] == "10.20.0.2"
+    assert subnet["ntp_servers"] == ["10.20.0.2", "10.20.0.1", "10.20.0.9"]
+    assert subnet["dns_servers"] == ["10.20.0.2", "10.20.0.1", "10.20.0.9", "10.99.0.53"]
+    world.clock.advance(36)
+    assert served.get("desired").status == 200
+    assert racks.bury_dead_racks(world) == 2
+    after = served.get("desired")
+    assert after.headers["ETag"] == before.headers["ETag"], "a death is no news for dhcpd"
+    enrolment.revoke_by_hostname(world, COMMAND_LINE, "rack0")
+    (subnet,) = served.get("desired").body["dhcp"]["networks"][0]["subnets"]
+    assert subnet["ntp_servers"] == ["10.20.0.2", "10.20.0.9"]
 
 
 def test_every_renderer_takes_the_documents(served: RackClient, world: Context):

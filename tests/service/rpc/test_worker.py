@@ -1,29 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The worker: internal domain on a real name server, own daemons, leadership, liveness, power polling."""
+"""The worker: own daemons, leadership, liveness, power polling."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import dns.resolver
 import pytest
-from front import free_port
 
 from rackyard.region.context import Context
-from rackyard.region.errors import Unavailable
-from rackyard.region.services.racks import enrolment, names
+from rackyard.region.services.racks import enrolment
 from rackyard.region.services.site import retention, settings
 from rackyard.region.services.site.authorisation import COMMAND_LINE
-from rackyard.region.worker import dns_update
 from rackyard.region.worker.leadership import Leadership
 from rackyard.region.worker.loop import Loop, Task
 from rackyard.region.worker.own_daemons import OwnDaemons, beat
@@ -31,89 +26,6 @@ from rackyard.region.worker.tasks import power, racks, tidying
 
 from .conftest import RackClient, secret_of, write_toml
 from .play import INTERFACES, AgentPlay, declare_network, register_machine
-
-ZONE = """$TTL 30
-@ IN SOA region1 hostmaster 1 600 1800 604800 15
-@ IN NS region1
-region1 IN A 127.0.0.1
-"""
-
-
-@pytest.fixture
-def name_server(tmp_path: Path) -> Iterator[dns_update.Server]:
-    """A real named that serves the internal domain, as role dns configures it."""
-    named, keygen = shutil.which("named", path="/usr/sbin"), shutil.which("tsig-keygen", path="/usr/sbin:/usr/bin")
-    if named is None or keygen is None:
-        pytest.exit("named is missing; install it with: apt-get install bind9", returncode=3)
-    key = subprocess.run([keygen, "-a", "hmac-sha256", "rackyard"], check=True, capture_output=True).stdout
-    (tmp_path / "tsig.key").write_bytes(key)
-    (tmp_path / "zone").write_text(ZONE)
-    port = free_port()
-    (tmp_path / "named.conf").write_text(
-        f"""include "{tmp_path}/tsig.key";
-options {{ directory "{tmp_path}"; listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};
-  pid-file none; session-keyfile none; recursion no; allow-transfer {{ none; }}; dnssec-validation no;
-  managed-keys-directory "{tmp_path}"; }};
-controls {{ }};
-zone "rackyard.internal" {{ type primary; file "{tmp_path}/zone"; journal "{tmp_path}/zone.jnl";
-  update-policy {{ grant rackyard zonesub ANY; }}; allow-transfer {{ key rackyard; }}; }};
-"""
-    )
-    with (tmp_path / "named.log").open("wb") as log:
-        process = subprocess.Popen([named, "-g", "-n", "1", "-c", str(tmp_path / "named.conf")], stdout=log, stderr=log)
-    server = dns_update.Server("127.0.0.1", port, "rackyard.internal", dns_update.read_key(tmp_path / "tsig.key"))
-    try:
-        _wait_until_it_answers(server, process, tmp_path / "named.log")
-        yield server
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _wait_until_it_answers(server: dns_update.Server, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            dns_update.reconcile(server, {})
-        except Unavailable:
-            time.sleep(0.2)
-        else:
-            return
-    raise AssertionError(f"named does not answer: {log.read_text()}")
-
-
-def lookup(server: dns_update.Server, label: str) -> tuple[set[str], int]:
-    resolver = dns.resolver.Resolver(configure=False)
-    resolver.nameservers, resolver.port = [server.address], server.port
-    try:
-        answer = resolver.resolve(f"{label}.{server.zone}", "A")
-    except dns.resolver.NXDOMAIN:
-        return set(), 0
-    assert answer.rrset is not None
-    return {rdata.to_text() for rdata in answer}, answer.rrset.ttl
-
-
-def test_subnet_name_follows_the_life_of_its_racks(
-    api: Any, rack: RackClient, world: Context, name_server: dns_update.Server
-):
-    rack.register(*INTERFACES)
-    declare_network(api, rack.system_id)
-    (change,) = dns_update.reconcile(name_server, names.wanted(world))
-    assert change.label == "10-20-0-0--24"
-    assert lookup(name_server, "10-20-0-0--24") == ({"10.20.0.2"}, 15)
-    assert dns_update.reconcile(name_server, names.wanted(world)) == [], "only differences are sent"
-    world.clock.advance(36)
-    assert racks.bury_dead_racks(world) == 1
-    dns_update.reconcile(name_server, names.wanted(world))
-    assert lookup(name_server, "10-20-0-0--24") == (set(), 0)
-    assert lookup(name_server, "region1")[0] == {"127.0.0.1"}, "names of others are left alone"
-
-
-def test_update_with_a_wrong_key_is_named(name_server: dns_update.Server):
-    forged = replace(name_server, key=replace(name_server.key, secret="AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="))
-    with pytest.raises(Unavailable, match=r"did not take the update of rackyard\.internal"):
-        dns_update.reconcile(forged, {"10-20-0-0--24": frozenset({"10.20.0.2"})})
-    assert lookup(name_server, "10-20-0-0--24") == (set(), 0)
 
 
 @dataclass

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rackyard.daemons import DAEMONS, Refused, syslog, tftp
+from rackyard.daemons import DAEMONS, Refused, dns, syslog, tftp
 from rackyard.daemons.model import HEADER
 
 DATA = Path(__file__).resolve().parents[2] / "data"
@@ -49,6 +49,31 @@ def test_dns() -> None:
         "    forwarders { 10.10.0.11; fd00::11; };",
         "};",
     ]
+
+
+def test_dns_of_a_region_has_its_reverse_zones(tmp_path: Path) -> None:
+    section = {"trusted": [], "reverse": ["0.20.10.in-addr.arpa"], "zones": "/var/lib/rackyard/dns/zones"}
+    assert lines("dns", {"dns": section})[-6:] == [
+        'zone "0.20.10.in-addr.arpa" {',
+        "    type primary;",
+        '    file "/var/lib/rackyard/dns/zones/0.20.10.in-addr.arpa.zone";',
+        "    update-policy { grant rackyard zonesub ANY; };",
+        "    allow-transfer { key rackyard; };",
+        "};",
+    ]
+    with pytest.raises(Refused):
+        RENDER["dns"]({**section, "reverse": ['evil" { }; include "/etc/passwd']})
+
+
+def test_files_of_reverse_zones_are_made_once_and_go_with_their_zones(tmp_path: Path) -> None:
+    dns.make_zones(tmp_path, ["a.arpa", "b.arpa"], "rackyard.internal")
+    changed = "; changed by named"
+    dns.zone_file(tmp_path, "a.arpa").write_text(changed)
+    for name in ("a.arpa.zone.jnl", "b.arpa.zone.jnl", "b.arpa.zone.damaged"):
+        (tmp_path / name).touch()
+    dns.make_zones(tmp_path, ["a.arpa"], "rackyard.internal")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.arpa.zone", "a.arpa.zone.jnl", "b.arpa.zone.damaged"]
+    assert dns.zone_file(tmp_path, "a.arpa").read_text() == changed
 
 
 def test_http() -> None:

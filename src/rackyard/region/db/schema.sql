@@ -55,7 +55,8 @@ CREATE TABLE rack (
     alive              boolean NOT NULL DEFAULT false,
     version            text NOT NULL DEFAULT '',
     desired_generation bigint NOT NULL DEFAULT 0,
-    desired_sha256     text NOT NULL DEFAULT ''     -- of the content that desired_generation counts
+    desired_sha256     text NOT NULL DEFAULT '',    -- of the content that desired_generation counts
+    hung_up_at         timestamptz                  -- its poll broke, or ended without a new one
 );
 
 CREATE TABLE rack_interface (

@@ -17,9 +17,10 @@ from rackyard.region.config import DEFAULT_PATH, load
 from rackyard.region.context import Context
 from rackyard.region.db import migrations
 from rackyard.region.errors import RackyardError
-from rackyard.region.worker import log_names, own_daemons
+from rackyard.region.worker import door, log_names, own_daemons
 from rackyard.region.worker.leadership import Leadership
 from rackyard.region.worker.loop import Loop, Task
+from rackyard.region.worker.own_names import OwnNames
 from rackyard.region.worker.tasks import deadlines, power, racks, tidying
 
 # Nobody waits for the worker, and tidying takes its time.
@@ -29,17 +30,17 @@ STATEMENT_TIMEOUT_S = 240
 def tasks(ctx: Context, root: Path) -> list[Task]:
     """Everything the worker does; `root` is where the service-owned files of this host's daemons are."""
     daemons = own_daemons.OwnDaemons(ctx, Systemd(), root)
-    domain = partial(own_daemons.update_internal_domain, ctx)
+    own_names = OwnNames(ctx, Systemd(), root)
     return [
         Task("leader's beat", 2, partial(deadlines.keep_time, ctx)),
-        Task("rack liveness", 2, partial(racks.bury_dead_racks, ctx)),
+        Task("rack liveness", 1, racks.RackLiveness(ctx, partial(door.is_open, ctx.config)).look),
         Task("deadlines", 2, partial(deadlines.fail_past_deadline, ctx)),
         Task("lost jobs", 2, partial(power.expire_jobs, ctx)),
         Task("overdue steps", 5, partial(deadlines.note_overdue, ctx)),
         Task("power polling", power.POLL_PASS_S, partial(power.poll_power, ctx)),
         Task("tidying", 120, partial(tidying.tidy, ctx)),
         Task("heartbeat", 30, partial(own_daemons.beat, ctx), leader_only=False),
-        Task("internal domain", 30, domain, leader_only=False, on_change=True),
+        Task("names of racks", 15, own_names.update, leader_only=False, on_change=True),
         Task("log names", 3, log_names.LogNames(ctx, Systemd(), root).apply, leader_only=False),
         Task("own daemons", 60, daemons.apply, leader_only=False, on_change=True, breath_s=2.0),
     ]

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""RFC 2136 updates of the internal domain, signed with TSIG (dnspython 2.3)."""
+"""RFC 2136 updates of the region's zones, signed with TSIG (dnspython 2.3)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +15,11 @@ import dns.rdatatype
 import dns.tsig
 import dns.tsigkeyring
 import dns.update
+import dns.xfr
 import dns.zone
 
 from rackyard.region.errors import RackyardError, Unavailable
-from rackyard.region.services.racks.names import TTL_S, Change, differences, record_type
+from rackyard.region.services.racks.names import Change, Records, Zone, differences
 
 TIMEOUT_S = 5.0
 
@@ -35,12 +35,22 @@ class Key:
 
 @dataclass(frozen=True)
 class Server:
-    """The name server of the zone, the zone, and the key for both transfer and update."""
+    """The name server of the zones, and the key for both transfer and update."""
 
     address: str
     port: int
-    zone: str
     key: Key
+
+
+class _Refused(Exception):
+    """An update got a non-zero rcode."""
+
+    def __init__(self, rcode: int) -> None:
+        super().__init__(f"it answered {dns.rcode.to_text(dns.rcode.Rcode(rcode))}")
+
+
+class ZoneRefused(Unavailable):
+    """The name server answers, but does not serve that zone, or not to this key."""
 
 
 def read_key(path: Path) -> Key:
@@ -59,20 +69,26 @@ def read_key(path: Path) -> Key:
     return Key(name, algorithm, secret)
 
 
-def reconcile(server: Server, desired: Mapping[str, frozenset[str]]) -> list[Change]:
-    """Make the zone hold `desired` (label → addresses) and return what was changed.
+def reconcile(server: Server, zone: Zone) -> list[Change]:
+    """Make the zone hold what it must and return what was changed; nothing is sent when it does already.
 
-    Raises Unavailable when the name server does not answer or refuses."""
+    Raises ZoneRefused when the name server answers and refuses, Unavailable when it does not answer."""
     try:
-        changes = differences(desired, _current(server))
+        changes = differences(zone, _current(server, zone.name))
         if changes:
-            _send(server, changes)
+            _send(server, zone.name, changes)
+    except (dns.xfr.TransferError, _Refused) as error:
+        raise ZoneRefused(_words(server, zone, error)) from error
     except (dns.exception.DNSException, OSError, EOFError) as error:
-        raise Unavailable(
-            f"name server {server.address} port {server.port} did not take the update of {server.zone}: "
-            f"{type(error).__name__} {error}; look at `journalctl -u named` and its allow-update/allow-transfer"
-        ) from error
+        raise Unavailable(_words(server, zone, error)) from error
     return changes
+
+
+def _words(server: Server, zone: Zone, error: Exception) -> str:
+    return (
+        f"name server {server.address} port {server.port} did not take the update of {zone.name}: "
+        f"{type(error).__name__} {error}; look at `journalctl -u named` and its allow-update/allow-transfer"
+    )
 
 
 def _keyring(key: Key) -> dict[dns.name.Name, dns.tsig.Key]:
@@ -80,26 +96,30 @@ def _keyring(key: Key) -> dict[dns.name.Name, dns.tsig.Key]:
     return {name: dns.tsig.Key(name, key.secret, dns.name.from_text(key.algorithm))}
 
 
-def _current(server: Server) -> dict[str, frozenset[str]]:
-    zone = dns.zone.Zone(dns.name.from_text(server.zone), relativize=True)
-    request = dns.message.make_query(server.zone, dns.rdatatype.AXFR)
+def _current(server: Server, name: str) -> dict[str, Records]:
+    """What each name of the zone has, without what makes it a zone."""
+    zone = dns.zone.Zone(dns.name.from_text(name), relativize=True)
+    request = dns.message.make_query(name, dns.rdatatype.AXFR)
     request.use_tsig(_keyring(server.key))
     dns.query.inbound_xfr(server.address, zone, request, port=server.port, timeout=TIMEOUT_S, lifetime=2 * TIMEOUT_S)
     current: dict[str, set[str]] = {}
-    for kind in (dns.rdatatype.A, dns.rdatatype.AAAA):
-        for name, _ttl, rdata in zone.iterate_rdatas(kind):
-            current.setdefault(name.to_text(), set()).add(rdata.to_text())
-    return {label: frozenset(addresses) for label, addresses in current.items()}
+    for label, ttl, data in zone.iterate_rdatas():
+        if label == dns.name.empty and data.rdtype in (dns.rdatatype.SOA, dns.rdatatype.NS):
+            continue
+        record = f"{ttl} {dns.rdatatype.to_text(data.rdtype)} {data.to_text()}"
+        current.setdefault(label.to_text().lower(), set()).add(record)
+    return {label: frozenset(records) for label, records in current.items()}
 
 
-def _send(server: Server, changes: list[Change]) -> None:
-    update = dns.update.UpdateMessage(server.zone)
+def _send(server: Server, name: str, changes: list[Change]) -> None:
+    update = dns.update.UpdateMessage(name)
     update.use_tsig(_keyring(server.key))
     for change in changes:
-        for kind in ("A", "AAAA"):
-            update.delete(change.label, kind)
-        for address in sorted(change.addresses):
-            update.add(change.label, TTL_S, record_type(address), address)
+        # All that the name has: a CNAME would keep the server from taking anything else.
+        update.delete(change.label)
+        for record in sorted(change.records):
+            ttl, kind, data = record.split(" ", 2)
+            update.add(change.label, int(ttl), kind, data)
     answer = dns.query.tcp(update, server.address, timeout=TIMEOUT_S, port=server.port)
     if answer.rcode() != dns.rcode.NOERROR:
-        raise OSError(f"it answered {dns.rcode.to_text(answer.rcode())}")
+        raise _Refused(answer.rcode())

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The region's own daemons: names and internal domain, proxy clients, who may ask for time and send logs."""
+"""The region's own daemons: who may ask for names, reverse zones, proxy clients, who may ask for time and send logs."""
 
 from __future__ import annotations
 
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
-from rackyard.daemons import engine
+from rackyard.daemons import dns, engine
 from rackyard.daemons.supervisor import Supervisor
 from rackyard.region.context import Context
-from rackyard.region.services.racks import desired, names
+from rackyard.region.services.racks import desired
 from rackyard.region.services.site import journal
-from rackyard.region.worker import dns_update
 
 ROOT = Path("/var/lib/rackyard")
 SECTIONS = ("dns", "proxy", "syslog", "ntp")
@@ -32,6 +32,8 @@ class OwnDaemons:
         """One pass; a new refusal becomes an event with the checker's words."""
         document = desired.for_region(self._ctx).body
         sections = {name: document[name] for name in SECTIONS if (self._root / name).is_dir()}
+        if "dns" in sections:
+            sections["dns"] = self._with_zones(sections["dns"])
         outcomes = engine.apply(sections, self._root, self._supervisor)
         for name, outcome in outcomes.items():
             if outcome.changed:
@@ -43,21 +45,20 @@ class OwnDaemons:
                 self._tell(name, outcome.message)
         return outcomes
 
+    def _with_zones(self, section: dict[str, Any]) -> dict[str, Any]:
+        """The same with the place of the reverse zones, which are made when they are missing: named loads no zone
+        without a file. Without the place, as an older role leaves the host, there are none."""
+        folder = self._root / dns.ZONES
+        if not folder.is_dir():
+            return {**section, "reverse": []}
+        dns.make_zones(folder, section["reverse"], self._ctx.config.domain)
+        return {**section, "zones": str(folder)}
+
     def _tell(self, name: str, message: str) -> None:
         text = f"{name} on region {self._ctx.config.name} refused its new configuration: {message}"
         _log.error("%s", text)
         with self._ctx.db.transaction() as tx:
             journal.record(tx, self._ctx.clock.now(), "DAEMON_REFUSED", text, level=journal.ERROR)
-
-
-def update_internal_domain(ctx: Context) -> list[str]:
-    """Make this region's name server hold the live racks' addresses; the labels that changed."""
-    key = dns_update.read_key(ctx.config.tsig_key)
-    server = dns_update.Server(ctx.config.dns_server, 53, ctx.config.domain, key)
-    changes = dns_update.reconcile(server, names.wanted(ctx))
-    for change in changes:
-        _log.info("%s.%s is now %s", change.label, ctx.config.domain, ", ".join(sorted(change.addresses)) or "gone")
-    return [change.label for change in changes]
 
 
 def beat(ctx: Context) -> None:

@@ -49,7 +49,8 @@ def take(ctx: Context, rack: Rack, poll: Poll, turn: Turn) -> list[dict[str, obj
             if documents:
                 return documents
             woken = subscription.wait(give_up_at - ctx.clock.monotonic())
-            if not enrolment.still_valid(ctx, rack) or not woken:
+            # Whoever hung up was not seen once more.
+            if turn.over() or not enrolment.still_valid(ctx, rack) or not woken:
                 break
     return []
 

@@ -16,7 +16,7 @@ from typing import Any
 from rackyard.region.context import Context
 from rackyard.region.db.pool import Row, Transaction
 from rackyard.region.db.racks.identity import Rack
-from rackyard.region.services.racks import enrolment, forbidden
+from rackyard.region.services.racks import enrolment, forbidden, names
 from rackyard.region.services.site import images
 from rackyard.region.turns import Turn
 
@@ -77,7 +77,8 @@ def wait_for_rack(ctx: Context, rack: Rack, known_etag: str, wait_s: float, turn
             if document.etag != known_etag:
                 return document
             woken = subscription.wait(give_up_at - ctx.clock.monotonic())
-            if not enrolment.still_valid(ctx, rack) or not woken:
+            # Whoever hung up was not seen once more.
+            if turn.over() or not enrolment.still_valid(ctx, rack) or not woken:
                 break
     return None
 
@@ -89,7 +90,10 @@ def for_region(ctx: Context) -> Document:
     rack_hosts = [_host_network(address) for address in site.rack_addresses()]
     content = {
         "domain": ctx.config.domain,
-        "dns": {"trusted": sorted({*rack_hosts, *_cidrs(site.subnets, "allow_dns")})},
+        "dns": {
+            "trusted": sorted({*rack_hosts, *_cidrs(site.subnets, "allow_dns")}),
+            "reverse": names.reverse_zones(site.racks, [row["cidr"] for row in site.subnets]),
+        },
         "proxy": {
             "parents": [],
             "clients": sorted({*rack_hosts, *_cidrs(site.subnets, "allow_proxy")}),
@@ -145,23 +149,36 @@ def _dhcp_networks(ctx: Context, site: _Site, rack: Rack, own: list[Address]) ->
         {
             "name": f"vlan-{vlan_id}",
             "mtu": rows[0]["mtu"],
-            "subnets": [_dhcp_subnet(ctx, site, row, str(_inside(own, row)[0])) for row in rows],
+            "subnets": [_dhcp_subnet(ctx, site, row, _serving(site, rack, row)) for row in rows],
         }
         for vlan_id, rows in sorted(by_vlan.items())
     ]
 
 
-def _dhcp_subnet(ctx: Context, site: _Site, row: Row, rack_address: str) -> dict[str, Any]:
+def _dhcp_subnet(ctx: Context, site: _Site, row: Row, servers: list[str]) -> dict[str, Any]:
     return {
         "cidr": row["cidr"],
-        "next_server": rack_address,
+        "next_server": servers[0],
         "routers": [row["gateway_ip"]] if row["gateway_ip"] else [],
-        # The rack first: only it resolves the internal domain, by which a booting machine finds its metadata.
-        "dns_servers": [rack_address, *(server for server in row["dns_servers"] if server != rack_address)],
-        "ntp_servers": [rack_address],
+        # Racks first: only they resolve the internal domain, by which a booting machine finds its metadata.
+        "dns_servers": [*servers, *(server for server in row["dns_servers"] if server not in servers)],
+        "ntp_servers": servers,
         "domain_name": ctx.config.domain,
         "pools": site.pools.get(row["id"], []),
     }
+
+
+def _serving(site: _Site, rack: Rack, subnet: Row) -> list[str]:
+    """Addresses of racks in the subnet: this rack's own, then one of each other, in the order of their addresses.
+
+    Of all racks that are enrolled, dead or alive: the list stands in dhcpd's configuration, which must not start anew
+    at each death, and in leases that outlive it anyway. A client passes over a server that does not answer."""
+    first: dict[int, str] = {}
+    for row in site.racks:
+        if ip_address(row["address"]) in subnet["network"]:
+            first.setdefault(row["rack_id"], row["address"])
+    own = first.pop(rack.id)
+    return [own, *first.values()]
 
 
 def _loaders(rows: Iterable[Row]) -> list[dict[str, Any]]:

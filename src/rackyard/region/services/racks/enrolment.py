@@ -13,15 +13,13 @@ from rackyard.region.db.racks import identity as rows
 from rackyard.region.db.racks.identity import Rack
 from rackyard.region.errors import BadRequest, Conflict, Forbidden, NotFound
 from rackyard.region.services.power import queue
-from rackyard.region.services.racks import identity
+from rackyard.region.services.racks import identity, liveness
 from rackyard.region.services.racks.identity import Certificate
 from rackyard.region.services.site import identifiers, journal, validation
 from rackyard.region.services.site.authorisation import Actor, Permission, authorise
 
 TOKEN_TTL_S = 900
 MAX_TOKEN_TTL_S = 7 * 24 * 3600
-# A rack that was cut off passes on what it kept, the machines in turn; so long none of them is silent.
-REPLAY_S = 300
 HOSTNAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -147,7 +145,7 @@ def authenticate(ctx: Context, sha256: str) -> Rack:
     with ctx.db.transaction() as tx:
         rack = rows.by_certificate(tx, sha256)
         if rack is not None and rack.revoked_at is None:
-            _seen(ctx, tx, rack)
+            liveness.seen(ctx, tx, [rack.id])
     if rack is None:
         raise Forbidden(
             "this certificate belongs to no rack of this region (the rack was removed or enrolled anew); "
@@ -167,15 +165,8 @@ def still_valid(ctx: Context, rack: Rack) -> bool:
         row = tx.one("racks.enrolment.is_revoked", rack_id=rack.id)
         if row is None or row["revoked_at"] is not None:
             return False
-        _seen(ctx, tx, rack)
+        liveness.seen(ctx, tx, [rack.id])
         return True
-
-
-def _seen(ctx: Context, tx: Transaction, rack: Rack) -> None:
-    row = tx.one("racks.registration.seen", rack_id=rack.id)
-    if row is not None and row["again"]:
-        until = ctx.clock.now() + timedelta(seconds=REPLAY_S)
-        tx.run("operations.deadlines.give_time_behind_rack", rack_id=rack.id, until=until)
 
 
 def _revoke(ctx: Context, tx: Transaction, actor: Actor, rack: Rack) -> None:

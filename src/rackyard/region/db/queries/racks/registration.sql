@@ -1,14 +1,5 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
 
--- name: racks.registration.seen
--- The rack spoke; written at most every five seconds. By PostgreSQL's clock, which all regions share. Whether it was
--- silent before.
-UPDATE rack SET last_seen_at = now(), alive = true
-FROM rack AS before
-WHERE before.id = rack.id AND rack.id = %(rack_id)s AND rack.revoked_at IS NULL
-  AND (NOT rack.alive OR rack.last_seen_at IS NULL OR rack.last_seen_at < now() - interval '5 seconds')
-RETURNING NOT before.alive AS again;
-
 -- name: racks.registration.registered
 -- The rack's agent tells about itself, again and again; the first time since it was enrolled counts as registration.
 UPDATE rack SET registered_at = coalesce(registered_at, now()), last_seen_at = now(), alive = true,
@@ -59,9 +50,3 @@ INSERT INTO rack_service (rack_id, name, state, info, updated_at)
 VALUES (%(rack_id)s, %(name)s, %(state)s, %(info)s, %(now)s)
 ON CONFLICT (rack_id, name) DO UPDATE
 SET state = excluded.state, info = excluded.info, updated_at = excluded.updated_at;
-
--- name: racks.registration.bury_silent
--- Racks that were silent for some seconds are dead; their names leave the DNS by the trigger's notice.
-UPDATE rack SET alive = false
-WHERE alive AND (last_seen_at IS NULL OR last_seen_at < now() - make_interval(secs => %(silence_s)s))
-RETURNING id, hostname, last_seen_at;

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a rack that calls this region would be heard."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+
+from rackyard.region.config import Config
+
+TIMEOUT_S = 5.0
+
+
+def is_open(config: Config) -> bool:
+    """Whether one of the RPC ports answers, nginx and the process behind it: who shows no certificate is refused."""
+    tls = ssl.create_default_context(cafile=str(config.ca_cert))
+    tls.check_hostname = False  # the address may be one that the certificate is yet to get
+    return any(_answers(config.addresses[0], port, tls) for port in config.rpc_ports)
+
+
+def _answers(address: str, port: int, tls: ssl.SSLContext) -> bool:
+    connection = http.client.HTTPSConnection(address, port, timeout=TIMEOUT_S, context=tls)
+    try:
+        connection.request("GET", "/rpc/1/jobs")
+        return connection.getresponse().status < 500
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names of racks on a real name server: they follow their racks, in rotation, both ways, and mend what was damaged."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import dns.rcode
+import name_server
+import pytest
+from name_server import DOMAIN, NameServer
+
+from rackyard.region.context import Context
+from rackyard.region.errors import Unavailable
+from rackyard.region.worker.own_daemons import OwnDaemons
+from rackyard.region.worker.own_names import OwnNames
+from rackyard.region.worker.tasks import racks
+
+from .conftest import RackClient
+from .play import INTERFACES, another, declare_network
+
+NAME = f"10-20-0-0--24.{DOMAIN}"
+REVERSE = "0.20.10.in-addr.arpa"
+V6_NAME = f"fd00-20----64.{DOMAIN}"
+V6_REVERSE = "0.0.0.0.0.0.0.0.0.2.0.0.0.0.d.f.ip6.arpa"
+
+
+@pytest.fixture
+def named(tmp_path: Path) -> Iterator[NameServer]:
+    with name_server.running(tmp_path / "named") as server:
+        yield server
+
+
+@pytest.fixture
+def region(world: Context, named: NameServer) -> Context:
+    """A region with this name server."""
+    return replace(world, config=replace(world.config, dns_port=named.port, tsig_key=named.key_file))
+
+
+@pytest.fixture
+def two_racks(api: Any, rack: RackClient, world: Context, tmp_path: Path) -> RackClient:
+    """rack1 and rack2 in a subnet of each family; the second one."""
+    rack.register(*INTERFACES, ("pxe0", "fd00:20::2/64"))
+    declare_network(api, rack.system_id)
+    vlan = api.get("subnets/").get_json()[0]["vlan"]["id"]
+    assert api.post("subnets/", data={"name": "six", "cidr": "fd00:20::/64", "vlan": vlan}).status_code == 200
+    interfaces = (("mgmt0", "10.10.0.22/24"), ("pxe0", "10.20.0.3/24"), ("pxe0", "fd00:20::3/64"))
+    return another(rack.server, world, tmp_path, "rack2", *interfaces).rack
+
+
+@pytest.fixture
+def names(region: Context, two_racks: RackClient, named: NameServer) -> OwnNames:
+    """All names are there."""
+    assert OwnDaemons(region, named, named.root).apply()["dns"].ok
+    own = OwnNames(region, named, named.root)
+    name_server.wait_for(lambda: goes_well(own), "a pass that every zone takes")
+    return own
+
+
+def goes_well(own: OwnNames) -> bool:
+    try:
+        own.update()
+    except Unavailable:
+        return False
+    return True
+
+
+def revive(rack: RackClient) -> None:
+    assert rack.get("jobs").status == 200
+
+
+def test_names_lead_to_live_racks_and_back(names: OwnNames, named: NameServer, two_racks: RackClient, region: Context):
+    assert named.records(NAME) in ([(15, "10.20.0.2"), (15, "10.20.0.3")], [(15, "10.20.0.3"), (15, "10.20.0.2")])
+    assert named.data(V6_NAME, "AAAA") == {"fd00:20::2", "fd00:20::3"}
+    for number in (2, 3):
+        assert named.records(f"{number}.{REVERSE}", "PTR") == [(15, f"{NAME}.")]
+    six = f"3.{'0.' * 15}{V6_REVERSE}"
+    assert named.records(six, "PTR") == [(15, f"{V6_NAME}.")]
+    region.clock.advance(36)
+    revive(two_racks)
+    assert racks.bury_dead_racks(region) == 1
+    assert set(names.update()) == {"10-20-0-0--24", "fd00-20----64", "2", f"2{'.0' * 15}"}
+    assert named.data(NAME) == {"10.20.0.3"}
+    assert named.answer(f"2.{REVERSE}", "PTR").rcode() == dns.rcode.NXDOMAIN
+    region.clock.advance(36)
+    assert racks.bury_dead_racks(region) == 1
+    names.update()
+    assert named.answer(NAME).rcode() == dns.rcode.NXDOMAIN
+    revive(two_racks)
+    names.update()
+    assert named.data(NAME) == {"10.20.0.3"}
+    assert named.data(six, "PTR") == {f"{V6_NAME}."}
+
+
+def test_racks_come_first_in_turn(names: OwnNames, named: NameServer):
+    firsts = Counter(named.records(NAME)[0][1] for _question in range(20))
+    assert firsts == {"10.20.0.2": 10, "10.20.0.3": 10}
+
+
+def test_pass_without_news_sends_nothing(names: OwnNames, named: NameServer):
+    zones = (DOMAIN, REVERSE, V6_REVERSE)
+    before = [named.serial(zone) for zone in zones]
+    assert [names.update() for _pass in range(3)] == [[], [], []]
+    assert [named.serial(zone) for zone in zones] == before
+    assert ("restart", "named") not in named.orders
+
+
+def alias(named: NameServer) -> None:
+    update = named.nsupdate()
+    update.delete(NAME.split(".")[0])
+    update.add(NAME.split(".")[0], 15, "CNAME", f"evil.{DOMAIN}.")
+    named.send(update)
+
+
+def strangers(named: NameServer) -> None:
+    update = named.nsupdate()
+    update.add(NAME.split(".")[0], 3600, "A", "192.0.2.66")
+    update.add(NAME.split(".")[0], 15, "TXT", '"mine"')
+    update.add("10-99-0-0--24", 15, "A", "192.0.2.67")
+    named.send(update)
+
+
+def removal(named: NameServer) -> None:
+    update = named.nsupdate()
+    update.delete(NAME.split(".")[0])
+    named.send(update)
+
+
+def other_time_to_live(named: NameServer) -> None:
+    update = named.nsupdate()
+    update.replace(NAME.split(".")[0], 86400, "A", "10.20.0.2", "10.20.0.3")
+    named.send(update)
+
+
+def reverse(named: NameServer) -> None:
+    update = named.nsupdate(REVERSE)
+    update.replace("2", 15, "PTR", "elsewhere.example.")
+    update.add("77", 15, "PTR", f"{NAME}.")
+    update.delete("3")
+    named.send(update)
+
+
+def journal_lost(named: NameServer) -> None:
+    named.kill()
+    named.place.joinpath(f"{DOMAIN}.zone.jnl").unlink()
+    named.start()
+    assert named.data(NAME) == set(), "the journal had everything"
+
+
+def journal_spoilt(named: NameServer) -> None:
+    named.kill()
+    named.place.joinpath(f"{DOMAIN}.zone.jnl").write_bytes(b"spoilt" * 500)
+    named.root.joinpath(f"dns/zones/{REVERSE}.zone.jnl").write_bytes(b"")
+    named.start()
+
+
+def zones_spoilt(named: NameServer) -> None:
+    named.kill()
+    named.zone_file.write_text("spoilt")
+    named.root.joinpath(f"dns/zones/{REVERSE}.zone").unlink()
+    named.start()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [alias, strangers, removal, other_time_to_live, reverse, journal_lost, journal_spoilt, zones_spoilt],
+)
+def test_damage_is_repaired_by_the_next_pass(names: OwnNames, named: NameServer, damage: Callable[[NameServer], None]):
+    damage(named)
+    names.update()
+    assert sorted(named.records(NAME)) == [(15, "10.20.0.2"), (15, "10.20.0.3")]
+    assert named.data(NAME, "TXT") == set()
+    assert named.answer(f"10-99-0-0--24.{DOMAIN}").rcode() == dns.rcode.NXDOMAIN
+    assert named.data(f"2.{REVERSE}", "PTR") == named.data(f"3.{REVERSE}", "PTR") == {f"{NAME}."}
+    assert named.answer(f"77.{REVERSE}", "PTR").rcode() == dns.rcode.NXDOMAIN
+    assert names.update() == []
+
+
+def test_names_of_others_stay(names: OwnNames, named: NameServer):
+    update = named.nsupdate()
+    update.add("printer", 300, "A", "192.0.2.5")
+    named.send(update)
+    update = named.nsupdate(REVERSE)
+    update.add("5", 300, "PTR", "printer.example.")
+    named.send(update)
+    assert names.update() == []
+    assert named.records(f"printer.{DOMAIN}") == [(300, "192.0.2.5")]
+    assert named.records(f"5.{REVERSE}", "PTR") == [(300, "printer.example.")]
+
+
+def test_zone_that_named_does_not_serve_for_long_has_it_started_anew_once(
+    names: OwnNames, named: NameServer, region: Context, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("rackyard.region.worker.own_names.PATIENCE_S", 0.2)
+    journal = named.place / f"{DOMAIN}.zone.jnl"
+    named.kill()
+    journal.write_bytes(b"spoilt" * 500)
+    (named.place / "mend").rename(named.place / "mend.away")
+    named.start()
+    (named.place / "mend.away").rename(named.place / "mend")
+    with pytest.raises(Unavailable, match="SERVFAIL"):
+        names.update()
+    assert ("restart", "named") not in named.orders, "it may be about to serve it"
+    name_server.wait_for(lambda: goes_well(names), "the repair", 20)
+    assert named.data(NAME) == {"10.20.0.2", "10.20.0.3"}
+    assert named.orders.count(("restart", "named")) == 1
+
+
+def test_zone_that_stays_refused_starts_named_anew_no_more_than_once(
+    names: OwnNames, named: NameServer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("rackyard.region.worker.own_names.PATIENCE_S", 0.0)
+    conf = named.place / "named.conf"
+    conf.write_text(conf.read_text().replace("allow-transfer { key rackyard; };", ""))
+    named.act("reload", "named")
+    name_server.wait_for(lambda: not goes_well(names), "the refusal")
+    assert [goes_well(names) for _pass in range(4)] == [False] * 4
+    assert named.orders.count(("restart", "named")) == 1
+
+
+def test_update_with_a_wrong_key_is_named(names: OwnNames, named: NameServer, region: Context, tmp_path: Path):
+    forged = tmp_path / "forged.key"
+    secret = "A" * 43 + "="
+    forged.write_text(f'key "rackyard" {{ algorithm hmac-sha256; secret "{secret}"; }};')
+    wrong = replace(region, config=replace(region.config, tsig_key=forged))
+    with pytest.raises(Unavailable, match=r"did not take the update of rackyard\.internal"):
+        OwnNames(wrong, named, named.root).update()
+
+
+def test_domain_is_nothing_that_the_api_edits(api: Any):
+    for path in ("domains/", "domains/0/", "dnsresources/", "dnsresourcerecords/"):
+        for method in ("POST", "PUT", "DELETE"):
+            assert api.request(method, path, data={"name": "evil"}).status_code in (404, 405), (method, path)
