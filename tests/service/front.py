@@ -83,7 +83,7 @@ class Nginx:
         self._main.write_text(
             f"{user}daemon off;\nworker_processes 1;\npid {place}/pid;\nerror_log {place}/error.log;\n"
             f"events {{ worker_connections 8192; }}\n"
-            f"http {{\n  access_log off;\n{options}{places}  include servers.conf;\n}}\n",
+            f"http {{\n  access_log {place}/access.log;\n{options}{places}  include servers.conf;\n}}\n",
             encoding="utf-8",
         )
         self._process: subprocess.Popen[bytes] | None = None
@@ -103,6 +103,20 @@ class Nginx:
             self._process.terminate()
             self._process.communicate(timeout=10)
             self._process = None
+
+    def signal(self, number: int) -> None:
+        """To the master and its worker, as to a host that is paused; nothing when it is stopped."""
+        if self._process is None:
+            return
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        for pid in (self._process.pid, *map(int, children)):
+            os.kill(pid, number)
+
+    def requests(self) -> list[str]:
+        """What it was asked for, `GET /path`, where its configuration does not log that elsewhere."""
+        log = self._place / "access.log"
+        lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+        return [" ".join(line.split('"')[1].split(" ")[:2]) for line in lines]
 
     def errors(self) -> str:
         return (self._place / "error.log").read_text(encoding="utf-8")
@@ -133,10 +147,14 @@ ADDRESS_HEADER = "X-Test-Address"
 _REAL_IP = f"  set_real_ip_from 127.0.0.1;\n  real_ip_header {ADDRESS_HEADER};\n"
 
 
-def rack_nginx(place: Path, service_dir: Path, *, port: int, gateway: int, boot: int) -> Nginx:
-    """nginx of a rack; `service_dir` has what the agent writes. Whoever asks has the address in `ADDRESS_HEADER`."""
+def rack_nginx(
+    place: Path, service_dir: Path, *, port: int, gateway: int, boot: int, address: str = "$server_addr"
+) -> Nginx:
+    """nginx of a rack; `service_dir` has what the agent writes. Whoever asks has the address in `ADDRESS_HEADER`, and
+    reached the rack at `address`."""
     inputs = {"http_service_dir": str(service_dir), "http_cache_dir": str(place / "cache")}
     text = render("http", "etc/nginx/conf.d/rackyard-rack.conf", ["rack"], inputs)
+    text = text.replace("X-Server-Addr $server_addr;", f"X-Server-Addr {address};")
     return Nginx(place, at_ports(text, {5248: port, 5246: gateway, 5249: boot}), _REAL_IP)
 
 

@@ -6,6 +6,7 @@ Sources: ngx_http_upstream_module, ngx_http_proxy_module."""
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from rackyard.daemons import files, values
@@ -18,15 +19,31 @@ REGION_NAME = "rackyard-region"
 _UNIT = "nginx"
 
 
+# For so long nobody waits again for a region that was not there, or hung; then one request tries. Longer than the six
+# seconds that one costs: else those before it would be due again when the last of several has been tried.
+_AVOIDED = "max_fails=1 fail_timeout=10s"
+_NOBODY = "    server 127.0.0.1:5250 down;"
+
+
 def render(section: Section) -> bytes:
-    """The upstream `rackyard_regions`. Without regions it exists and answers 502 at once."""
+    """Two upstreams of the same regions. Without regions they exist and answer 502 at once.
+
+    `rackyard_regions` avoids a region that failed also when it is the only one: of a single server nginx would believe
+    that it lives, so there is one more. `rackyard_image_regions` knows nothing of what failed there: a region that
+    lacks its PostgreSQL has its images all the same."""
     regions = values.endpoints(section, "tls_regions", "http")
-    servers = [
-        f"    server {values.host_in_url(address)}:{port} max_fails=1 fail_timeout=3s;" for address, port in regions
-    ]
+    servers = [f"    server {values.host_in_url(address)}:{port} {_AVOIDED};" for address, port in regions]
     return comment(
-        ["upstream rackyard_regions {", *(servers or ["    server 127.0.0.1:5250 down;"]), "    keepalive 8;", "}"]
+        [
+            *_upstream("rackyard_regions", [*servers, *([_NOBODY] if len(servers) < 2 else [])]),
+            *_upstream("rackyard_image_regions", servers or [_NOBODY]),
+        ]
     )
+
+
+def _upstream(name: str, servers: Sequence[str]) -> list[str]:
+    # All processes of nginx share what they know of the servers.
+    return [f"upstream {name} {{", f"    zone {name} 64k;", *servers, "    keepalive 8;", "}"]
 
 
 def render_identity(identity: Path, certificate: bytes) -> bytes:

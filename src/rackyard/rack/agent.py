@@ -21,10 +21,12 @@ from rackyard.daemons.tftp import LoaderError
 from rackyard.rack import boot_evidence, host, identity, machine_posts
 from rackyard.rack.backoff import Backoff, shortened
 from rackyard.rack.boot_cache import BootCache
+from rackyard.rack.boot_index import BootIndex
 from rackyard.rack.boot_keeper import BootKeeper
 from rackyard.rack.config import RackConfig
 from rackyard.rack.desired import DesiredLoop
 from rackyard.rack.errors import RackError, RegionAway, RegionRefused
+from rackyard.rack.image_warmer import ImageWarmer
 from rackyard.rack.jobs import JobRunner
 from rackyard.rack.journal import JournalFollower
 from rackyard.rack.log import log
@@ -58,10 +60,11 @@ class Agent:
         spread = zlib.crc32(known.system_id.encode())
         self._regions = Regions(config.identity, config.regions_file, config.regions, spread)
         self._pool = PowerPool(config.power_workers)
-        self._jobs = JobRunner(self._spool, self._pool, config.state / "jobs")
         self._desired = DesiredLoop(self._regions, self._spool, self._apply, self._stop)
         self._boot_cache = BootCache(config.boot_cache, config.boot_keys)
-        self._keeper = BootKeeper(self._boot_cache, self._regions.call, self._stop)
+        index, warmer = BootIndex(config.boot_index), ImageWarmer(config.door)
+        self._keeper = BootKeeper(self._boot_cache, index, self._regions.call, self._stop, warmer.warm)
+        self._jobs = JobRunner(self._spool, self._pool, config.state / "jobs", self._keeper.look_now)
         self._heartbeat_s = _HEARTBEAT_S
         self._services: list[dict[str, str]] = []
         self._untold = ""
@@ -77,7 +80,8 @@ class Agent:
         cut_off = self._jobs.report_cut_off()
         if cut_off:
             log("warning", "jobs-cut-off", count=cut_off)
-        follower = JournalFollower(self._spool, self._config.state / "journal.cursor", self._stop)
+        cursor = self._config.state / "journal.cursor"
+        follower = JournalFollower(self._spool, cursor, self._stop, self._keeper.leased)
         parts: dict[str, Callable[[], None]] = {
             "register": self._keep_registered,
             "renew": self._keep_certificate,
@@ -110,6 +114,7 @@ class Agent:
         def fetch(path: str, size_bytes: int) -> bytes:
             return self._regions.download(path, size_bytes + 1, LoaderError)
 
+        self._keeper.registered(document.get("dhcp", {}).get("hosts", []))
         return apply(document, self._config.daemons_root, self._systemd, fetch=fetch)
 
     def _keep_registered(self) -> None:

@@ -23,8 +23,10 @@ from flask import Flask, Response, request
 
 from rackyard.rack import boot_config, boot_evidence, metadata, transport
 from rackyard.rack.boot_cache import BootCache
+from rackyard.rack.boot_index import BootIndex
 from rackyard.rack.config import RackConfig
-from rackyard.rack.errors import RackError, RegionAway, RegionRefused
+from rackyard.rack.errors import RackError, RegionAway, RegionBusy, RegionFailed, RegionRefused
+from rackyard.rack.kept_config import KeptConfigs
 from rackyard.rack.log import log
 from rackyard.rack.machine_posts import MachinePosts
 from rackyard.rack.metadata import Metadata
@@ -32,7 +34,7 @@ from rackyard.rack.post_replay import Replay, Uplink
 from rackyard.rack.regions import answer_of
 from rackyard_core import macs
 
-# nginx gives up on the regions after eight.
+# nginx gives a region that hangs six seconds, and then asks the next.
 _REGION_TIMEOUT_S = 9.0
 # As nginx has it. A region takes less, and says so to the machine itself.
 _BODY_LIMIT_BYTES = 16 * 1024 * 1024
@@ -44,8 +46,9 @@ Ask = Callable[[str, dict[str, Any]], Any]
 class BootService:
     """The rules behind the routes."""
 
-    def __init__(self, ask: Ask, evidence: Path) -> None:
+    def __init__(self, ask: Ask, kept: KeptConfigs, evidence: Path) -> None:
         self._ask = ask
+        self._kept = kept
         self._evidence = evidence
 
     def start(self, firmware: str) -> Response:
@@ -64,7 +67,8 @@ class BootService:
         client, rack = _client_address(), _rack_address()
         query = {**machine, "firmware": firmware, "client_ip": client, "local_ip": rack}
         try:
-            config = boot_config.parse(self._ask("boot-config", query))
+            answer, away = self._find_answer(query)
+            config = boot_config.parse(answer)
         except RegionRefused as refusal:
             log("info", "boot-refused", mac=machine["mac"], client=client, status=refusal.status, reason=refusal)
             return _text(f"rackyard: {refusal}\n", 404)
@@ -75,11 +79,26 @@ class BootService:
             log("error", "boot-no-region", mac=machine["mac"], client=client, reason=reason)
             return _text(boot_config.render_away(firmware, request.path, rack))
         response = _text(boot_config.render(firmware, config, rack))
-        response.call_on_close(lambda: self._given(firmware, machine["mac"], client, config))
+        given = f"{firmware}: {config.purpose}" + (", while no region answered" if away else "")
+        response.call_on_close(lambda: self._given(machine["mac"], client, given))
         return response
 
-    def _given(self, firmware: str, mac: str, client: str, config: boot_config.BootConfig) -> None:
-        """Tell the region, after the answer, that the configuration was given."""
+    def _find_answer(self, query: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+        """A region's answer or, while none is there, this rack's own, and whether it is that.
+
+        Raises RegionAway, RegionRefused, RackError."""
+        try:
+            return self._ask("boot-config", query), False
+        except (RegionBusy, RegionFailed):
+            raise
+        except RegionAway:
+            kept = self._kept.answer(query["mac"], query["client_ip"], query["local_ip"])
+            if kept is None:
+                raise
+            return kept, True
+
+    def _given(self, mac: str, client: str, given: str) -> None:
+        """Tell the region, after the answer, which configuration was given."""
         now = datetime.now(UTC)
         event = {
             "key": uuid.uuid4().hex,
@@ -87,10 +106,10 @@ class BootService:
             "type": "boot-config",
             "ip": client,
             "mac": mac,
-            "detail": f"{firmware}: {config.purpose}",
+            "detail": given,
             "daemon": "boot",
         }
-        log("info", "boot-config", mac=mac, client=client, firmware=firmware, purpose=config.purpose)
+        log("info", "boot-config", mac=mac, client=client, given=given)
         try:
             kept = boot_evidence.write(self._evidence, event)
         except OSError as reason:
@@ -105,10 +124,12 @@ def create_app(config: RackConfig, ask: Ask | None = None) -> Flask:
     through nginx."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = _BODY_LIMIT_BYTES
-    service = BootService(ask or _region_asker(config), config.boot_evidence)
     posts, uplink = MachinePosts(config.machine_posts), Uplink(config.boot_gateway)
     cache = BootCache(config.boot_cache, config.boot_keys)
-    app.register_blueprint(metadata.blueprint(Metadata(cache, posts, uplink, config.boot_evidence), _client_address))
+    kept = Metadata(cache, posts, uplink, config.boot_evidence)
+    app.register_blueprint(metadata.blueprint(kept, _client_address))
+    configs = KeptConfigs(cache, BootIndex(config.boot_index), kept.is_over)
+    service = BootService(ask or _region_asker(config), configs, config.boot_evidence)
     app.extensions["replay"] = Replay(posts, uplink)
     # Flask's own way to put something in front of an application; to mypy it replaces a method.
     app.wsgi_app = _with_single_slashes(app.wsgi_app)  # type: ignore[method-assign]

@@ -12,7 +12,7 @@ import json
 import os
 import re
 from base64 import b64decode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,12 +40,23 @@ class CachedBoot:
     token_key: str
     token_secret: str = field(repr=False)
     documents: Mapping[str, bytes] = field(repr=False)
+    # What loaders are told (`config` of `boot-metadata-answer`); a region of the release before tells none.
+    config: Mapping[str, Any] | None = None
 
     def signed_by(self, consumer_key: str, token_secret: str) -> bool:
         """Whether these are the boot's credentials; in constant time."""
         return hmac.compare_digest(
             f"{self.consumer_key} {self.token_secret}".encode(), f"{consumer_key} {token_secret}".encode()
         )
+
+    def config_for(self, mac: str, local_ip: str) -> dict[str, Any] | None:
+        """What the loader of a MAC is told by the rack at that address (`boot-config-answer`); None: not known."""
+        config = self.config or {"lines": []}
+        line = next((line for line in config["lines"] if (line["mac"], line["local_ip"]) == (mac, local_ip)), None)
+        if line is None:
+            return None
+        files_of = {name: config[name] for name in ("purpose", "kernel", "initrd", "squashfs")}
+        return {**files_of, "boot_id": self.boot_id, "hostname": self.hostname, "params": line["params"]}
 
 
 class BootCache:
@@ -61,6 +72,13 @@ class BootCache:
         key = files.read(self._keys / name) or Fernet.generate_key()
         files.replace(self._sealed / boot_id, Fernet(key).encrypt(json.dumps(dict(answer)).encode()), 0o640)
         files.replace(self._keys / name, key, 0o640)
+
+    def move(self, boot_id: str, addresses: Sequence[str]) -> None:
+        """The machine of a boot has other addresses now. Raises OSError."""
+        for name in self._key_names():
+            answer = self._open(name) if name.startswith(f"{boot_id}.") else None
+            if answer is not None:
+                self.put({**answer, "addresses": list(addresses)})
 
     def drop(self, boot_id: str) -> None:
         """Forget a boot, its key first."""
@@ -98,14 +116,20 @@ class BootCache:
     def _key_names(self) -> list[str]:
         return _names(self._keys, _KEY_NAME)
 
-    def _read(self, name: str) -> CachedBoot | None:
+    def _open(self, name: str) -> dict[str, Any] | None:
         key, sealed = files.read(self._keys / name), files.read(self._sealed / name.partition(".")[0])
         if key is None or sealed is None:
             return None
         try:
-            answer = json.loads(Fernet(key).decrypt(sealed))
+            answer: dict[str, Any] = json.loads(Fernet(key).decrypt(sealed))
         except (InvalidToken, ValueError):
             return None  # damaged by a full or failing disk: as if it were not here
+        return answer
+
+    def _read(self, name: str) -> CachedBoot | None:
+        answer = self._open(name)
+        if answer is None:
+            return None
         return CachedBoot(
             answer["boot_id"],
             answer["system_id"],
@@ -116,6 +140,7 @@ class BootCache:
             answer["token_key"],
             answer["token_secret"],
             {each: b64decode(text) for each, text in answer["documents"].items()},
+            answer.get("config"),
         )
 
 

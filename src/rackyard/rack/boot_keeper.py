@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keeps the metadata of the boots in this rack's subnets, also of those that another rack serves.
+"""Keeps what machines and their loaders are told in the boots of this rack's subnets, also in those that another rack
+serves, and which machines are in no boot.
 
 A machine reaches its racks by one name, so either of them may be asked when the regions are gone."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from rackyard.rack.boot_cache import BootCache
+from rackyard.rack.boot_index import BootIndex
 from rackyard.rack.errors import RackError, RegionAway, RegionRefused
 from rackyard.rack.log import log
 
@@ -21,20 +23,57 @@ Call = Callable[[str, str, Any], Any]
 
 
 class BootKeeper:
-    """One thread that follows what the regions say about boots."""
+    """One thread that follows what the regions say about boots; others may tell it what they see. ``warm`` hears the
+    paths of images that machines are about to fetch."""
 
-    def __init__(self, cache: BootCache, call: Call, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        cache: BootCache,
+        index: BootIndex,
+        call: Call,
+        stop: threading.Event,
+        warm: Callable[[Sequence[str]], None] = lambda _paths: None,
+    ) -> None:
         self._cache = cache
+        self._warm = warm
+        self._index = index
         self._call = call
         self._stop = stop
         self._wake = threading.Event()
-        # By boot id: the addresses that count, and the end. What an earlier life kept is read once.
-        self._held = {boot.boot_id: (boot.addresses, boot.ends_at) for boot in cache.held().values()}
+        self._lock = threading.Lock()
+        # By boot id: the addresses that a region told, and the end. What an earlier life kept is read once; what the
+        # release before kept is fetched anew.
+        held = cache.held().values()
+        self._held = {boot.boot_id: (boot.addresses if boot.config else (), boot.ends_at) for boot in held}
+        # The addresses that count.
+        self._addresses = {boot.boot_id: boot.addresses for boot in held}
+        self._registered = index.registered()
         self.trouble = ""
 
     def look_now(self) -> None:
-        """Something was just booted."""
+        """Something boots."""
         self._wake.set()
+
+    def registered(self, macs: Sequence[str]) -> None:
+        """These are the MACs of all registered machines."""
+        self._registered = frozenset(macs)
+        self.look_now()
+
+    def leased(self, address: str, mac: str) -> None:
+        """This rack's dhcpd gave an address to a MAC. The regions hear of it, but they may not be there to tell."""
+        own = self._index.boot_of(mac)
+        with self._lock:
+            for boot_id, addresses in list(self._addresses.items()):
+                if (address in addresses) == (boot_id == own):
+                    continue
+                others = tuple(each for each in addresses if each != address)
+                moved = (address, *others) if boot_id == own else others
+                try:
+                    self._cache.move(boot_id, moved)
+                except OSError as error:
+                    log("error", "boot-not-moved", boot=boot_id[:8], address=address, reason=error)
+                    continue
+                self._addresses[boot_id] = moved
 
     def run(self) -> None:
         """Until stopped. While no region answers, what is kept stays until it runs out."""
@@ -56,10 +95,16 @@ class BootKeeper:
     def refresh(self) -> None:
         """Bring the cache to what a region says. Raises RegionAway, RegionRefused, RackError, OSError."""
         self._forget_others({each for each, (_addresses, end) in self._held.items() if end > datetime.now(UTC)})
+        # A machine that is registered later may be in a boot that this answer does not know.
+        registered = self._registered
+        answer = self._call("GET", "boots", None)
         told = {
             boot["boot_id"]: (tuple(boot["addresses"]), datetime.fromisoformat(boot["ends_at"]))
-            for boot in self._call("GET", "boots", None)["boots"]
+            for boot in answer["boots"]
         }
+        boots = {mac: boot["boot_id"] for boot in answer["boots"] for mac in boot.get("macs", ())}
+        # A region of the release before does not say which machines are in a boot, so none counts as idle.
+        self._index.write(boots, registered - boots.keys() - set(answer["macs"]) if "macs" in answer else ())
         self._forget_others(set(told))
         for boot_id, known in told.items():
             if self._held.get(boot_id) != known:
@@ -72,10 +117,19 @@ class BootKeeper:
             if refusal.status != 404:
                 raise
             return  # it ended meanwhile
-        self._cache.put(answer)
-        self._held[boot_id] = (tuple(answer["addresses"]), datetime.fromisoformat(answer["ends_at"]))
+        addresses = tuple(answer["addresses"])
+        with self._lock:
+            self._cache.put(answer)
+            self._addresses[boot_id] = addresses
+        self._held[boot_id] = (addresses, datetime.fromisoformat(answer["ends_at"]))
+        config = answer.get("config")
+        if config:
+            self._warm([config[name] for name in ("kernel", "initrd", "squashfs")])
 
     def _forget_others(self, wanted: set[str]) -> None:
-        self._cache.drop_others(wanted)
+        with self._lock:
+            self._cache.drop_others(wanted)
+            for boot_id in self._addresses.keys() - wanted:
+                del self._addresses[boot_id]
         for boot_id in self._held.keys() - wanted:
             del self._held[boot_id]

@@ -13,7 +13,7 @@ from rackyard_core.power.pool import DEFAULT_WORKERS
 DEFAULT_PATH = Path("/etc/rackyard/rack.toml")
 _MAX_WORKERS = 256
 BOOT_KEYS = Path("/run/rackyard/boots")
-GATEWAY = "http://127.0.0.1:5246"
+GATEWAY, DOOR = "http://127.0.0.1:5246", "http://127.0.0.1:5248"
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class RackConfig:
     power_workers: int = DEFAULT_WORKERS
     # Where nginx passes the boot service's question on to a region.
     boot_gateway: str = GATEWAY
+    # Where machines fetch images.
+    door: str = DOOR
     # In memory: a disk that is taken away has no key to the metadata that is kept on it.
     boot_keys: Path = BOOT_KEYS
 
@@ -40,6 +42,11 @@ class RackConfig:
     def boot_cache(self) -> Path:
         """Metadata of boots under way, sealed, which the agent writes and the boot service reads."""
         return self.daemons_root / "boots"
+
+    @property
+    def boot_index(self) -> Path:
+        """Which machines are in which boot, which the agent writes and the boot service reads."""
+        return self.boot_keys / "machines.json"
 
     @property
     def machine_posts(self) -> Path:
@@ -78,6 +85,7 @@ def load(path: Path = DEFAULT_PATH) -> RackConfig:
             power_workers=_workers(path, document.get("power", {}).get("workers", DEFAULT_WORKERS)),
             boot_keys=Path(document["paths"].get("boot_keys", BOOT_KEYS)),
             boot_gateway=str(document.get("boot", {}).get("gateway", GATEWAY)),
+            door=str(document.get("boot", {}).get("door", DOOR)),
         )
     except OSError as reason:
         raise RackError(f"cannot read {path}: {reason.strerror}; run the rack playbook, or give --config") from reason

@@ -16,6 +16,10 @@ class RegionFailed(RegionAway):
     """A region answered that it failed (HTTP 500): it is in trouble, or what it was asked is what troubles it."""
 
 
+class RegionBusy(RegionAway):
+    """A region answered that it is too early, or too much: it is there, so nobody speaks in its place."""
+
+
 class RegionRefused(Exception):
     """A region answered and said no; ``status`` is the HTTP status. Trying the same again is useless."""
 

@@ -35,13 +35,14 @@ THREADS = 256
 
 
 class JobRunner:
-    """Takes jobs from the poll loops and runs them."""
+    """Takes jobs from the poll loops and runs them. ``boots`` hears that a machine is about to boot."""
 
     def __init__(
         self,
         spool: Spool,
         pool: PowerPool,
         taken: Path,
+        boots: Callable[[], None] = lambda: None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
@@ -49,6 +50,7 @@ class JobRunner:
         self._spool = spool
         self._pool = pool
         self._taken = taken
+        self._boots = boots
         self._now = now
         self._sleep = sleep
         self._clock = clock
@@ -117,6 +119,8 @@ class JobRunner:
         except OSError as reason:
             # Without the note a restart says nothing about it, and the region hands it out again.
             log("warning", "job-not-noted", job=taken.id, reason=reason)
+        if taken.boot_device is not None:
+            self._boots()
         self._threads.submit(self._run, taken)
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ import select
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rackyard.daemons import files
@@ -28,12 +28,19 @@ _MAX_LINE_BYTES = 64 * 1024
 
 
 class JournalFollower:
-    """One thread over `journalctl --follow`."""
+    """One thread over `journalctl --follow`. ``leased`` hears which address was given to which MAC."""
 
-    def __init__(self, spool: Spool, cursor_file: Path, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        cursor_file: Path,
+        stop: threading.Event,
+        leased: Callable[[str, str], None] = lambda _address, _mac: None,
+    ) -> None:
         self._spool = spool
         self._cursor_file = cursor_file
         self._stop = stop
+        self._leased = leased
         self._macs: dict[str, str] = {}
 
     def run(self) -> None:
@@ -115,6 +122,7 @@ class JournalFollower:
         if found.kind == "leases":
             if item["action"] == "commit":
                 self._macs[item["ip"]] = item["mac"]
+                self._leased(item["ip"], item["mac"])
                 if len(self._macs) > 10_000:
                     self._macs.pop(next(iter(self._macs)))
             else:

@@ -121,6 +121,10 @@ class Metadata:
             self._keep(replace(post, final=len(sent.body) <= POST_LIMIT_BYTES and is_last_word()))
         return text("OK") if _SIGNAL.match(sent.path) else Response(status=204)
 
+    def is_over(self, boot: CachedBoot) -> bool:
+        """Whether the machine has said its last word, which waits here. Raises RegionAway when that cannot be told."""
+        return self._has_posts(boot) and self._posts.ended(boot.boot_id)
+
     def _has_posts(self, boot: CachedBoot | None) -> bool:
         """Whether something of the boot waits here. Raises RegionAway when that cannot be told."""
         try:
@@ -143,7 +147,7 @@ class Metadata:
     def _known(self, boot: CachedBoot | None) -> CachedBoot:
         if boot is None:
             raise RegionAway("this rack knows no such boot")
-        if self._has_posts(boot) and self._posts.ended(boot.boot_id):
+        if self.is_over(boot):
             raise Refused(401, f"the boot {boot.boot_id[:8]} of {boot.hostname} is over; its credentials died with it")
         return boot
 

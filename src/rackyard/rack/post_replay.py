@@ -20,7 +20,7 @@ from rackyard.rack.log import log
 from rackyard.rack.machine_posts import MachinePosts, Post
 from rackyard.rack.transport import Response
 
-# nginx gives up on the regions after eight.
+# nginx gives a region that hangs six seconds, and then asks the next.
 _REGION_TIMEOUT_S = 9.0
 # After a region did not answer, nobody waits for one again so soon.
 _PAUSE_S = 3.0

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from rackyard.rack.errors import RackError, RegionAway, RegionFailed, RegionRefused
+from rackyard.rack.errors import RackError, RegionAway, RegionBusy, RegionFailed, RegionRefused
 
 CONNECT_TIMEOUT_S = 5.0
 # A region that is gone, or has given this connection up while the network was away, is found out within 9 s.
 _KEEP_ALIVE = {socket.TCP_KEEPIDLE: 3, socket.TCP_KEEPINTVL: 2, socket.TCP_KEEPCNT: 3}
 MAX_BODY_BYTES = 8 * 1024 * 1024
-# Statuses that say "later", not "never".
-_LATER = frozenset({408, 425, 429, 502, 503, 504})
+# Statuses that say "later", not "never": of a region that is there, and of one that is not, or as good as.
+_BUSY, _AWAY = frozenset({408, 425, 429}), frozenset({502, 503, 504})
 
 
 @dataclass(frozen=True)
@@ -100,13 +100,16 @@ def _keep_alive(connection: socket.socket) -> None:
 
 
 def checked(response: Response) -> Response:
-    """The response when it is 2xx or 304; else RegionRefused, RegionFailed or RegionAway with the region's words."""
+    """The response when it is 2xx or 304. Else raises RegionRefused, RegionFailed, RegionBusy or RegionAway, with the
+    region's words."""
     if 200 <= response.status < 300 or response.status == 304:
         return response
     message = _message(response)
     if response.status == 500:
         raise RegionFailed(f"HTTP 500: {message}")
-    if response.status in _LATER:
+    if response.status in _BUSY:
+        raise RegionBusy(f"HTTP {response.status}: {message}")
+    if response.status in _AWAY:
         raise RegionAway(f"HTTP {response.status}: {message}")
     raise RegionRefused(response.status, message)
 

@@ -68,6 +68,15 @@ class TooLarge(RackyardError):
     status = 413
 
 
+class TooEarly(RackyardError):
+    """What this depends on is not known yet; try again.
+
+    No 503 on purpose: that is a region in trouble, from which nginx on a rack turns away for some seconds.
+    """
+
+    status = 425
+
+
 class Unavailable(RackyardError):
     """The region cannot answer at this moment; try again."""
 

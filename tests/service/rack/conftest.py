@@ -308,17 +308,17 @@ class RackHost:
             self.process = None
 
 
-def prepare_rack(home: Path, url: str) -> RackHost:
-    """The files of a rack called rack1 whose region is at ``url``; it is not enrolled yet."""
+def prepare_rack(home: Path, url: str, name: str = "rack1") -> RackHost:
+    """The files of a rack whose region is at ``url``; it is not enrolled yet."""
     (home / "bin").mkdir(parents=True)
-    for name, text in (("systemctl", SYSTEMCTL), ("journalctl", JOURNALCTL)):
-        (home / "bin" / name).write_text(text)
-        (home / "bin" / name).chmod(0o755)
+    for program_name, text in (("systemctl", SYSTEMCTL), ("journalctl", JOURNALCTL)):
+        (home / "bin" / program_name).write_text(text)
+        (home / "bin" / program_name).chmod(0o755)
     (home / "bin/journal").touch()
     (home / "state").mkdir()
-    config = RackConfig("rack1", (url,), home / "identity", home / "state", home / "daemons", power_workers=2)
+    config = RackConfig(name, (url,), home / "identity", home / "state", home / "daemons", power_workers=2)
     (home / "rack.toml").write_text(
-        f'[rack]\nname = "rack1"\nregions = ["{url}"]\n'
+        f'[rack]\nname = "{name}"\nregions = ["{url}"]\n'
         f'[paths]\nidentity = "{config.identity}"\nstate = "{config.state}"\n'
         f'[daemons]\nroot = "{config.daemons_root}"\n[power]\nworkers = 2\n'
     )

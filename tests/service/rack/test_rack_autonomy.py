@@ -8,6 +8,7 @@ import hashlib
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -30,15 +31,17 @@ from werkzeug.test import EnvironBuilder
 
 from rackyard.daemons import http as nginx_files
 from rackyard.rack import cli, enroll
+from rackyard.rack.boot_index import BootIndex
 from rackyard.region.services.racks import enrolment
 from rackyard.region.services.site import images
 from rackyard.region.services.site.authorisation import COMMAND_LINE
 
-from .conftest import CODE, RackHost, Region, SimulatedBmc, wait_until
+from .conftest import CODE, RackHost, Region, SimulatedBmc, prepare_rack, wait_until
 
-IP = f"""#!/bin/sh
-echo '[{{"ifname": "pxe0", "address": "52:54:00:aa:00:01", "flags": ["UP"],
- "addr_info": [{{"local": "{RACK_IP}", "prefixlen": 24, "scope": "global"}}]}}]'
+OTHER_RACK_IP = "10.20.0.3"
+IP = """#!/bin/sh
+echo '[{"ifname": "pxe0", "address": "52:54:00:aa:00:01", "flags": ["UP"],
+ "addr_info": [{"local": "%s", "prefixlen": 24, "scope": "global"}]}]'
 """
 
 
@@ -212,32 +215,54 @@ def register_image(region: Region, home: Path) -> None:
 
 @pytest.fixture
 def site(region: Region, rack: RackHost, tmp_path: Path) -> Iterator[Site]:
+    with at_rack(region, rack, RACK_IP, tmp_path / "rack-nginx") as found:
+        yield found
+
+
+@pytest.fixture
+def other(site: Site, tmp_path: Path) -> Iterator[Site]:
+    """A second rack in the same subnet, at the same region."""
+    rack = prepare_rack(tmp_path / "rack2", site.region.url, "rack2")
+    try:
+        with at_rack(site.region, rack, OTHER_RACK_IP, tmp_path / "rack2-nginx", metadata=False) as found:
+            yield found
+    finally:
+        rack.kill()
+
+
+@contextmanager
+def at_rack(region: Region, rack: RackHost, address: str, nginx_home: Path, *, metadata: bool = True) -> Iterator[Site]:
+    """All of a rack that machines reach at an address, enrolled and running, and the region's metadata process."""
     enroll.enroll(rack.config, enrolment.mint_token(region.ctx, COMMAND_LINE))
-    (rack.home / "bin/ip").write_text(IP)
+    (rack.home / "bin/ip").write_text(IP % address)
     (rack.home / "bin/ip").chmod(0o755)
     root, ports = rack.config.daemons_root, {name: front.free_port() for name in ("door", "gateway", "boot")}
     for folder in ("http", "boot", "boots", "posts"):
         (root / folder).mkdir(parents=True)
     (rack.home / "keys").mkdir()
     text = rack.config_file.read_text().replace("[daemons]", f'boot_keys = "{rack.home}/keys"\n[daemons]')
-    rack.config_file.write_text(f'{text}[boot]\ngateway = "http://127.0.0.1:{ports["gateway"]}"\n')
+    rack.config_file.write_text(
+        f'{text}[boot]\ngateway = "http://127.0.0.1:{ports["gateway"]}"\ndoor = "http://127.0.0.1:{ports["door"]}"\n'
+    )
     section = {"tls_regions": [{"address": "127.0.0.1", "port": region.port}]}
     (root / "http/regions.conf").write_bytes(nginx_files.render(section))
     certificate = (rack.config.identity / "rack.crt").read_bytes()
     (root / "http/identity.conf").write_bytes(nginx_files.render_identity(rack.config.identity, certificate))
     nginx = front.rack_nginx(
-        tmp_path / "rack-nginx", root / "http", port=ports["door"], gateway=ports["gateway"], boot=ports["boot"]
+        nginx_home, root / "http", port=ports["door"], gateway=ports["gateway"], boot=ports["boot"], address=address
     )
     found = Site(region, rack, ports, nginx)
     with ExitStack() as parts:
         parts.callback(nginx.stop)
         nginx.start()
         parts.callback(found.running.close)
-        found.start_metadata()
+        if metadata:
+            found.start_metadata()
         parts.callback(found.kill_boot)
         found.start_boot()
         rack.start()
-        wait_until(lambda: found.rows("SELECT 1 FROM rack_interface"), "the rack's addresses")
+        there = "SELECT 1 FROM rack_interface WHERE host(address) = %s"
+        wait_until(lambda: found.rows(there, address), "the rack's addresses")
         yield found
 
 
@@ -440,3 +465,64 @@ def test_post_that_the_region_refuses_is_put_aside_and_seen_and_holds_up_nothing
     assert read(api, m1)["status_name"] == "Ready"
     wait_until(lambda: "refused for good: 1" in site.status(capsys), "the status")
     assert "refused: m1: HTTP 400: script result 999999 does not belong to this boot of m1" in site.status(capsys)
+
+
+LOADERS = (f"/ipxe.cfg-{MAC}", f"/grub/grub.cfg-{MAC}", f"/pxelinux.cfg/01-{MAC.replace(':', '-')}")
+AGAIN, LOCAL = "no region has an answer yet", "booting from disk"
+
+
+def test_machine_that_resets_while_no_region_is_there_boots_as_before_and_others_boot_their_disks(
+    site: Site, m1: str, api: Any
+) -> None:
+    idle = "52:54:00:00:00:77"
+    ipmi = {"power_type": "ipmi", "power_parameters_power_address": "10.30.0.77", "power_parameters_power_user": "a"}
+    idler = {"hostname": "m2", "architecture": "amd64", "mac_addresses": idle, "power_parameters_power_pass": "b"}
+    assert api.post("machines/", data=idler | ipmi).status_code == 200
+    boot(site)
+    told = {path: site.wire().get(path, {}).text for path in LOADERS}
+    assert LOCAL in site.wire("10.20.0.102").get(f"/ipxe.cfg-{idle}", {}).text
+    index = BootIndex(site.rack.home / "keys/machines.json")
+    wait_until(lambda: index.is_idle(idle), "the rack knowing who is idle")
+
+    site.region_goes()
+    assert {path: site.wire().get(path, {}).text for path in LOADERS} == told
+    assert LOCAL in site.wire("10.20.0.102").get(f"/ipxe.cfg-{idle}", {}).text
+    assert AGAIN in site.wire("10.20.0.102").get(f"/ipxe.cfg-{MAC}", {}).text, "not its address"
+    assert AGAIN in site.wire().get("/ipxe.cfg-52:54:00:00:00:78", {}).text, "nobody knows it"
+    site.leased("10.20.0.103")  # a reset machine may get another address, and no region hears of it
+    wait_until(lambda: AGAIN not in site.wire("10.20.0.103").get(LOADERS[0], {}).text, "the rack's own lease", 10)
+
+    site.region_returns()
+    again = "again by rack1 (boot service): ipxe: commissioning, while no region answered"
+    wait_until(lambda: again in step(api, m1, 8)["detail"], "the rack's evidence", timeout_s=60)
+
+
+def test_other_rack_takes_over_a_boot_though_no_region_is_there_either(
+    site: Site, m1: str, api: Any, other: Site
+) -> None:
+    site.leased()
+    for rack in (site.rack, other.rack):
+        wait_until(lambda each=rack: list((each.home / "keys").glob("[0-9a-f]*.*")), "each rack keeping the boot", 60)
+    site.region_goes()
+    site.rack.kill()
+    site.kill_boot()
+    site.nginx.stop()
+
+    told = other.wire().get(LOADERS[0], {}).text
+    assert (f"http://{OTHER_RACK_IP}:5248/images/" in told, f"log_host={OTHER_RACK_IP}" in told) == (True, True), told
+    assert "filesystem.squashfs" in told
+    for path in re.findall(r"/images/[0-9a-f]{64}/[a-z.]+", told):
+        assert other.wire().get(path, {}).text == f"content of {path.rsplit('/', 1)[1]}", "it never served that before"
+    machine = MachinePlay(other.wire())
+    machine.pull(boot_id_of(told.split()))
+    machine.run_scripts()
+    assert machine.signal("OK").status_code == 200
+    assert LOCAL in other.wire().get(LOADERS[0], {}).text, "its boot is over"
+
+    site.region_returns()
+    wait_until(lambda: not other.posts(), "the replay", timeout_s=60)
+    assert read(api, m1)["status_name"] == "Ready"
+    for number in (7, 8):
+        wait_until(lambda each=number: step(api, m1, each)["outcome"] == "done", "the evidence", timeout_s=60)
+        assert step(api, m1, number)["by"] == "rack2 (boot service)"
+        assert step(api, m1, number)["detail"] == "ipxe: commissioning, while no region answered"

@@ -20,7 +20,8 @@ from rackyard.region.worker.tasks import deadlines, racks
 
 from . import test_whole_commissioning as whole
 from .conftest import RackClient, secret_of
-from .play import MACHINE_IP, AgentPlay, MachinePlay
+from .hardware import MAC
+from .play import MACHINE_IP, RACK_IP, AgentPlay, MachinePlay
 
 agent, image, m1, machine = whole.agent, whole.image, whole.m1, whole.machine
 commission, read = whole.commission, whole.read
@@ -87,22 +88,44 @@ def test_each_rack_of_the_subnet_keeps_a_boot_and_no_other_rack(
     assert other_rack.get("boots").body["boots"] == []
     refused = other_rack.post("boot-metadata", {"boot_id": boot_id})
     assert (refused.status, "in a subnet of rack rack2" in refused.error) == (404, True)
+    assert other_rack.get("boots").body["macs"] == [MAC], "but not that the machine is in one"
     other_rack.register(("mgmt0", "10.10.0.22/24"), ("pxe0", "10.20.0.3/24"))
     assert [boot["boot_id"] for boot in other_rack.get("boots").body["boots"]] == [boot_id]
     assert other_rack.post("boot-metadata", {"boot_id": boot_id}).status == 200
 
 
-def test_nothing_is_kept_of_a_boot_that_no_loader_asked_for_or_that_is_over(
+def test_each_rack_keeps_for_loaders_what_the_region_would_answer_them_there(
+    agent: AgentPlay, boot_id: str, other_rack: RackClient
+) -> None:
+    other_rack.register(("mgmt0", "10.10.0.22/24"), ("pxe0", "10.20.0.3/24"))
+    for rack, address in ((agent.rack, RACK_IP), (other_rack, "10.20.0.3")):
+        kept = rack.post("boot-metadata", {"boot_id": boot_id}).body
+        (line,) = kept["config"]["lines"]
+        answered = AgentPlay(rack).boot_config(local_ip=address).body
+        assert (line["mac"], line["local_ip"], line["params"]) == (MAC, address, answered["params"])
+        for name in ("purpose", "kernel", "initrd", "squashfs"):
+            assert kept["config"][name] == answered[name]
+
+
+def test_boot_is_kept_from_its_beginning_where_its_machine_was_before_and_not_after_its_end(
     api: Any, agent: AgentPlay, m1: str, world: Context
 ) -> None:
+    def told() -> tuple[list[list[str]], list[str]]:
+        body = agent.rack.get("boots").body
+        return [boot["macs"] for boot in body["boots"]], body["macs"]
+
+    assert told() == ([], [])
     commission(api, m1)
     agent.report(agent.job())
-    assert agent.rack.get("boots").body["boots"] == []
+    assert told() == ([], [MAC]), "nobody knows yet where it will be"
     boot_id = agent.boots()["boot_id"]
-    assert len(agent.rack.get("boots").body["boots"]) == 1
+    assert told() == ([[MAC]], [MAC])
     api.post(f"machines/{m1}/?op=abort")
-    assert agent.rack.get("boots").body["boots"] == []
+    assert told() == ([], [])
     assert agent.rack.post("boot-metadata", {"boot_id": boot_id}).status == 404
+    world.clock.advance(3600)  # its lease is long over, and nobody has had the address since
+    commission(api, m1)
+    assert told() == ([[MAC]], [MAC])
 
 
 def test_lease_that_another_machine_has_now_is_no_address_of_the_boot(agent: AgentPlay, boot_id: str) -> None:
@@ -210,6 +233,31 @@ def test_ten_minutes_without_any_region_cost_no_machine(api: Any, late: Late, m1
     said = world.clock.now() - timedelta(seconds=500)
     assert late.deliver("FAILED", uuid.uuid4().hex, said, error="said in the gap").status_code == 200
     assert "said in the gap" in read(api, m1)["status_message"]
+
+
+def test_configuration_from_a_racks_cache_is_the_seventh_and_the_eighth_step_and_each_further_one_is_told(
+    api: Any, agent: AgentPlay, m1: str
+) -> None:
+    commission(api, m1)
+    agent.report(agent.job())
+    agent.lease()
+    words = "grub: commissioning, while no region answered"
+
+    def steps() -> list[tuple[str, str, str]]:
+        story = json.loads(api.get(f"machines/{m1}/?op=boot_timeline").get_data())["steps"]
+        return [(step["outcome"], step["by"], step["detail"]) for step in story if step["step"] in (7, 8)]
+
+    agent.saw("boot-config", "boot", "grub: local, while no region answered", mac=MAC)
+    assert [outcome for outcome, _by, _detail in steps()] == ["waiting"] * 2, "it went to its disk"
+    agent.saw("boot-config", "boot", words, mac=MAC)
+    assert steps() == [("done", "rack1 (boot service)", words)] * 2
+    agent.saw("boot-config", "boot", words, mac=MAC)
+    assert steps()[1][2] == f"{words}; again by rack1 (boot service): {words}"
+    events = api.get("events/?op=query&hostname=m1&limit=1000").get_json()["events"]
+    found = [event["description"] for event in events if event["type"] == "PERFORMING_PXE_BOOT"]
+    assert [("local" in each, "while no region answered" in each) for each in sorted(found)] == [
+        (False, True), (False, True), (True, True),
+    ]  # fmt: skip
 
 
 def test_metadata_from_a_racks_cache_is_the_tenth_step(api: Any, agent: AgentPlay, boot_id: str, m1: str) -> None:

@@ -201,7 +201,7 @@ def test_address_without_a_lease_proves_nothing_and_asks_again(
     monkeypatch.setattr(claims, "LEASE_WAIT_S", 0.5)
     for _turn in range(2):
         answer = agent.boot_config(client_ip=STRANGER_IP)
-        assert answer.status == 503
+        assert answer.status == 425, "not 503: this region is well, and nginx must not turn away from it"
         assert f"{STRANGER_IP} spoke for m1, but no rack has reported a lease of that address" in answer.error
     assert agent.saw("boot-config", "boot", "grub: commissioning", ip=STRANGER_IP, mac=MAC).body["taken"] == 1
     assert outcomes(api, booting)[4:] == ["waiting"] * 8

@@ -79,11 +79,26 @@ def test_files_of_reverse_zones_are_made_once_and_go_with_their_zones(tmp_path: 
 def test_http() -> None:
     assert lines("http")[1:] == [
         "upstream rackyard_regions {",
-        "    server 10.10.0.11:5250 max_fails=1 fail_timeout=3s;",
-        "    server [fd00::11]:5250 max_fails=1 fail_timeout=3s;",
+        "    zone rackyard_regions 64k;",
+        "    server 10.10.0.11:5250 max_fails=1 fail_timeout=10s;",
+        "    server [fd00::11]:5250 max_fails=1 fail_timeout=10s;",
+        "    keepalive 8;",
+        "}",
+        "upstream rackyard_image_regions {",
+        "    zone rackyard_image_regions 64k;",
+        "    server 10.10.0.11:5250 max_fails=1 fail_timeout=10s;",
+        "    server [fd00::11]:5250 max_fails=1 fail_timeout=10s;",
         "    keepalive 8;",
         "}",
     ]
+
+
+def test_http_has_a_second_server_where_there_is_one_region_which_nginx_would_never_avoid() -> None:
+    desired = document()
+    desired["http"]["tls_regions"] = desired["http"]["tls_regions"][:1]
+    servers = [line.strip() for line in lines("http", desired) if "server" in line]
+    region = "server 10.10.0.11:5250 max_fails=1 fail_timeout=10s;"
+    assert servers == [region, "server 127.0.0.1:5250 down;", region]
 
 
 def test_proxy_merges_overlapping_networks_and_closes_what_nat64_would_make_of_them() -> None:

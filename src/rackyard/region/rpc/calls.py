@@ -153,7 +153,7 @@ def boot_config() -> Response:
 @blueprint.get("/boots")
 def boots() -> Response:
     """The boots that a rack is to keep the metadata of."""
-    return jsonify({"boots": [shapes.kept_boot(boot) for boot in keeping.boots(_ctx(), _rack())]})
+    return jsonify(shapes.under_way(keeping.boots(_ctx(), _rack())))
 
 
 @blueprint.post("/boot-metadata")

@@ -14,7 +14,7 @@ from rackyard.region.db.boots.records import BootAtRack
 from rackyard.region.metadata import documents
 from rackyard.region.services.boots.answer import BootQuery
 from rackyard.region.services.boots.evidence import Lease, Sighting
-from rackyard.region.services.boots.keeping import Kept
+from rackyard.region.services.boots.keeping import Kept, KeptConfig, UnderWay
 from rackyard.region.services.power.handout import Poll
 from rackyard.region.services.power.outcomes import ERROR_KINDS, PowerReport
 from rackyard.region.services.racks.registration import DaemonOutcome, Interface, ServiceState
@@ -86,7 +86,12 @@ def services(body: Document) -> Sequence[ServiceState]:
 
 def kept_boot(boot: BootAtRack) -> dict[str, Any]:
     """A boot that a rack is to keep (`boots-answer`)."""
-    return {"boot_id": boot.boot_id, "addresses": boot.addresses[:64], "ends_at": boot.ends_at.isoformat()}
+    return {
+        "boot_id": boot.boot_id,
+        "addresses": boot.addresses[:64],
+        "macs": boot.macs[:64],
+        "ends_at": boot.ends_at.isoformat(),
+    }
 
 
 def kept_metadata(kept: Kept) -> dict[str, Any]:
@@ -104,4 +109,20 @@ def kept_metadata(kept: Kept) -> dict[str, Any]:
         "token_key": kept.access.token_key,
         "token_secret": kept.access.token_secret,
         "documents": {name: b64encode(content).decode() for name, content in contents.items()},
+        "config": None if kept.config is None else _kept_config(kept.config),
+    }
+
+
+def under_way(found: UnderWay) -> dict[str, Any]:
+    """All that is under way (`boots-answer`)."""
+    return {"boots": [kept_boot(boot) for boot in found.boots], "macs": found.macs}
+
+
+def _kept_config(config: KeptConfig) -> dict[str, Any]:
+    return {
+        "purpose": config.purpose,
+        "kernel": config.files.kernel,
+        "initrd": config.files.initrd,
+        "squashfs": config.files.squashfs,
+        "lines": [{"mac": line.mac, "local_ip": line.local_ip, "params": line.params} for line in config.lines],
     }

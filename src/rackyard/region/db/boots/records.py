@@ -57,12 +57,13 @@ class BootAt:
 
 @dataclass(frozen=True)
 class BootAtRack:
-    """A boot under way, and the addresses of its machine in the subnets of a rack, the newest lease first."""
+    """A boot under way, the addresses of its machine in the subnets of a rack, the newest lease first, and its MACs."""
 
     id: int
     boot_id: str
     ends_at: datetime
     addresses: list[str]
+    macs: list[str]
 
 
 def of_token(tx: Transaction, token_key: str) -> BootOfToken | None:
@@ -89,3 +90,9 @@ def at_rack(
     """The boots under way whose machines last held addresses in those networks (CIDR), or the one with that id."""
     rows = tx.all("boots.records.at_rack", networks=networks, now=now, limit=limit, boot_id=boot_id)
     return [BootAtRack(**row) for row in rows]
+
+
+def macs_under_way(tx: Transaction) -> list[str]:
+    """The MACs of all machines whose boot is under way."""
+    row = tx.one("boots.records.macs")
+    return [] if row is None else list(row["macs"])

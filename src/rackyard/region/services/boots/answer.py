@@ -8,10 +8,11 @@ from typing import Any
 
 from rackyard.region.context import Context
 from rackyard.region.db.boots import records
+from rackyard.region.db.boots.records import BootOfMac
 from rackyard.region.db.network import subnets
 from rackyard.region.db.pool import Transaction
 from rackyard.region.db.racks.identity import Rack
-from rackyard.region.errors import Conflict, Forbidden, NotFound, Unavailable
+from rackyard.region.errors import Conflict, Forbidden, NotFound, TooEarly
 from rackyard.region.services.boots import claims, kernel_line, steps, timeline
 from rackyard.region.services.boots.claims import Claim
 from rackyard.region.services.boots.kernel_line import KernelLine
@@ -37,7 +38,7 @@ def configuration(ctx: Context, rack: Rack, query: BootQuery) -> dict[str, Any]:
     """Kernel, initrd, root file system and parameters for a machine that boots now, or purpose `local`.
 
     Raises NotFound for an unknown MAC, and just so for whoever gives the MAC of a machine that boots but has not its
-    address (an event is recorded); Unavailable while no lease says whose the address is; Forbidden when the rack has
+    address (an event is recorded); TooEarly while no lease says whose the address is; Forbidden when the rack has
     no address in the asker's subnet; Conflict when that is not managed."""
     with ctx.db.transaction() as tx:
         boot = records.of_mac(tx, query.mac)
@@ -56,24 +57,13 @@ def configuration(ctx: Context, rack: Rack, query: BootQuery) -> dict[str, Any]:
         if holding.refuted:
             raise _unknown(query.mac)
         # Its lease may be on the way still: the rack has the loader ask again.
-        raise Unavailable(claim.refusal(holding))
+        raise TooEarly(claim.refusal(holding))
     with ctx.db.transaction() as tx:
         again = records.of_mac(tx, query.mac)
         if again is None or again.id != boot.id:
             # It ended while the lease was waited for.
             return {"purpose": "local", "hostname": boot.hostname}
-        subnet_name = _subnet_name(ctx, tx, boot.hostname, query)
-        files = images.paths(boot.manifest)
-        params = kernel_line.build(
-            KernelLine(
-                boot_id=boot.boot_id,
-                mac=query.mac,
-                rack_address=query.local_ip,
-                subnet_name=subnet_name,
-                squashfs_path=files.squashfs,
-                options=(*CONSOLES, *str(settings.get(tx, "kernel_options")).split()),
-            )
-        )
+        files, params = images.paths(boot.manifest), line(ctx, tx, boot, query)
         now = ctx.clock.now()
         by_whom = f"{rack.hostname} (boot service)"
         detail = f"{query.firmware} {query.arch} {query.mac} at {query.client_ip}"
@@ -92,6 +82,24 @@ def configuration(ctx: Context, rack: Rack, query: BootQuery) -> dict[str, Any]:
         "squashfs": files.squashfs,
         "params": params,
     }
+
+
+def line(ctx: Context, tx: Transaction, boot: BootOfMac, query: BootQuery) -> list[str]:
+    """The kernel parameters of a boot that is under way.
+
+    Raises Conflict when the asker's subnet is not managed, BadRequest when a site's own option cannot be used."""
+    assert boot.boot_id is not None
+    assert boot.manifest is not None
+    return kernel_line.build(
+        KernelLine(
+            boot_id=boot.boot_id,
+            mac=query.mac,
+            rack_address=query.local_ip,
+            subnet_name=_subnet_name(ctx, tx, boot.hostname, query),
+            squashfs_path=images.paths(boot.manifest).squashfs,
+            options=(*CONSOLES, *str(settings.get(tx, "kernel_options")).split()),
+        )
+    )
 
 
 def _unknown(mac: str) -> NotFound:

@@ -34,6 +34,8 @@ _STEP_EVENTS = {
     "metadata": ("GATHERING_INFO", "metadata"),
 }
 _SQUASHFS = re.compile(r"\bfilesystem\.squashfs\b")
+# A rack's own answers: to a machine that it sent to its disk, and to any while it reached no region.
+_LOCAL, _AWAY = re.compile(r": local\b"), "while no region answered"
 Item = TypeVar("Item", "Lease", "Sighting")
 
 
@@ -174,9 +176,25 @@ def _saw(tx: Transaction, rack: Rack, sighting: Sighting, boot: BootAt) -> None:
         # Kernel and initrd come first; the root file system is what the step is about.
         return
     by_whom = f"{rack.hostname} ({DAEMONS[sighting.daemon]})"
-    if timeline.record(tx, boot.id, STEPS[sighting.kind], by_whom, sighting.at, sighting.detail):
+    if _recorded(tx, sighting, boot, by_whom):
         kind, words = _STEP_EVENTS[sighting.kind]
         journal.record(
             tx, sighting.at, kind, f"{words} from {by_whom}: {sighting.detail}", machine_id=boot.machine_id,
             rack_id=rack.id,
         )  # fmt: skip
+
+
+def _recorded(tx: Transaction, sighting: Sighting, boot: BootAt, by_whom: str) -> bool:
+    """Whether it was news, and worth an event."""
+    if sighting.kind != "boot-config":
+        return timeline.record(tx, boot.id, STEPS[sighting.kind], by_whom, sighting.at, sighting.detail)
+    if _LOCAL.search(sighting.detail):
+        return sighting.detail.endswith(_AWAY)
+    # A rack that answers by itself has asked no region, which would have recorded that.
+    timeline.record(tx, boot.id, steps.CONFIG_ASKED, by_whom, sighting.at, sighting.detail)
+    if timeline.record(tx, boot.id, steps.CONFIG_GIVEN, by_whom, sighting.at, sighting.detail):
+        return True
+    if sighting.detail.endswith(_AWAY):
+        timeline.again(tx, boot.id, steps.CONFIG_GIVEN, f"again by {by_whom}: {sighting.detail}")
+        return True
+    return False

@@ -43,6 +43,11 @@ def other_rack(tx: Transaction, boot_id: int, rack_id: int | None, words: str) -
     tx.run("boots.records.power_rack", id=boot_id, rack_id=rack_id)
 
 
+def again(tx: Transaction, boot_id: int, step: int, words: str) -> None:
+    """What was done in a step was done once more."""
+    tx.run("boots.timeline.amend", boot_id=boot_id, step=step, words=words, limit=_MAX_DETAIL)
+
+
 def rack_found(tx: Transaction, boot_id: int, rack_id: int, by_whom: str, at: datetime, words: str) -> None:
     """A search has found the rack that is to switch the machine on."""
     if not record(tx, boot_id, steps.RACK_CHOSEN, by_whom, at, words):

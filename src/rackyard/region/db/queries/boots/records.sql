@@ -89,13 +89,24 @@ SELECT rack.hostname AS rack FROM boot JOIN rack ON rack.id = boot.rack_id
 WHERE boot.id = %(boot_id)s;
 
 -- name: boots.records.at_rack
--- Boots that loaders have asked for, whose machines last held addresses in these networks; the newest lease first.
-SELECT boot.id, boot.boot_id, operation.ends_at, array_agg(host(lease.ip) ORDER BY lease.at DESC) AS addresses
+-- Boots under way whose machines last held addresses in these networks; the newest lease first.
+SELECT boot.id, boot.boot_id, operation.ends_at, array_agg(host(lease.ip) ORDER BY lease.at DESC) AS addresses,
+       ARRAY(SELECT own.mac::text FROM machine_interface AS own WHERE own.machine_id = machine.id ORDER BY own.mac)
+       AS macs
 FROM boot
 JOIN operation ON operation.id = boot.operation_id
 JOIN machine ON machine.boot_id = boot.id
 JOIN machine_interface ON machine_interface.machine_id = machine.id
 JOIN lease ON lease.mac = machine_interface.mac
-WHERE boot.outcome = 'running' AND boot.client_ip IS NOT NULL AND operation.ends_at > %(now)s
-  AND lease.ip <<= ANY (%(networks)s::inet[]) AND (%(boot_id)s::text IS NULL OR boot.boot_id = %(boot_id)s::text)
-GROUP BY boot.id, boot.boot_id, operation.ends_at ORDER BY boot.id LIMIT %(limit)s;
+WHERE boot.outcome = 'running' AND operation.ends_at > %(now)s AND lease.ip <<= ANY (%(networks)s::inet[])
+  AND (%(boot_id)s::text IS NULL OR boot.boot_id = %(boot_id)s::text)
+GROUP BY boot.id, boot.boot_id, operation.ends_at, machine.id ORDER BY boot.id LIMIT %(limit)s;
+
+-- name: boots.records.macs
+-- Ethernet addresses of all machines whose boot is under way: those do not boot their disks.
+SELECT ARRAY(
+    SELECT machine_interface.mac::text FROM boot
+    JOIN machine ON machine.boot_id = boot.id
+    JOIN machine_interface ON machine_interface.machine_id = machine.id
+    WHERE boot.outcome = 'running' ORDER BY machine_interface.mac
+) AS macs;

@@ -24,6 +24,11 @@ SELECT DISTINCT subnet.cidr::text AS cidr FROM rack_interface
 JOIN subnet ON subnet.cidr >>= host(rack_interface.address)::inet
 WHERE rack_interface.rack_id = %(rack_id)s ORDER BY cidr;
 
+-- name: racks.registration.addresses
+-- The addresses that a rack has in these networks.
+SELECT DISTINCT host(address) AS address FROM rack_interface
+WHERE rack_id = %(rack_id)s AND host(address)::inet <<= ANY (%(networks)s::inet[]) ORDER BY address;
+
 -- name: racks.registration.by_address
 -- The unrevoked rack that owns this address, if any.
 SELECT rack.id, rack.system_id, rack.hostname
