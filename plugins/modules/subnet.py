@@ -56,6 +56,10 @@ options:
   primary_rack:
     description: Host name of the rack that serves DHCP on the VLAN.
     type: str
+  secondary_rack:
+    description:
+      - Host name of a second rack that serves DHCP on the VLAN, an empty string for none. Both answer, and each goes on when the other dies.
+    type: str
   gateway_ip:
     description: Address of the router that machines use, an empty string for none.
     type: str
@@ -194,6 +198,7 @@ def main() -> None:
             mtu={"type": "int"},
             dhcp_on={"type": "bool"},
             primary_rack={"type": "str"},
+            secondary_rack={"type": "str"},
             gateway_ip={"type": "str"},
             dns_servers={"type": "list", "elements": "str"},
             allow_dns={"type": "bool"},

@@ -48,13 +48,14 @@ class NetworkView:
     def check(self, wish: SubnetWish, row: Row | None) -> None:
         """Refuse what the region would refuse, so that check mode hears of it too. Raises BadSubnet."""
         refuse_overlap(wish, [other for other in self.subnets if row is None or other["id"] != row["id"]])
-        rack = wish.vlan.get("primary_rack")
         known = sorted(one["hostname"] for one in self.racks)
-        if rack and rack not in known:
-            raise BadSubnet(
-                f"primary_rack '{rack}' of subnet {wish.name} is no enrolled rack; "
-                f"enrolled: {', '.join(known) or 'none'}. Enrol it with playbook rackyard.metal.rack"
-            )
+        for place in ("primary_rack", "secondary_rack"):
+            rack = wish.vlan.get(place)
+            if rack and rack not in known:
+                raise BadSubnet(
+                    f"{place} '{rack}' of subnet {wish.name} is no enrolled rack; "
+                    f"enrolled: {', '.join(known) or 'none'}. Enrol it with playbook rackyard.metal.rack"
+                )
 
     def subnet(self, row: Row | None) -> dict[str, Any]:
         """A subnet in the module's words; ``alone`` says that its VLAN has no other. Empty for None."""
@@ -85,17 +86,17 @@ class NetworkView:
         }
 
     def vlan(self, fabric: str, vid: int) -> dict[str, Any] | None:
-        """Name, MTU, DHCP and rack (by name) of a VLAN, None when there is none."""
+        """Name, MTU, DHCP and racks (by name) of a VLAN, None when there is none."""
         row = vlan_row(self.fabrics, fabric, vid)
         if row is None:
             return None
         names = {rack["system_id"]: rack["hostname"] for rack in self.racks}
-        rack = row["primary_rack"]
         return {
             "vlan_name": row["name"],
             "mtu": row["mtu"],
             "dhcp_on": row["dhcp_on"],
-            "primary_rack": names.get(rack, rack) or "",
+            "primary_rack": names.get(row["primary_rack"], row["primary_rack"]) or "",
+            "secondary_rack": names.get(row["secondary_rack"], row["secondary_rack"]) or "",
         }
 
 

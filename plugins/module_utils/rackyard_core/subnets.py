@@ -13,7 +13,7 @@ from typing import Any
 from .plan import Action, Plan, differing
 
 RANGE_TYPES = ("dynamic", "reserved")
-VLAN_FIELDS = ("vlan_name", "mtu", "dhcp_on", "primary_rack")
+VLAN_FIELDS = ("vlan_name", "mtu", "dhcp_on", "primary_rack", "secondary_rack")
 SUBNET_FIELDS = ("name", "cidr", "gateway_ip", "dns_servers", "allow_dns", "allow_proxy", "managed", "description")
 
 
@@ -121,7 +121,7 @@ def plan_present(view: Mapping[str, Any], place: Mapping[str, Any], wish: Subnet
     """Create or correct.
 
     :param view: the subnet as it is (see ``NetworkView.subnet``), empty when there is none.
-    :param place: the wished fabric and VLAN: ``{"fabric": bool, "vlan": {mtu, dhcp_on, primary_rack} or None}``.
+    :param place: the wished fabric and VLAN: ``{"fabric": bool, "vlan": ... or None}``, the VLAN with its VLAN_FIELDS.
     """
     vlan_now: Mapping[str, Any] = place["vlan"] or {}
     vlan_changes = differing(vlan_now, wish.vlan)
@@ -166,7 +166,7 @@ def _place_actions(place: Mapping[str, Any], wish: SubnetWish) -> list[Action]:
 
 
 def _vlan_actions(wish: SubnetWish, changes: Mapping[str, Any], *, early: bool) -> list[Action]:
-    """Switching DHCP off, the MTU and the name come first; switching DHCP on and its rack come last."""
+    """Switching DHCP off, the MTU and the name come first; switching DHCP on and its racks come last."""
     first = {name for name in changes if name in ("mtu", "vlan_name") or changes.get("dhcp_on") is False}
     values = {name: value for name, value in changes.items() if (name in first) == early}
     return [Action("update", f"VLAN {wish.vid} of fabric {wish.fabric}", values)] if values else []

@@ -6,11 +6,13 @@ Source: dhcpd.conf(5), dhcp-options(5), dhcp-eval(5); architecture numbers of RF
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-from rackyard.daemons import values
+from rackyard.daemons import dhcp_pairs, values
 from rackyard.daemons.dhcp_hosts import HostRegister
+from rackyard.daemons.dhcp_pairs import Pairs
 from rackyard.daemons.model import Daemon, Live, Refused, Section, comment
 
 _RACK_HTTP_PORT = 5248
@@ -28,26 +30,32 @@ def render(section: Section) -> bytes:
     When the region says which machines are registered (`hosts`), strangers get a bounded part of each subnet only.
     """
     networks = sorted(values.mappings(section, "networks", "dhcp"), key=lambda network: str(network.get("name")))
-    lines = [line for network in networks for line in _network(network, divide="hosts" in section)]
-    return comment(lines) if lines else b""
+    known, divide = dhcp_pairs.names(section), "hosts" in section
+    lines = [line for network in networks for line in _network(network, known, divide=divide)]
+    return comment([*dhcp_pairs.peers(section), *lines]) if lines else b""
 
 
-def tell_hosts(register: HostRegister) -> Live:
-    """How a running dhcpd learns which machines are registered."""
+def tell_running(register: HostRegister, pairs: Pairs) -> Live:
+    """What a running dhcpd is told: which machines are registered, and which partners are dead."""
 
     def live(section: Section, check_only: bool) -> str:
-        if "hosts" not in section:
-            return ""
-        wanted = [values.mac(mac, "dhcp.hosts") for mac in values.items(section, "hosts", "dhcp", _MAX_HOSTS)]
-        plan = register.plan(wanted)
-        if plan and not check_only:
-            register.carry_out(plan)
-        return plan.diff()
+        told = _tell_hosts(register, section, check_only)
+        return told + pairs.go_alone(section, check_only)
 
     return live
 
 
-def _network(network: Section, *, divide: bool) -> list[str]:
+def _tell_hosts(register: HostRegister, section: Section, check_only: bool) -> str:
+    if "hosts" not in section:
+        return ""
+    wanted = [values.mac(mac, "dhcp.hosts") for mac in values.items(section, "hosts", "dhcp", _MAX_HOSTS)]
+    plan = register.plan(wanted)
+    if plan and not check_only:
+        register.carry_out(plan)
+    return plan.diff()
+
+
+def _network(network: Section, pairs: Sequence[str], *, divide: bool) -> list[str]:
     label = values.name(network.get("name"), "dhcp network name")
     mtu = values.number(network.get("mtu", 1500), 552, 9216, f"dhcp network {label} mtu")
     subnets = values.mappings(network, "subnets", f"dhcp network {label}")
@@ -57,11 +65,11 @@ def _network(network: Section, *, divide: bool) -> list[str]:
     for subnet in sorted(
         subnets, key=lambda subnet: values.network4(subnet.get("cidr"), f"dhcp network {label} subnet cidr")
     ):
-        lines += [f"  {line}" for line in _subnet(subnet, mtu, divide=divide)]
+        lines += [f"  {line}" for line in _subnet(subnet, mtu, pairs, divide=divide)]
     return [*lines, "}"]
 
 
-def _subnet(subnet: Section, mtu: int, *, divide: bool) -> list[str]:
+def _subnet(subnet: Section, mtu: int, pairs: Sequence[str], *, divide: bool) -> list[str]:
     cidr = values.network4(subnet.get("cidr"), "dhcp subnet cidr")
     what = f"dhcp subnet {cidr}"
     rack = values.address4(subnet.get("next_server"), f"{what} next_server")
@@ -84,8 +92,9 @@ def _subnet(subnet: Section, mtu: int, *, divide: bool) -> list[str]:
     # Firmware, initrd and the booted system send different client ids; the MAC is what they share.
     lines += [f"  next-server {rack};", "  ignore-client-uids true;"]
     lines += [f"  {line}" for line in _boot_files(str(rack))]
+    pair = "" if subnet.get("pair") is None else values.one_of(subnet["pair"], pairs, f"{what} pair")
     ranges = [_range(pool, cidr, what) for pool in values.mappings(subnet, "pools", what)]
-    return [*lines, *(f"  {line}" for line in _pools(ranges, divide=divide)), "}"]
+    return [*lines, *(f"  {line}" for line in _pools(ranges, pair, divide=divide)), "}"]
 
 
 def _range(pool: Section, cidr: IPv4Network, what: str) -> Range:
@@ -96,19 +105,25 @@ def _range(pool: Section, cidr: IPv4Network, what: str) -> Range:
     return start, end
 
 
-def _pools(ranges: list[Range], *, divide: bool) -> list[str]:
+def _pools(ranges: list[Range], pair: str, *, divide: bool) -> list[str]:
     """Registered machines have a share that nobody can take from them; a single address cannot be divided."""
     reserved, shared = _divided(sorted(ranges)) if divide else ([], ranges)
-    lines = []
-    if reserved:
-        lines += ["pool {", "  deny unknown-clients;", *(f"  range {start} {end};" for start, end in reserved), "}"]
+    lines = _pool(reserved, pair, ["deny unknown-clients;"]) if reserved else []
     if shared and reserved:
         # Not closed for registered machines: one that was a stranger when it booted keeps its address.
-        lease = f"default-lease-time {_STRANGERS_LEASE_S}; max-lease-time {_STRANGERS_LEASE_S};"
-        lines += ["pool {", f"  {lease}", *(f"  range {start} {end};" for start, end in shared), "}"]
+        lines += _pool(shared, pair, [f"default-lease-time {_STRANGERS_LEASE_S}; max-lease-time {_STRANGERS_LEASE_S};"])
     elif shared:
-        lines += [f"pool {{ range {start} {end}; }}" for start, end in shared]
+        lines += [f"pool {{ {' '.join([*_shared_with(pair), ''])}range {start} {end}; }}" for start, end in shared]
     return lines
+
+
+def _pool(ranges: list[Range], pair: str, rules: list[str]) -> list[str]:
+    inside = [*_shared_with(pair), *rules, *(f"range {start} {end};" for start, end in ranges)]
+    return ["pool {", *(f"  {line}" for line in inside), "}"]
+
+
+def _shared_with(pair: str) -> list[str]:
+    return [f'failover peer "{pair}";'] if pair else []
 
 
 def _divided(ranges: list[Range]) -> tuple[list[Range], list[Range]]:
@@ -172,5 +187,5 @@ def _check(candidate: Path, workdir: Path) -> list[str]:
 
 DAEMON = Daemon(
     "dhcp", "isc-dhcp-server", "dhcp/dhcpd.conf", render, _check,
-    verb="restart", empty_means_stopped=True, live=tell_hosts(HostRegister()),
+    verb="restart", empty_means_stopped=True, live=tell_running(HostRegister(), Pairs()),
 )  # fmt: skip

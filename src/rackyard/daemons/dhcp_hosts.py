@@ -2,31 +2,25 @@
 """Which machines a running dhcpd knows: host objects by OMAPI, without a restart and without an unanswered client.
 
 dhcpd writes each host object to its lease file before it answers, and reads it from there when it starts: so the lease
-file says what there is, and nothing else has to remember it. Source: omapi(3), dhcpd.leases(5), pypureomapi.
+file says what there is, and nothing else has to remember it. Source: dhcpd.leases(5), omapi(3).
 """
 
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rackyard.daemons.dhcp_control import OWN, Control, succeed
 from rackyard.daemons.model import Untold
-
-if TYPE_CHECKING:
-    import pypureomapi
 
 # Hosts with other names are somebody else's and stay.
 _PREFIX = "rackyard-"
 # Entries of later lines replace earlier ones; a host that was removed is there once more, as deleted.
 _HOST = re.compile(rf"^host {_PREFIX}([0-9a-f]{{12}}) \{{\n(.*?)^\}}", re.MULTILINE | re.DOTALL)
-_KEY = re.compile(r'key\s+"?([\w.-]+)"?\s*\{[^}]*\bsecret\s+"?([A-Za-z0-9+/=]+)"?\s*;', re.DOTALL)
 _EXISTS, _NOT_FOUND = 18, 23  # isc_result_t
-_TIMEOUT_S = 5.0
-_START_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -49,8 +43,7 @@ class HostRegister:
     """Host objects of the dhcpd on this host."""
 
     lease_file: Path = Path("/var/lib/dhcp/dhcpd.leases")
-    key_file: Path = Path("/etc/dhcp/rackyard-omapi.key")
-    port: int = 7911
+    control: Control = OWN
 
     def plan(self, wanted: Iterable[str]) -> HostPlan:
         """What is missing and what is too much. Raises Untold when the lease file cannot be read."""
@@ -63,19 +56,16 @@ class HostRegister:
 
         left = len(plan.add) + len(plan.remove)
         try:
-            link = self._connect()
-            try:
+            with self.control.link() as link:
                 for mac in plan.remove:
                     _remove(link, mac)
                     left -= 1
                 for mac in plan.add:
                     _add(link, mac)
                     left -= 1
-            finally:
-                link.close()
         except (OSError, pypureomapi.OmapiError) as reason:
             raise Untold(
-                f"dhcpd does not take {left} changes of its hosts on port {self.port} ({reason}); "
+                f"dhcpd does not take {left} changes of its hosts on port {self.control.port} ({reason}); "
                 "see `journalctl -u isc-dhcp-server`; its restart makes a missing key anew"
             ) from reason
 
@@ -90,24 +80,6 @@ class HostRegister:
             ) from reason
         last = {match[1]: "deleted;" not in match[2] for match in _HOST.finditer(text)}
         return {":".join(re.findall("..", digits)) for digits, there in last.items() if there}
-
-    def _connect(self) -> pypureomapi.Omapi:
-        import pypureomapi
-
-        match = _KEY.search(self.key_file.read_text(encoding="ascii"))
-        if match is None:
-            raise Untold(f"{self.key_file} is no OMAPI key; remove it and restart isc-dhcp-server, which makes another")
-        deadline = time.monotonic() + _START_S
-        while True:
-            try:
-                return pypureomapi.Omapi(
-                    "127.0.0.1", self.port, match[1].encode(), match[2].encode(), timeout=_TIMEOUT_S
-                )
-            except ConnectionRefusedError:
-                # A dhcpd that has just been started listens a moment later.
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
 
 
 def _name(mac: str) -> bytes:
@@ -124,7 +96,7 @@ def _add(link: Any, mac: str) -> None:
         (b"hardware-address", pypureomapi.pack_mac(mac)),
         (b"hardware-type", b"\0\0\0\1"),
     ]
-    _succeed(link.query_server(order), _EXISTS)
+    succeed(link.query_server(order), _EXISTS)
 
 
 def _remove(link: Any, mac: str) -> None:
@@ -133,18 +105,6 @@ def _remove(link: Any, mac: str) -> None:
     order = pypureomapi.OmapiMessage.open(b"host")
     order.obj.append((b"name", _name(mac)))
     found = link.query_server(order)
-    _succeed(found, _NOT_FOUND)
+    succeed(found, _NOT_FOUND)
     if found.opcode == pypureomapi.OMAPI_OP_UPDATE:
-        _succeed(link.query_server(pypureomapi.OmapiMessage.delete(found.handle)), _NOT_FOUND)
-
-
-def _succeed(answer: Any, tolerated: int) -> None:
-    """Raises OmapiError with dhcpd's words unless it did what it was asked, or had done so before."""
-    import pypureomapi
-
-    if answer.opcode != pypureomapi.OMAPI_OP_STATUS:
-        return
-    fields = dict(answer.message)
-    result = int.from_bytes(fields.get(b"result", b""), "big")
-    if result not in (0, tolerated):
-        raise pypureomapi.OmapiError(fields.get(b"message", b"").decode("ascii", "replace") or f"result {result}")
+        succeed(link.query_server(pypureomapi.OmapiMessage.delete(found.handle)), _NOT_FOUND)

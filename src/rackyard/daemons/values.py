@@ -142,6 +142,20 @@ def mappings(section: Section, key: str, what: str) -> Sequence[Section]:
     return found
 
 
+def mapping(value: Any, what: str) -> Section:
+    """An object."""
+    if not isinstance(value, dict):
+        _refuse(what, value, "an object")
+    return value
+
+
+def one_of(value: Any, choices: Sequence[str], what: str) -> str:
+    """One of a few words."""
+    if value not in choices:
+        _refuse(what, value, f"one of {', '.join(choices)}")
+    return str(value)
+
+
 def addresses(section: Section, key: str, what: str) -> list[Address]:
     """Addresses under ``key`` in the order given (it may be a preference), each once."""
     return list(dict.fromkeys(address(value, f"{what}.{key}") for value in items(section, key, what)))

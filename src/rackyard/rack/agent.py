@@ -30,6 +30,7 @@ from rackyard.rack.image_warmer import ImageWarmer
 from rackyard.rack.jobs import JobRunner
 from rackyard.rack.journal import JournalFollower
 from rackyard.rack.log import log
+from rackyard.rack.partners import Partners
 from rackyard.rack.polls import JobPolls
 from rackyard.rack.regions import Regions
 from rackyard.rack.reporter import Reporter
@@ -41,6 +42,8 @@ _SERVICES_S = 5.0
 # How soon a new identity on disk is noticed.
 _FOLLOW_S = 2.0
 _RENEWAL_RETRY_S = 60.0
+# What a region may count on, and not with an agent of the release before.
+_ABILITIES = ["dhcp_pair"]
 
 
 class Agent:
@@ -66,7 +69,8 @@ class Agent:
         self._keeper = BootKeeper(self._boot_cache, index, self._regions.call, self._stop, warmer.warm)
         self._jobs = JobRunner(self._spool, self._pool, config.state / "jobs", self._keeper.look_now)
         self._heartbeat_s = _HEARTBEAT_S
-        self._services: list[dict[str, str]] = []
+        self._partners = Partners(config.daemons_root)
+        self._services: dict[str, Any] = {}
         self._untold = ""
 
     def run(self) -> None:
@@ -123,7 +127,7 @@ class Agent:
             wait_s = shortened(self._heartbeat_s)
             self._enrolled_anew.clear()
             try:
-                body = {"version": __version__, "interfaces": host.interfaces()}
+                body = {"version": __version__, "abilities": _ABILITIES, "interfaces": host.interfaces()}
                 answer = self._regions.call("POST", "register", body)
                 self._heartbeat_s = float(answer["settings"].get("heartbeat_s") or _HEARTBEAT_S)
                 backoff.reset()
@@ -175,21 +179,25 @@ class Agent:
         while not self._stop.is_set():
             try:
                 states = host.services(self._has_work())
+                partners = self._partners.look(states)
             except RackError as reason:
                 log("error", "services-unknown", reason=reason)
                 self._stop.wait(_SERVICES_S)
                 continue
             states.append(host.agent(self._troubles()))
             quiet_s += _SERVICES_S
-            if states != self._services or quiet_s >= self._heartbeat_s:
+            report: dict[str, Any] = {"services": partners.seen_in(states)}
+            if partners.states is not None:
+                report["dhcp_pairs"] = partners.states
+            if report != self._services or quiet_s >= self._heartbeat_s:
                 try:
-                    self._regions.call("POST", "services", {"services": states})
-                    self._services, quiet_s = states, 0.0
+                    self._regions.call("POST", "services", report)
+                    self._services, quiet_s = report, 0.0
                 except (RegionAway, RegionRefused, RackError) as reason:
                     log("warning", "services-not-reported", reason=reason)
             self._lend_certificate()
             try:
-                self._write_status(states)
+                self._write_status(states, partners.states or [])
                 self._untold = ""
             except OSError as reason:
                 self._untold = f"{self._config.status_file} cannot be written: {reason.strerror or reason}"
@@ -214,7 +222,7 @@ class Agent:
         dhcp = files.read(self._config.daemons_root / "dhcp/dhcpd.conf")
         return dict.fromkeys(UNITS, True) | {"dhcp": bool(dhcp)}
 
-    def _write_status(self, services: list[dict[str, str]]) -> None:
+    def _write_status(self, services: list[dict[str, str]], pairs: list[dict[str, str]]) -> None:
         status = {
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "name": self._config.name,
@@ -225,6 +233,7 @@ class Agent:
             "generation": self._desired.generation,
             "daemons": {name: outcome.report() for name, outcome in self._desired.outcomes.items()},
             "services": {service["name"]: service["state"] for service in services},
+            "dhcp_pairs": {pair["name"]: f"{pair['own']}, partner {pair['partner']}" for pair in pairs},
             "reports_waiting": len(self._spool),
             "boots_kept": len(self._boot_cache),
             "machine_posts": machine_posts.summary(self._config.machine_posts),

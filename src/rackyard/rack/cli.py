@@ -123,6 +123,8 @@ def _print_status(status: dict[str, Any], age_s: float) -> None:
     for name, daemon in status["daemons"].items():
         service = status["services"].get(name, "unknown")
         print(f"  {name}: {service}{', ' + daemon['message'] if daemon['message'] else ''}")
+    for name, words in status.get("dhcp_pairs", {}).items():
+        print(f"  dhcp, {name}: {words}")
     print(f"reports waiting for a region: {status['reports_waiting']}")
     # An agent of the release before says nothing of these.
     if "boots_kept" in status:

@@ -48,8 +48,9 @@ def test_constraint_becomes_a_domain_error_and_the_connection_lives_on(ctx) -> N
 def test_types_come_back_as_text_and_bytes(ctx) -> None:
     with ctx.db.transaction() as tx:
         fabric_id = add_fabric(tx, "one")
-        vlan = {"vid": 0, "name": "u", "description": "", "mtu": 1500, "dhcp_on": False, "primary_rack_id": None}
-        vlan_id = tx.one("network.picture.add_vlan", fabric_id=fabric_id, **vlan)["id"]
+        vlan = {"vid": 0, "name": "u", "description": "", "mtu": 1500, "dhcp_on": False}
+        nobody = {"primary_rack_id": None, "secondary_rack_id": None}
+        vlan_id = tx.one("network.picture.add_vlan", fabric_id=fabric_id, **vlan, **nobody)["id"]
         subnet = {"name": "s", "description": "", "cidr": "10.20.0.0/24", "gateway_ip": None, "managed": True}
         flags = {"allow_dns": True, "allow_proxy": True, "dns_servers": ["10.20.0.2", "2001:db8::1"]}
         tx.run("network.picture.add_subnet", vlan_id=vlan_id, **subnet, **flags)
@@ -132,8 +133,9 @@ def test_subscription_hears_a_change_of_the_network(ctx) -> None:
         assert not subscription.wait(0.05)
         with ctx.db.transaction() as tx:
             fabric_id = add_fabric(tx, "one")
-            vlan = {"vid": 0, "name": "u", "description": "", "mtu": 1500, "dhcp_on": False, "primary_rack_id": None}
-            tx.run("network.picture.add_vlan", fabric_id=fabric_id, **vlan)
+            vlan = {"vid": 0, "name": "u", "description": "", "mtu": 1500, "dhcp_on": False}
+            nobody = {"primary_rack_id": None, "secondary_rack_id": None}
+            tx.run("network.picture.add_vlan", fabric_id=fabric_id, **vlan, **nobody)
         assert subscription.wait(5)
 
 

@@ -286,6 +286,24 @@ def test_rack_without_an_address_there_cannot_serve_dhcp(api, dynamic, add_rack)
     assert "it has 10.21.0.2" in words
 
 
+def test_second_rack_serves_beside_the_first_and_is_another_one_with_an_address_there(api, served, add_rack) -> None:
+    path = "fabrics/lab/vlans/0/"
+    assert served["secondary_rack"] is None
+    assert "must be different" in refused(api.put(path, data={"secondary_rack": "rack1"}), "secondary_rack")
+    add_rack("rack2", "10.21.0.2/24")
+    words = refused(api.put(path, data={"secondary_rack": "rack2"}), "secondary_rack")
+    assert "Rack rack2 has no address in 10.20.0.0/24, so it could not serve DHCP" in words
+    assert "No enrolled rack is called 'rack9'" in refused(
+        api.put(path, data={"secondary_rack": "rack9"}), "secondary_rack"
+    )
+    rack3 = add_rack("rack3", "10.20.0.3/24")
+    assert ok(api.put(path, data={"secondary_rack": "rack3"}))["secondary_rack"] == rack3
+    assert ok(api.put(path, data={"mtu": "9000"}))["secondary_rack"] == rack3
+    off = {"dhcp_on": "false", "primary_rack": ""}
+    assert "give primary_rack as well" in refused(api.put(path, data=off), "secondary_rack")
+    assert ok(api.put(path, data={"secondary_rack": ""}))["secondary_rack"] is None
+
+
 def test_what_was_wrong_before_stops_no_other_change(api, served, execute) -> None:
     execute("UPDATE rack_interface SET address = '10.99.0.2/24'")
     ok(api.post("fabrics/", data={"name": "another"}))

@@ -128,9 +128,11 @@ class RackClient:
     def get(self, path: str, headers: dict[str, str] | None = None) -> Answer:
         return self.server.call("GET", path, identity=self.identity, headers=headers)
 
-    def register(self, *addresses: tuple[str, str]) -> Answer:
+    def register(self, *addresses: tuple[str, str], abilities: tuple[str, ...] = ()) -> Answer:
+        """Without abilities it is an agent of the release before."""
         interfaces = [{"name": name, "mac": None, "addresses": [address]} for name, address in addresses]
-        answer = self.post("register", {"version": "0.1.0", "interfaces": interfaces})
+        body = {"version": "0.1.0", "interfaces": interfaces} | ({"abilities": [*abilities]} if abilities else {})
+        answer = self.post("register", body)
         assert answer.status == 200, answer.body
         return answer
 

@@ -55,7 +55,7 @@ def vlan(known: Vlan) -> dict[str, Any]:
         "mtu": known.mtu,
         "dhcp_on": known.dhcp_on,
         "primary_rack": known.primary_rack,
-        "secondary_rack": None,
+        "secondary_rack": known.secondary_rack,
         "external_dhcp": None,
         "relay_vlan": None,
         "space": SPACE,

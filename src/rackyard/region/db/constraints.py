@@ -18,6 +18,7 @@ _FIELDS = {
     "vlan_fabric_vid_key": ("vid", "This VID exists already in that fabric; change that VLAN instead."),
     "vlan_vid_range": ("vid", "A VID is a number from 0 to 4094."),
     "vlan_mtu_range": ("mtu", "An MTU is a number from 552 to 65535."),
+    "vlan_two_racks": ("secondary_rack", "The two racks of a VLAN must be different; name another one."),
     "subnet_name_key": ("name", "A subnet with this name exists already; choose another name."),
     "subnet_cidr_key": ("cidr", "A subnet with this CIDR exists already; change that subnet instead."),
     "subnet_cidr_overlap": ("cidr", "This CIDR overlaps another subnet; choose one that does not."),

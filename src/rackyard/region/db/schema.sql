@@ -56,6 +56,7 @@ CREATE TABLE rack (
     version            text NOT NULL DEFAULT '',
     desired_generation bigint NOT NULL DEFAULT 0,
     desired_sha256     text NOT NULL DEFAULT '',    -- of the content that desired_generation counts
+    abilities          text[] NOT NULL DEFAULT '{}', -- what the rack's agent says it can do
     hung_up_at         timestamptz                  -- its poll broke, or ended without a new one
 );
 
@@ -87,6 +88,34 @@ CREATE TABLE rack_service (
     info       text NOT NULL DEFAULT '',
     updated_at timestamptz NOT NULL,
     PRIMARY KEY (rack_id, name)
+);
+
+-- What a rack's dhcpd last said of its partner. Pairs are named after both racks.
+CREATE TABLE dhcp_pair_state (
+    rack_id    bigint NOT NULL REFERENCES rack ON DELETE CASCADE,
+    name       text NOT NULL,
+    own        text NOT NULL,
+    partner    text NOT NULL,
+    updated_at timestamptz NOT NULL,
+    PRIMARY KEY (rack_id, name)
+);
+
+-- Racks that were declared dead, each to the partner that goes on alone. The number fences: one declaration, one death.
+CREATE TABLE dhcp_partner_down (
+    survivor_id bigint NOT NULL REFERENCES rack ON DELETE CASCADE,
+    dead_id     bigint NOT NULL REFERENCES rack ON DELETE CASCADE,
+    number      bigint GENERATED ALWAYS AS IDENTITY,
+    declared_at timestamptz NOT NULL,
+    PRIMARY KEY (survivor_id, dead_id)
+);
+
+-- What restarts the dhcpd of a rack was given to it: partners wait until it has said what became of it.
+CREATE TABLE dhcp_turn (
+    rack_id    bigint PRIMARY KEY REFERENCES rack ON DELETE CASCADE,
+    given      jsonb NOT NULL,
+    generation bigint NOT NULL,
+    taken_at   timestamptz NOT NULL,
+    ended_at   timestamptz
 );
 
 CREATE TABLE enroll_token (
@@ -134,7 +163,9 @@ CREATE TABLE vlan (
     mtu             integer NOT NULL DEFAULT 1500 CONSTRAINT vlan_mtu_range CHECK (mtu BETWEEN 552 AND 65535),
     dhcp_on         boolean NOT NULL DEFAULT false,
     primary_rack_id bigint REFERENCES rack ON DELETE SET NULL,
-    CONSTRAINT vlan_fabric_vid_key UNIQUE (fabric_id, vid)
+    secondary_rack_id bigint REFERENCES rack ON DELETE SET NULL,
+    CONSTRAINT vlan_fabric_vid_key UNIQUE (fabric_id, vid),
+    CONSTRAINT vlan_two_racks CHECK (secondary_rack_id <> primary_rack_id)
 );
 
 CREATE TABLE subnet (
@@ -454,6 +485,8 @@ CREATE TRIGGER vlan_desired AFTER INSERT OR UPDATE OR DELETE ON vlan FOR EACH ST
 CREATE TRIGGER subnet_desired AFTER INSERT OR UPDATE OR DELETE ON subnet FOR EACH STATEMENT EXECUTE FUNCTION notify_desired();
 CREATE TRIGGER ip_range_desired AFTER INSERT OR UPDATE OR DELETE ON ip_range FOR EACH STATEMENT EXECUTE FUNCTION notify_desired();
 CREATE TRIGGER image_desired AFTER INSERT OR UPDATE OR DELETE ON image FOR EACH STATEMENT EXECUTE FUNCTION notify_desired();
+CREATE TRIGGER dhcp_partner_down_desired AFTER INSERT OR UPDATE OR DELETE ON dhcp_partner_down
+    FOR EACH STATEMENT EXECUTE FUNCTION notify_desired();
 CREATE TRIGGER setting_desired AFTER INSERT OR UPDATE OR DELETE ON setting FOR EACH STATEMENT EXECUTE FUNCTION notify_desired();
 CREATE TRIGGER rack_added AFTER INSERT OR DELETE ON rack FOR EACH STATEMENT EXECUTE FUNCTION notify_desired();
 -- A heartbeat (last_seen_at) is no news; liveness, revocation and renaming are.

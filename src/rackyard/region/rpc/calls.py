@@ -92,7 +92,8 @@ def renew() -> Response:
 def register() -> Response:
     """A rack's agent started."""
     body = bodies.read(request, "register")
-    urls = registration.register(_ctx(), _rack(), body["version"], shapes.interfaces(body))
+    abilities = body.get("abilities", [])
+    urls = registration.register(_ctx(), _rack(), body["version"], shapes.interfaces(body), abilities)
     settings = {"domain": _ctx().config.domain, "heartbeat_s": HEARTBEAT_S}
     return jsonify({"system_id": _rack().system_id, "settings": settings, "regions": urls})
 
@@ -180,7 +181,8 @@ def leases() -> Response:
 @blueprint.post("/services")
 def services() -> Response:
     """What the rack sees of its own services."""
-    registration.services(_ctx(), _rack(), shapes.services(bodies.read(request, "services")))
+    body = bodies.read(request, "services")
+    registration.services(_ctx(), _rack(), shapes.services(body), shapes.dhcp_pairs(body))
     return jsonify({})
 
 

@@ -17,6 +17,7 @@ from rackyard.region.services.boots.evidence import Lease, Sighting
 from rackyard.region.services.boots.keeping import Kept, KeptConfig, UnderWay
 from rackyard.region.services.power.handout import Poll
 from rackyard.region.services.power.outcomes import ERROR_KINDS, PowerReport
+from rackyard.region.services.racks.dhcp_alone import PairState
 from rackyard.region.services.racks.registration import DaemonOutcome, Interface, ServiceState
 
 Document = Mapping[str, Any]
@@ -82,6 +83,12 @@ def daemons(body: Document) -> Mapping[str, DaemonOutcome]:
 def services(body: Document) -> Sequence[ServiceState]:
     """The states of a rack's services (`services`)."""
     return [ServiceState(each["name"], each["state"], each["info"]) for each in body["services"]]
+
+
+def dhcp_pairs(body: Document) -> Sequence[PairState] | None:
+    """What a rack's dhcpd says of its partners (`services`); None from an agent of the release before."""
+    found = body.get("dhcp_pairs")
+    return None if found is None else [PairState(each["name"], each["own"], each["partner"]) for each in found]
 
 
 def kept_boot(boot: BootAtRack) -> dict[str, Any]:

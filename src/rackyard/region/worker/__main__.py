@@ -17,6 +17,7 @@ from rackyard.region.config import DEFAULT_PATH, load
 from rackyard.region.context import Context
 from rackyard.region.db import migrations
 from rackyard.region.errors import RackyardError
+from rackyard.region.services.racks import dhcp_alone
 from rackyard.region.worker import door, log_names, own_daemons
 from rackyard.region.worker.leadership import Leadership
 from rackyard.region.worker.loop import Loop, Task
@@ -34,6 +35,7 @@ def tasks(ctx: Context, root: Path) -> list[Task]:
     return [
         Task("leader's beat", 2, partial(deadlines.keep_time, ctx)),
         Task("rack liveness", 1, racks.RackLiveness(ctx, partial(door.is_open, ctx.config)).look),
+        Task("DHCP pairs", 2, partial(dhcp_alone.judge, ctx)),
         Task("deadlines", 2, partial(deadlines.fail_past_deadline, ctx)),
         Task("lost jobs", 2, partial(power.expire_jobs, ctx)),
         Task("overdue steps", 5, partial(deadlines.note_overdue, ctx)),

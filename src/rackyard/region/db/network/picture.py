@@ -20,7 +20,7 @@ class Fabric:
 
 @dataclass(frozen=True)
 class Vlan:
-    """One VLAN; `primary_rack` is the system_id of the rack that serves DHCP."""
+    """One VLAN; `primary_rack` and `secondary_rack` are the system_ids of the racks that serve DHCP."""
 
     id: int
     fabric_id: int
@@ -31,6 +31,7 @@ class Vlan:
     mtu: int
     dhcp_on: bool
     primary_rack: str | None
+    secondary_rack: str | None
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ def problems(network: Network, racks: Sequence[RackAddress]) -> Iterator[Problem
         for known in network.ranges_of(subnet):
             yield from _given_away(subnet, known)
     for vlan in network.vlans:
+        yield from _alone(vlan)
         if vlan.dhcp_on:
             yield from _unserved(network, vlan, racks)
 
@@ -64,16 +65,29 @@ def _unserved(network: Network, vlan: Vlan, racks: Sequence[RackAddress]) -> Ite
             "subnet of it (POST ipranges/), or turn DHCP off first (dhcp_on=false).",
         )
         return
-    own = [rack.address for rack in racks if rack.system_id == vlan.primary_rack]
-    # A rack that has told no address yet has only just been enrolled.
-    if own and not any(ip_address(address) in ip_network(subnet.cidr) for address in own for subnet in pools):
-        (hostname, *_more) = (rack.hostname for rack in racks if rack.system_id == vlan.primary_rack)
-        wanted = ", ".join(subnet.cidr for subnet in pools)
+    for field, system_id in (("primary_rack", vlan.primary_rack), ("secondary_rack", vlan.secondary_rack)):
+        own = [rack for rack in racks if rack.system_id == system_id]
+        # A rack that has told no address yet has only just been enrolled.
+        if own and not any(ip_address(rack.address) in ip_network(subnet.cidr) for rack in own for subnet in pools):
+            wanted = ", ".join(subnet.cidr for subnet in pools)
+            yield Problem(
+                field,
+                f"Rack {own[0].hostname} has no address in {wanted}, so {_loss(field)} DHCP on {name} (it has "
+                f"{', '.join(sorted(rack.address for rack in own))}); give it an interface there or name another rack.",
+            )
+
+
+def _alone(vlan: Vlan) -> Iterator[Problem]:
+    if vlan.secondary_rack is not None and vlan.primary_rack is None:
         yield Problem(
-            "primary_rack",
-            f"Rack {hostname} has no address in {wanted}, so nobody would serve DHCP on {name} (it has "
-            f"{', '.join(sorted(own))}); give it an interface there or name another rack.",
+            "secondary_rack",
+            f"VLAN {vlan.vid} of fabric {vlan.fabric} would have a secondary_rack and no primary_rack; give "
+            "primary_rack as well.",
         )
+
+
+def _loss(field: str) -> str:
+    return "nobody would serve" if field == "primary_rack" else "it could not serve"
 
 
 def _has_pool(ranges: Iterable[IpRange]) -> bool:

@@ -25,7 +25,7 @@ FindVlan = Callable[[Network], Vlan]
 
 @dataclass(frozen=True)
 class VlanWish:
-    """What an operator wants a VLAN to be; None leaves things as they are. An empty `primary_rack` means none."""
+    """What an operator wants a VLAN to be; None leaves things as they are. An empty rack means none."""
 
     vid: str | None = None
     name: str | None = None
@@ -33,6 +33,7 @@ class VlanWish:
     mtu: str | None = None
     dhcp_on: bool | None = None
     primary_rack: str | None = None
+    secondary_rack: str | None = None
 
 
 def create_fabric(ctx: Context, actor: Actor, name: str | None, description: str | None) -> Fabric:
@@ -136,7 +137,8 @@ def _vlan_columns(tx: Transaction, wish: VlanWish, fabric_id: int, before: Vlan 
         raise Invalid.field("vid", "A VLAN needs its number; give vid, from 0 to 4094.")
     vid = validation.number("vid", wish.vid, 0, 4094) if wish.vid is not None else before and before.vid
     default_name = before.name if before else f"vlan-{vid}"
-    rack = before.primary_rack if before and wish.primary_rack is None else wish.primary_rack
+    primary = before.primary_rack if before and wish.primary_rack is None else wish.primary_rack
+    secondary = before.secondary_rack if before and wish.secondary_rack is None else wish.secondary_rack
     return {
         "fabric_id": fabric_id,
         "vid": vid,
@@ -146,14 +148,17 @@ def _vlan_columns(tx: Transaction, wish: VlanWish, fabric_id: int, before: Vlan 
         ),
         "mtu": validation.number("mtu", wish.mtu, 552, 65535) if wish.mtu else before.mtu if before else DEFAULT_MTU,
         "dhcp_on": wish.dhcp_on if wish.dhcp_on is not None else bool(before and before.dhcp_on),
-        "primary_rack_id": _rack_id(tx, rack) if rack else None,
+        "primary_rack_id": _rack_id(tx, "primary_rack", primary),
+        "secondary_rack_id": _rack_id(tx, "secondary_rack", secondary),
     }
 
 
-def _rack_id(tx: Transaction, name: str) -> int:
+def _rack_id(tx: Transaction, field: str, name: str | None) -> int | None:
+    if not name:
+        return None
     found = rows.rack_id(tx, name)
     if found is None:
         raise Invalid.field(
-            "primary_rack", f"No enrolled rack is called {validation.shown(name)}; list them with GET rackcontrollers/."
+            field, f"No enrolled rack is called {validation.shown(name)}; list them with GET rackcontrollers/."
         )
     return found

@@ -16,7 +16,8 @@ from typing import Any
 from rackyard.region.context import Context
 from rackyard.region.db.pool import Row, Transaction
 from rackyard.region.db.racks.identity import Rack
-from rackyard.region.services.racks import enrolment, forbidden, names
+from rackyard.region.services.racks import dhcp_pairs, dhcp_turns, enrolment, forbidden, names
+from rackyard.region.services.racks.dhcp_pairs import Pairing
 from rackyard.region.services.site import images
 from rackyard.region.turns import Turn
 
@@ -24,6 +25,8 @@ Address = IPv4Address | IPv6Address
 
 REGION_HTTP_PORT, SYSLOG_PORT, PROXY_PORT = 5240, 5247, 8000
 MAX_WAIT_S = 30.0
+# How often a document is looked at again that is held up.
+HELD_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class Document:
 
     body: dict[str, Any]
     etag: str
+    # A part of it is an older one, and the newer one is due after a moment without anything else happening.
+    held: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ class _Site:
     pools: dict[int, list[dict[str, str]]]
     forbidden: tuple[str, ...]
     images: tuple[Row, ...]
+    pairing: Pairing
     hosts: tuple[str, ...] = ()
 
     def rack_addresses(self) -> list[str]:
@@ -57,14 +63,17 @@ def for_rack(ctx: Context, rack: Rack) -> Document:
         # What is counted is read before the content: the content is never older than what it is compared with.
         with ctx.db.transaction() as tx:
             row = tx.one("racks.desired.rack", rack_id=rack.id)
-        content = _rack_content(ctx, ctx.site.get(lambda: _for_racks(ctx)), rack)
+        site = ctx.site.get(lambda: _for_racks(ctx))
+        content = _rack_content(ctx, site, rack)
+        partners = site.pairing.partners(rack.id, site.subnets)
+        content["dhcp"], held = dhcp_turns.given(ctx, rack.id, partners, content["dhcp"])
         digest = _digest(content)
         if row is not None and row["desired_sha256"] != digest:
             with ctx.db.transaction() as tx:
                 row = tx.one("racks.desired.advance", rack_id=rack.id, before=row["desired_sha256"], sha256=digest)
             if row is None:
                 continue  # another process has counted this change, or a later one
-        return Document({"generation": row["desired_generation"] if row else 0, **content}, digest)
+        return Document({"generation": row["desired_generation"] if row else 0, **content}, digest, held)
 
 
 def wait_for_rack(ctx: Context, rack: Rack, known_etag: str, wait_s: float, turn: Turn) -> Document | None:
@@ -76,9 +85,12 @@ def wait_for_rack(ctx: Context, rack: Rack, known_etag: str, wait_s: float, turn
             document = for_rack(ctx, rack)
             if document.etag != known_etag:
                 return document
-            woken = subscription.wait(give_up_at - ctx.clock.monotonic())
+            left_s = give_up_at - ctx.clock.monotonic()
+            woken = subscription.wait(min(left_s, HELD_S) if document.held else left_s)
             # Whoever hung up was not seen once more.
-            if turn.over() or not enrolment.still_valid(ctx, rack) or not woken:
+            if turn.over() or not enrolment.still_valid(ctx, rack):
+                break
+            if not (woken or (document.held and left_s > HELD_S)):
                 break
     return None
 
@@ -135,24 +147,34 @@ def _rack_content(ctx: Context, site: _Site, rack: Rack) -> dict[str, Any]:
 
 def _dhcp(ctx: Context, site: _Site, rack: Rack, own: list[Address]) -> dict[str, Any]:
     networks = _dhcp_networks(ctx, site, rack, own)
-    # Every machine of the site: one that is moved to another rack is no stranger there.
-    return {"networks": networks, "hosts": list(site.hosts) if networks else []}
+    return {
+        "networks": networks,
+        "pairs": site.pairing.documents(rack.id, site.subnets),
+        # Every machine of the site: one that is moved to another rack is no stranger there.
+        "hosts": list(site.hosts) if networks else [],
+    }
 
 
 def _dhcp_networks(ctx: Context, site: _Site, rack: Rack, own: list[Address]) -> list[dict[str, Any]]:
     by_vlan: dict[int, list[Row]] = defaultdict(list)
     for row in site.subnets:
-        mine = row["dhcp_on"] and row["primary_rack_id"] == rack.id
-        if mine and row["network"].version == 4 and _inside(own, row):
+        if site.pairing.serves(rack.id, row):
             by_vlan[row["vlan_id"]].append(row)
     return [
         {
             "name": f"vlan-{vlan_id}",
             "mtu": rows[0]["mtu"],
-            "subnets": [_dhcp_subnet(ctx, site, row, _serving(site, rack, row)) for row in rows],
+            "subnets": [
+                _dhcp_subnet(ctx, site, row, _serving(site, rack, row)) | _pair(site, rack, row) for row in rows
+            ],
         }
         for vlan_id, rows in sorted(by_vlan.items())
     ]
+
+
+def _pair(site: _Site, rack: Rack, subnet: Row) -> dict[str, Any]:
+    partner_id = site.pairing.partner(rack.id, subnet)
+    return {} if partner_id is None else {"pair": site.pairing.name(rack.id, partner_id)}
 
 
 def _dhcp_subnet(ctx: Context, site: _Site, row: Row, servers: list[str]) -> dict[str, Any]:
@@ -220,6 +242,7 @@ def _site(ctx: Context, tx: Transaction) -> _Site:
             )
         ),
         images=tuple(tx.all("racks.desired.images")),
+        pairing=dhcp_pairs.load(tx, rack_rows, sorted(regions)),
     )
 
 

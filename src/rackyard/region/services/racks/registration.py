@@ -10,6 +10,7 @@ from ipaddress import IPv4Interface, IPv6Interface
 from rackyard.region.context import Context
 from rackyard.region.db.racks.identity import Rack
 from rackyard.region.errors import BadRequest
+from rackyard.region.services.racks import dhcp_alone, dhcp_turns
 from rackyard.region.services.site import journal
 
 MAX_ADDRESSES = 256
@@ -43,8 +44,10 @@ class ServiceState:
     info: str
 
 
-def register(ctx: Context, rack: Rack, version: str, interfaces: Sequence[Interface]) -> list[str]:
-    """A rack's agent started: store its addresses. Returns the RPC URLs of all live region workers.
+def register(
+    ctx: Context, rack: Rack, version: str, interfaces: Sequence[Interface], abilities: Sequence[str] = ()
+) -> list[str]:
+    """A rack's agent started: store its addresses and what it can do. Returns the RPC URLs of all live region workers.
 
     Raises BadRequest for more addresses than a rack can have."""
     addresses = [item for interface in interfaces for item in _addresses(interface)]
@@ -52,6 +55,8 @@ def register(ctx: Context, rack: Rack, version: str, interfaces: Sequence[Interf
         raise BadRequest(f"rack {rack.hostname} reports more than {MAX_ADDRESSES} addresses")
     with ctx.db.transaction() as tx:
         tx.run("racks.registration.registered", rack_id=rack.id, version=version)
+        if tx.one("racks.dhcp_pairs.put_abilities", rack_id=rack.id, abilities=sorted(abilities)) is not None:
+            tx.run("racks.desired.changed")
         for name, mac, address in addresses:
             tx.run("racks.registration.put_interface", rack_id=rack.id, name=name, mac=mac, address=address)
         keep = [f"{name} {address}" for name, _mac, address in addresses]
@@ -71,6 +76,8 @@ def applied(ctx: Context, rack: Rack, generation: int, daemons: Mapping[str, Dae
                 "racks.registration.put_daemon", rack_id=rack.id, name=name, generation=generation, ok=outcome.ok,
                 message=outcome.message, now=now,
             )  # fmt: skip
+            if name == "dhcp":
+                dhcp_turns.end(tx, rack.id, generation)
             if not outcome.ok and (before is None or before["ok"] or before["message"] != outcome.message):
                 text = (
                     f"{name} on {rack.hostname} refused generation {generation} and keeps the last good one: "
@@ -79,8 +86,10 @@ def applied(ctx: Context, rack: Rack, generation: int, daemons: Mapping[str, Dae
                 journal.record(tx, now, "DAEMON_REFUSED", text, rack_id=rack.id, level=journal.ERROR)
 
 
-def services(ctx: Context, rack: Rack, states: Sequence[ServiceState]) -> None:
-    """What a rack sees of its own services."""
+def services(
+    ctx: Context, rack: Rack, states: Sequence[ServiceState], pairs: Sequence[dhcp_alone.PairState] | None = None
+) -> None:
+    """What a rack sees of its own services, and its dhcpd of its partners (None: an agent that says nothing of it)."""
     now = ctx.clock.now()
     with ctx.db.transaction() as tx:
         for each in states:
@@ -88,6 +97,8 @@ def services(ctx: Context, rack: Rack, states: Sequence[ServiceState]) -> None:
                 "racks.registration.put_service", rack_id=rack.id, name=each.name, state=each.state, info=each.info,
                 now=now,
             )  # fmt: skip
+        if pairs is not None:
+            dhcp_alone.take_states(ctx, tx, rack, pairs)
 
 
 def _addresses(interface: Interface) -> list[tuple[str, str | None, str]]:

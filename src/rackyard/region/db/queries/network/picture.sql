@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
 
 -- name: network.picture.dhcp_vlans
--- How many VLANs have DHCP on, a primary rack that lives, and a dynamic range.
+-- How many VLANs have DHCP on, a rack that lives, and a dynamic range.
 SELECT count(DISTINCT vlan.id) AS serving
-FROM vlan JOIN rack ON rack.id = vlan.primary_rack_id JOIN subnet ON subnet.vlan_id = vlan.id
+FROM vlan JOIN rack ON rack.id IN (vlan.primary_rack_id, vlan.secondary_rack_id) JOIN subnet ON subnet.vlan_id = vlan.id
 JOIN ip_range ON ip_range.subnet_id = subnet.id AND ip_range.type = 'dynamic'
 WHERE vlan.dhcp_on AND rack.alive AND subnet.managed;
 
@@ -16,12 +16,13 @@ LOCK TABLE fabric, vlan, subnet, ip_range IN SHARE ROW EXCLUSIVE MODE;
 SELECT id, name, description FROM fabric ORDER BY id;
 
 -- name: network.picture.vlans
--- All VLANs with the names of their fabric and rack.
+-- All VLANs with the names of their fabric and racks.
 SELECT vlan.id, vlan.fabric_id, fabric.name AS fabric, vlan.vid, vlan.name, vlan.description, vlan.mtu, vlan.dhcp_on,
-       rack.system_id AS primary_rack
+       rack.system_id AS primary_rack, secondary.system_id AS secondary_rack
 FROM vlan
 JOIN fabric ON fabric.id = vlan.fabric_id
 LEFT JOIN rack ON rack.id = vlan.primary_rack_id
+LEFT JOIN rack AS secondary ON secondary.id = vlan.secondary_rack_id
 ORDER BY vlan.id;
 
 -- name: network.picture.subnets
@@ -59,15 +60,16 @@ DELETE FROM fabric WHERE id = %(id)s;
 
 -- name: network.picture.add_vlan
 -- A new VLAN.
-INSERT INTO vlan (fabric_id, vid, name, description, mtu, dhcp_on, primary_rack_id)
-VALUES (%(fabric_id)s, %(vid)s, %(name)s, %(description)s, %(mtu)s, %(dhcp_on)s, %(primary_rack_id)s)
+INSERT INTO vlan (fabric_id, vid, name, description, mtu, dhcp_on, primary_rack_id, secondary_rack_id)
+VALUES (%(fabric_id)s, %(vid)s, %(name)s, %(description)s, %(mtu)s, %(dhcp_on)s, %(primary_rack_id)s,
+        %(secondary_rack_id)s)
 RETURNING id;
 
 -- name: network.picture.update_vlan
 -- Change a VLAN.
 UPDATE vlan
 SET fabric_id = %(fabric_id)s, vid = %(vid)s, name = %(name)s, description = %(description)s, mtu = %(mtu)s,
-    dhcp_on = %(dhcp_on)s, primary_rack_id = %(primary_rack_id)s
+    dhcp_on = %(dhcp_on)s, primary_rack_id = %(primary_rack_id)s, secondary_rack_id = %(secondary_rack_id)s
 WHERE id = %(id)s;
 
 -- name: network.picture.delete_vlan

@@ -15,7 +15,8 @@ WHERE rack.revoked_at IS NULL ORDER BY rack_interface.address;
 -- Managed subnets with their VLAN.
 SELECT subnet.id, subnet.cidr::text AS cidr, host(subnet.gateway_ip) AS gateway_ip,
        ARRAY(SELECT host(server) FROM unnest(subnet.dns_servers) AS server) AS dns_servers, subnet.allow_dns,
-       subnet.allow_proxy, vlan.id AS vlan_id, vlan.mtu, vlan.dhcp_on, vlan.primary_rack_id
+       subnet.allow_proxy, vlan.id AS vlan_id, vlan.mtu, vlan.dhcp_on, vlan.primary_rack_id,
+       vlan.secondary_rack_id
 FROM subnet JOIN vlan ON vlan.id = subnet.vlan_id
 WHERE subnet.managed ORDER BY subnet.cidr;
 
