@@ -134,7 +134,7 @@ def recap(output: str) -> dict[str, dict[str, int]]:
 def given(name: str) -> dict[str, Any]:
     """What the lab gave a machine."""
     definitions = yaml.safe_load((ROOT / "inventory/lab/group_vars/all/lab.yml").read_text())
-    (machine,) = [item for item in definitions["lab_machines_list"] if item["name"] == name]
+    (machine,) = [item for item in definitions["lab_machines_pxe_a"] if item["name"] == name]
     machine["bmc"]["address"] = machine["bmc"]["address"].split("/")[0]
     return dict(machine)
 

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from psycopg2.extensions import make_dsn
 
 from rackyard.region.errors import RackyardError
 
@@ -21,7 +23,7 @@ class Config:
     url: str
     addresses: tuple[str, ...]
     rpc_ports: tuple[int, ...]
-    dsn: str
+    dsn: str = field(repr=False)  # with the password, if there is one
     secrets_key: Path
     tsig_key: Path
     ca_cert: Path
@@ -57,14 +59,14 @@ def load(path: Path = DEFAULT_PATH) -> Config:
 
 
 def from_document(document: dict[str, Any]) -> Config:
-    """Shape the parsed TOML. Raises KeyError for a missing key."""
+    """Shape the parsed TOML. Raises KeyError for a missing key, RackyardError for a password that cannot be read."""
     region, keys, tls = document["region"], document["keys"], document["tls"]
     return Config(
         name=region["name"],
         url=region["url"].rstrip("/"),
         addresses=tuple(region["addresses"]),
         rpc_ports=tuple(region["rpc_ports"]),
-        dsn=document["database"]["dsn"],
+        dsn=_with_password(document["database"]),
         pool_size=document["database"].get("pool_size", 10),
         secrets_key=Path(keys["secrets"]),
         tsig_key=Path(keys["tsig"]),
@@ -77,6 +79,19 @@ def from_document(document: dict[str, Any]) -> Config:
         dns_port=document["dns"].get("port", 53),
         domain=document["dns"]["domain"],
     )
+
+
+def _with_password(database: dict[str, Any]) -> str:
+    """The connection string, with the password that lies in a file of its own."""
+    if "password_file" not in database:
+        return str(database["dsn"])
+    path = Path(database["password_file"])
+    try:
+        return make_dsn(database["dsn"], password=path.read_text(encoding="utf-8").strip())
+    except OSError as error:
+        raise RackyardError(
+            f"Cannot read the password of the database, {path}: {error.strerror}; run the region playbook"
+        ) from error
 
 
 def _bracketed(address: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 
 import psycopg2
@@ -53,6 +54,16 @@ def test_migrate_applies_each_migration_once(cluster, empty_database) -> None:
     assert migrate(database) == []
     assert migrations.current(database) == max(migrations.available())
     database.close()
+
+
+def test_two_hosts_migrate_at_once(cluster, empty_database) -> None:
+    """Indexes are made CONCURRENTLY, which waits for every statement that runs: also for that of a host that waits."""
+    databases = [Database(cluster.dsn(empty_database)) for _host in range(3)]
+    with ThreadPoolExecutor() as threads:
+        applied = [each.result(60) for each in [threads.submit(migrate, database) for database in databases]]
+    assert sorted(applied) == [[], [], sorted(migrations.available())]
+    for database in databases:
+        database.close()
 
 
 def test_migrate_refuses_a_database_of_a_newer_version(ctx) -> None:

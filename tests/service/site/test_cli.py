@@ -7,8 +7,10 @@ import json
 import stat
 
 import pytest
+from psycopg2.extensions import parse_dsn
 
 from rackyard.region.cli import UNAVAILABLE, main
+from rackyard.region.config import load
 from rackyard.region.db import migrations
 from rackyard.region.services.site import accounts
 from rackyard.region.services.site.authorisation import COMMAND_LINE
@@ -63,6 +65,19 @@ def test_migrate_says_whether_it_changed_something(cluster, config, config_file,
     assert json.loads(run("migrate", "--json")[1])["changed"] is True
     assert json.loads(run("migrate", "--json")[1])["changed"] is False
     cluster.drop(empty)
+
+
+def test_password_of_the_database_is_in_a_file_of_its_own(config_file, tmp_path, run) -> None:
+    secret = tmp_path / "database.password"
+    config_file.write_text(config_file.read_text().replace("[keys]", f'password_file = "{secret}"\n[keys]'))
+    status, _, error = run("status")
+    assert status == 1
+    assert f"Cannot read the password of the database, {secret}" in error
+    secret.write_text("it's secret\n")
+    config = load(config_file)
+    assert parse_dsn(config.dsn)["password"] == "it's secret"
+    assert "secret" not in repr(config).replace("secrets", "")
+    assert run("status")[0] == 0
 
 
 def test_create_admin_writes_a_working_key_once(ctx, run, tmp_path) -> None:

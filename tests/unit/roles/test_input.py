@@ -115,6 +115,18 @@ def test_two_regions_with_a_database_each_are_refused_and_with_a_common_one_are_
         assert "The regions region1, region2 would each have a database of their own" in said, text
 
 
+def test_a_region_may_share_its_database_with_regions_that_know_where_it_is(tmp_path: Path) -> None:
+    site = {"rackyard_region_url": "http://192.0.2.11/MAAS", "rackyard_region_addresses": ["192.0.2.11", "192.0.2.12"]}
+    site |= {"region_service_regions": ["region1", "region2"], "rackyard_database_password": "of the vault"}
+    network = {"ansible.builtin.import_role": {"name": "rackyard.metal.postgres", "tasks_from": "input"}}
+    tasks = [judge("region_service"), network]
+    shared, elsewhere = {"rackyard_database_clients": ["192.0.2.12"]}, {"rackyard_database_hosts": ["db1", "db2"]}
+    for place in (shared, elsewhere):
+        assert "failed=0" in ansible(tmp_path, tasks, {}, **site, **place), place
+        said = ansible(tmp_path, tasks, {}, **{**site, **place, "rackyard_database_password": "short"})
+        assert "postgres_password has 5 characters" in said, place
+
+
 def cluster(folder: Path, version: str, port: int) -> None:
     """What Debian's PostgreSQL leaves in /etc for a cluster."""
     place = folder / "clusters" / version / "main"

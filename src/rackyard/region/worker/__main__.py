@@ -22,7 +22,7 @@ from rackyard.region.worker import door, log_names, own_daemons
 from rackyard.region.worker.leadership import Leadership
 from rackyard.region.worker.loop import Loop, Task
 from rackyard.region.worker.own_names import OwnNames
-from rackyard.region.worker.tasks import deadlines, power, racks, tidying
+from rackyard.region.worker.tasks import deadlines, images, power, racks, tidying
 
 # Nobody waits for the worker, and tidying takes its time.
 STATEMENT_TIMEOUT_S = 240
@@ -44,6 +44,7 @@ def tasks(ctx: Context, root: Path) -> list[Task]:
         Task("heartbeat", 30, partial(own_daemons.beat, ctx), leader_only=False),
         Task("names of racks", 15, own_names.update, leader_only=False, on_change=True),
         Task("log names", 3, log_names.LogNames(ctx, Systemd(), root).apply, leader_only=False),
+        Task("images of other regions", 15, partial(images.fetch_missing, ctx), leader_only=False),
         Task("own daemons", 60, daemons.apply, leader_only=False, on_change=True, breath_s=2.0),
     ]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from importlib import resources
 
 from rackyard.region.db.pool import Database, Transaction
@@ -18,6 +19,7 @@ from rackyard.region.errors import RackyardError, Unavailable
 NEEDED = 10
 # Whoever waits for a lock makes everybody behind it wait too: give up soon, and change nothing.
 LOCK_TIMEOUT_S = 10
+_LOOK_S = 0.2
 _NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
 _NO_TRANSACTION = "-- no transaction"
 _log = logging.getLogger(__name__)
@@ -81,7 +83,7 @@ def migrate(db: Database) -> list[int]:
     with db.transaction() as lock:
         # Held for all files, by a transaction that does nothing else; others may take minutes.
         lock.run("site.migrations.wait_patiently")
-        lock.run("site.migrations.lock")
+        _wait_for(lock)
         with db.transaction() as tx:
             applied = _applied(tx)
         unknown = applied - migrations.keys()
@@ -93,6 +95,16 @@ def migrate(db: Database) -> list[int]:
             _apply(db, version, migrations[version])
             done.append(version)
     return done
+
+
+def _wait_for(lock: Transaction) -> None:
+    """Until nobody else migrates: another region's host may be at it, for as long as that takes."""
+    told = False
+    while not (row := lock.one("site.migrations.try_lock")) or not row["locked"]:
+        if not told:
+            _log.warning("another host migrates this database; waiting until it has done so")
+            told = True
+        time.sleep(_LOOK_S)
 
 
 def _apply(db: Database, version: int, text: str) -> None:

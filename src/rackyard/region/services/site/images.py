@@ -139,6 +139,12 @@ def prune(ctx: Context, actor: Actor, keep: int, *, spared_s: float = SPARED_S) 
     return gone
 
 
+def missing(ctx: Context) -> list[ImageFile]:
+    """Files that registered images name and this host lacks, those of the newest image first, each once."""
+    named = {entry.place: entry for image in list_all(ctx) for entry in files(image.manifest)}
+    return [entry for place, entry in named.items() if not (ctx.config.images / place).exists()]
+
+
 def _load(manifest_file: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(manifest_file.read_text(encoding="utf-8"))

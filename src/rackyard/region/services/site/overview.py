@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import rackyard
 from rackyard.region.context import Context
 from rackyard.region.db import migrations
+from rackyard.region.db.pool import Row
 from rackyard.region.db.power import rack_choice
 from rackyard.region.db.power.rack_choice import Reach
 from rackyard.region.services.machines import registry
@@ -18,14 +20,16 @@ from rackyard.region.status import label
 
 
 def read(ctx: Context) -> dict[str, Any]:
-    """Version, schema, racks, machines by status, network, history, files and images."""
+    """Version, schema, living regions, racks, machines by status, network, history, files and images."""
     known = picture.read(ctx)
     with ctx.db.transaction() as tx:
         reach = rack_choice.reach(tx)
+        live = tx.all("site.processes.addresses")
     return {
         "region": ctx.config.name,
         "version": rackyard.__version__,
         "schema": migrations.current(ctx.db),
+        "regions": _regions(live),
         "racks": [_rack(details, reach.get(details.rack.id, Reach())) for details in view.list_all(ctx)],
         "machines": {label(status): count for status, count in registry.count_by_status(ctx).items()},
         "subnets": [f"{subnet.name} ({subnet.cidr})" for subnet in known.subnets],
@@ -37,6 +41,14 @@ def read(ctx: Context) -> dict[str, Any]:
             if image.is_current
         ],
     }
+
+
+def _regions(live: Sequence[Row]) -> dict[str, list[str]]:
+    """Where racks reach each region that lives."""
+    found: dict[str, list[str]] = {}
+    for row in live:
+        found.setdefault(row["name"], []).append(f"{row['address']} port {row['port']}")
+    return found
 
 
 def _rack(details: view.RackDetails, reach: Reach) -> dict[str, Any]:

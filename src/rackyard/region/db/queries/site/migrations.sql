@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
 
--- name: site.migrations.lock
--- Only one migration at a time, on any host; released with the transaction.
-SELECT pg_advisory_xact_lock(hashtext('rackyard migration'));
+-- name: site.migrations.try_lock
+-- Only one migration at a time, on any host; released with the transaction. Whoever waited in a statement would hold a
+-- snapshot, for whose end CREATE INDEX CONCURRENTLY waits: both would wait for each other.
+SELECT pg_try_advisory_xact_lock(hashtext('rackyard migration')) AS locked;
 
 -- name: site.migrations.wait_patiently
 -- A large table takes its time: the limits of ordinary requests do not hold for this transaction.
