@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from rackyard.daemons import values
 from rackyard.daemons.model import Daemon, Section, comment
 
 NAMES_PATH = "syslog/machines.json"
-# No host name has an underscore.
-UNKNOWN = "_unknown"
+# No host name has an underscore. The second one is a rack, whose lines say whose they are.
+UNKNOWN, RELAY = "_unknown", "_rack"
 
 
 def render(section: Section) -> bytes:
@@ -35,14 +35,19 @@ def render(section: Section) -> bytes:
     return comment(lines)
 
 
-def names(machines: Mapping[str, str]) -> bytes:
+def names(machines: Mapping[str, str], racks: Collection[str] = ()) -> bytes:
     """The lookup table of a region: machine by address (rsyslog, "lookup tables"). Raises Refused.
 
-    The lines of a machine go to the file that its address leads to, whatever name they bear.
+    The lines of a machine go to the file that its address leads to, whatever name they bear. `racks` are addresses of
+    racks, for a region that hears machines too and so has to tell them apart.
     """
-    table = [
+    relays = [
+        {"index": str(values.address(address, "syslog rack address")), "value": RELAY} for address in sorted(racks)
+    ]
+    table = relays + [
         {"index": str(values.address(address, "syslog machine address")), "value": values.label(name, "syslog machine")}
         for address, name in sorted(machines.items())
+        if address not in racks
     ]
     found = {"version": 1, "nomatch": UNKNOWN, "type": "string", "table": table}
     return (json.dumps(found, separators=(",", ":")) + "\n").encode("ascii")

@@ -63,7 +63,7 @@ class Agent:
         spread = zlib.crc32(known.system_id.encode())
         self._regions = Regions(config.identity, config.regions_file, config.regions, spread)
         self._pool = PowerPool(config.power_workers)
-        self._desired = DesiredLoop(self._regions, self._spool, self._apply, self._stop)
+        self._desired = DesiredLoop(self._regions, self._spool, self._apply, self._stop, config.left_alone)
         self._boot_cache = BootCache(config.boot_cache, config.boot_keys)
         index, warmer = BootIndex(config.boot_index), ImageWarmer(config.door)
         self._keeper = BootKeeper(self._boot_cache, index, self._regions.call, self._stop, warmer.warm)
@@ -238,6 +238,7 @@ class Agent:
             "boots_kept": len(self._boot_cache),
             "machine_posts": machine_posts.summary(self._config.machine_posts),
             "power_workers": self._config.power_workers,
+            "left_alone": sorted(self._config.left_alone),
             "troubles": self._troubles(),
         }
         files.replace(self._config.status_file, json.dumps(status, indent=2).encode(), 0o644)

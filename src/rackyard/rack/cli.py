@@ -125,6 +125,9 @@ def _print_status(status: dict[str, Any], age_s: float) -> None:
         print(f"  {name}: {service}{', ' + daemon['message'] if daemon['message'] else ''}")
     for name, words in status.get("dhcp_pairs", {}).items():
         print(f"  dhcp, {name}: {words}")
+    # An agent of the release before says nothing of these.
+    for name in status.get("left_alone", []):
+        print(f"  {name}: {status['services'].get(name, 'unknown')}, configured by the region of this host")
     print(f"reports waiting for a region: {status['reports_waiting']}")
     # An agent of the release before says nothing of these.
     if "boots_kept" in status:

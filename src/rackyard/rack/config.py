@@ -7,6 +7,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from rackyard.daemons import tiers
 from rackyard.rack.errors import RackError
 from rackyard_core.power.pool import DEFAULT_WORKERS
 
@@ -32,6 +33,8 @@ class RackConfig:
     door: str = DOOR
     # In memory: a disk that is taken away has no key to the metadata that is kept on it.
     boot_keys: Path = BOOT_KEYS
+    # Sections of the desired state that the region's worker on this host applies.
+    left_alone: frozenset[str] = frozenset()
 
     @property
     def boot_evidence(self) -> Path:
@@ -86,6 +89,7 @@ def load(path: Path = DEFAULT_PATH) -> RackConfig:
             boot_keys=Path(document["paths"].get("boot_keys", BOOT_KEYS)),
             boot_gateway=str(document.get("boot", {}).get("gateway", GATEWAY)),
             door=str(document.get("boot", {}).get("door", DOOR)),
+            left_alone=_left_alone(path.with_name(tiers.NAME)),
         )
     except OSError as reason:
         raise RackError(f"cannot read {path}: {reason.strerror}; run the rack playbook, or give --config") from reason
@@ -93,6 +97,13 @@ def load(path: Path = DEFAULT_PATH) -> RackConfig:
         raise RackError(f"{path} is not valid TOML: {reason}; run the rack playbook") from reason
     except (KeyError, TypeError, AttributeError) as reason:
         raise RackError(f"{path} lacks the key {reason}; run the rack playbook") from reason
+
+
+def _left_alone(path: Path) -> frozenset[str]:
+    try:
+        return tiers.SHARED if tiers.REGION in tiers.read(path, missing=tiers.RACK) else frozenset()
+    except ValueError as reason:
+        raise RackError(str(reason)) from reason
 
 
 def _workers(path: Path, value: object) -> int:

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any
 
 from rackyard.daemons import Outcome
+from rackyard.daemons.registry import UNITS
 from rackyard.rack.backoff import Backoff, shortened
 from rackyard.rack.errors import RackError, RegionAway, RegionRefused
 from rackyard.rack.log import log
@@ -23,13 +24,18 @@ Apply = Callable[[dict[str, Any]], dict[str, Outcome]]
 
 
 class DesiredLoop:
-    """One thread. ``apply`` brings the daemons to a document."""
+    """One thread. ``apply`` brings the daemons to a document, but for those that are left alone: another process of
+    this host applies them."""
 
-    def __init__(self, regions: Regions, spool: Spool, apply: Apply, stop: threading.Event) -> None:
+    def __init__(
+        self, regions: Regions, spool: Spool, apply: Apply, stop: threading.Event, left_alone: Set[str] = frozenset()
+    ) -> None:
         self._regions = regions
         self._spool = spool
         self._apply = apply
         self._stop = stop
+        self._left_alone = left_alone
+        self._sections = f"&sections={','.join(sorted(UNITS.keys() - left_alone))}" if left_alone else ""
         self._etag = ""
         self._document: dict[str, Any] | None = None
         self._reported: object = None
@@ -57,7 +63,8 @@ class DesiredLoop:
         wait_s = int(shortened(WAIT_S if not failed else _RETRY_S))
         headers = {"If-None-Match": self._etag} if self._etag else {}
         try:
-            answer = self._regions.call_at(url, "GET", f"desired?wait={wait_s}", headers=headers, timeout_s=wait_s + 15)
+            path = f"desired?wait={wait_s}{self._sections}"
+            answer = self._regions.call_at(url, "GET", path, headers=headers, timeout_s=wait_s + 15)
             document = answer_of(answer, "desired") if answer.status != 304 else None
         except (RegionAway, RegionRefused, RackError) as reason:
             log("warning", "desired-unavailable", region=url, reason=reason)
@@ -66,6 +73,8 @@ class DesiredLoop:
             if failed and self._document is not None:
                 self._bring_about(self._document)
             return True
+        # A region of the release before sends all sections.
+        document = {name: document[name] for name in document if name not in self._left_alone}
         self._document, self._etag = document, answer.headers.get("etag", "")
         self._bring_about(document)
         return True

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from psycopg2.extensions import make_dsn
 
+from rackyard.daemons import tiers
 from rackyard.region.errors import RackyardError
 
 DEFAULT_PATH = Path("/etc/rackyard/region.toml")
@@ -35,6 +36,8 @@ class Config:
     domain: str
     pool_size: int = 10
     dns_port: int = 53
+    # Those of the host.
+    tiers: frozenset[str] = frozenset({tiers.REGION})
 
     @property
     def rpc_urls(self) -> list[str]:
@@ -43,7 +46,7 @@ class Config:
 
 
 def load(path: Path = DEFAULT_PATH) -> Config:
-    """Read the configuration. Raises RackyardError naming the file and the key that is wrong."""
+    """Read the configuration, and the tiers of the host. Raises RackyardError naming the file and what is wrong."""
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -53,9 +56,13 @@ def load(path: Path = DEFAULT_PATH) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise RackyardError(f"{path} is not valid TOML: {error}") from error
     try:
-        return from_document(document)
+        config = from_document(document)
     except KeyError as error:
         raise RackyardError(f"{path} lacks the key {error.args[0]!r}; run the region playbook") from error
+    try:
+        return replace(config, tiers=tiers.read(path.with_name(tiers.NAME), missing=tiers.REGION))
+    except ValueError as error:
+        raise RackyardError(str(error)) from error
 
 
 def from_document(document: dict[str, Any]) -> Config:

@@ -235,6 +235,18 @@ def test_desired_state_is_applied_and_reported(site: Site) -> None:
     assert "--no-ask-password reload-or-restart nginx.service" in site.rack.systemctl_calls
 
 
+def test_agent_on_a_regions_host_leaves_alone_what_the_region_configures(site: Site) -> None:
+    (site.rack.home / "host.toml").write_text('tiers = ["region", "rack"]\n')
+    root = site.rack.config.daemons_root
+    (root / "dns").mkdir(parents=True)
+    (root / "dns/named.conf").write_text("// the region's\n")
+    site.rack.start()
+    wait_until(lambda: site.rows("SELECT count(*) FROM rack_daemon") == [(3,)], "the report", timeout_s=40)
+    assert site.rows("SELECT name FROM rack_daemon ORDER BY name") == [("dhcp",), ("http",), ("tftp",)]
+    assert (root / "dns/named.conf").read_text() == "// the region's\n"
+    assert not {path.name for path in root.iterdir()} & {"proxy", "syslog", "ntp"}
+
+
 def test_rack_that_is_enrolled_anew_goes_on_with_its_new_identity(site: Site, sim) -> None:
     site.rack.start()
     registered = "SELECT registered_at FROM rack WHERE hostname = 'rack1' AND registered_at IS NOT NULL"

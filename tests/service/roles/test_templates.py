@@ -102,7 +102,8 @@ def judge(role: str, text: str, place: Path) -> subprocess.CompletedProcess[str]
 
 
 # Only racks serve DHCP.
-CASES = [(role, tier) for role in JUDGES for tier in ("region", "rack") if (role, tier) != ("dhcp", "region")]
+TIERS = ("region", "rack", "region rack")
+CASES = [(role, tier) for role in JUDGES for tier in TIERS if (role, tier) != ("dhcp", "region")]
 
 
 @pytest.mark.parametrize("written", ["seed", "nothing", "everything"])
@@ -112,16 +113,30 @@ def test_checker_accepts_role_and_service_together(
     role: str, tier: str, inputs: str, written: str, tmp_path: Path
 ) -> None:
     given = {**(INPUTS.get(role, {}) if inputs == "full" else {}), f"{role}_service_dir": str(tmp_path)}
+    tiers = tier.split()
     daemon = RENDERERS[role]
     include = tmp_path / Path(daemon.path).name
     if written == "seed":
-        include.write_text(render(role, f"var/lib/rackyard/{daemon.path}", [tier], given), encoding="utf-8")
+        include.write_text(render(role, f"var/lib/rackyard/{daemon.path}", tiers, given), encoding="utf-8")
     else:
         section = SECTIONS[role] if written == "everything" else {}
         # Whom a region asks is the role's to know.
         include.write_bytes(daemon.render(section if tier == "rack" else {**section, "forwarders": []}))
-    done = judge(role, render(role, JUDGES[role].template, [tier], given), tmp_path)
+    done = judge(role, render(role, JUDGES[role].template, tiers, given), tmp_path)
     assert done.returncode == 0, done.stderr + done.stdout
+
+
+def test_host_of_both_tiers_is_a_region_that_machines_may_ask() -> None:
+    """Nobody above it is asked in the region's place, and what it refuses machines is found under every name."""
+    both = ["region", "rack"]
+    named = render("dns", JUDGES["dns"].template, both, {})
+    assert named == render("dns", JUDGES["dns"].template, ["region"], {})
+    assert render("ntp", JUDGES["ntp"].template, both, {}) == render("ntp", JUDGES["ntp"].template, ["region"], {})
+    squid = render("proxy", JUDGES["proxy"].template, both, {})
+    assert "never_direct" not in squid
+    assert "dns_nameservers 127.0.0.1" in squid
+    upstream = {"proxy_upstream": "http://proxy.example.org:3128"}
+    assert "never_direct allow all" in render("proxy", JUDGES["proxy"].template, both, upstream)
 
 
 def test_checker_refuses_a_broken_include(tmp_path: Path) -> None:
@@ -132,7 +147,7 @@ def test_checker_refuses_a_broken_include(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("written", ["seed", "nothing", "everything"])
-@pytest.mark.parametrize("tier", ["region", "rack"])
+@pytest.mark.parametrize("tier", TIERS)
 def test_nginx_accepts_each_tier(tier: str, written: str, config: Config, tmp_path: Path) -> None:
     Authority().install(config)
     shutil.copy(config.ca_cert, tmp_path / "rack.crt")
@@ -144,12 +159,13 @@ def test_nginx_accepts_each_tier(tier: str, written: str, config: Config, tmp_pa
     }
     if written == "seed":
         for name in ("regions.conf", "identity.conf"):
-            (tmp_path / name).write_text(render("http", f"var/lib/rackyard/http/{name}", [tier], inputs))
+            (tmp_path / name).write_text(render("http", f"var/lib/rackyard/http/{name}", tier.split(), inputs))
     else:
         section = SECTIONS["http"] if written == "everything" else {}
         (tmp_path / "regions.conf").write_bytes(RENDERERS["http"].render(section))
         (tmp_path / "identity.conf").write_bytes(render_identity(tmp_path, b"any"))
-    (tmp_path / "server.conf").write_text(render("http", f"etc/nginx/conf.d/rackyard-{tier}.conf", [tier], inputs))
+    servers = [render("http", f"etc/nginx/conf.d/rackyard-{each}.conf", tier.split(), inputs) for each in tier.split()]
+    (tmp_path / "server.conf").write_text("".join(servers))
     main = tmp_path / "main.conf"
     main.write_text(f"pid {tmp_path}/pid;\nevents {{}}\nhttp {{ include {tmp_path}/server.conf; }}\n")
     command = ["/usr/sbin/nginx", "-t", "-e", "stderr", "-c", str(main)]

@@ -184,6 +184,57 @@ def test_region_lets_racks_and_managed_subnets_in_and_nobody_else(served: RackCl
     assert desired.for_region(world).body["dns"]["trusted"] == ["10.20.0.0/24"]
 
 
+@pytest.fixture
+def both(world: Context) -> Context:
+    """The region on a host that is a rack too."""
+    return replace(world, config=replace(world.config, tiers=frozenset({"region", "rack"})))
+
+
+def test_region_on_a_racks_host_serves_machines_too_and_asks_nobody(served: RackClient, world: Context, both: Context):
+    document, alone = desired.for_region(both), desired.for_region(world)
+    hosts = ["10.10.0.21/32", "10.20.0.0/24", "10.20.0.2/32", "10.30.0.2/32"]
+    assert document.body["ntp"] == {"servers": [], "clients": hosts}
+    assert document.body["syslog"] == {"targets": [], "clients": hosts}
+    assert {name: document.body[name] for name in ("dns", "proxy")} == {
+        name: alone.body[name] for name in ("dns", "proxy")
+    }
+    assert "10.20.0.0/24" in document.body["dns"]["trusted"]
+    assert "10.20.0.0/24" in document.body["proxy"]["clients"]
+    assert "forwarders" not in document.body["dns"]
+    assert not document.body["proxy"]["parents"]
+
+
+def test_lines_of_its_machines_go_to_the_other_regions_and_not_to_itself(served: RackClient, both: Context):
+    beat(both)
+    beat(replace(both, config=replace(both.config, name="region2", addresses=("10.10.0.12",))))
+    assert desired.for_region(both).body["syslog"]["targets"] == [{"address": "10.10.0.12", "port": 5247}]
+
+
+def test_rack_on_a_regions_host_is_told_what_is_its_own(api: Any, served: RackClient):
+    own = served.get("desired?sections=dhcp,http,tftp,unheard-of")
+    assert own.body.keys() == {"generation", "rack", "domain", "dhcp", "http", "tftp"}
+    api.put(f"subnets/{api.get('subnets/').json[0]['id']}/", data={"allow_proxy": "false"})
+    again = served.get("desired?sections=dhcp,http,tftp,unheard-of", {"If-None-Match": own.headers["ETag"]})
+    assert again.status == 304, "what it does not apply is no news"
+    assert served.get("desired").body.keys() > own.body.keys()
+
+
+def test_daemons_that_a_rack_no_longer_applies_are_no_longer_its_trouble(api: Any, served: RackClient):
+    generation = served.get("desired").body["generation"]
+    refused = {"dns": {"ok": False, "message": "no"}, "dhcp": {"ok": True, "message": ""}}
+    assert served.post("applied", {"generation": generation, "daemons": refused}).status == 200
+    services = {"services": [{"name": name, "state": "running", "info": ""} for name in ("dns", "dhcp")]}
+    assert served.post("services", services).status == 200
+
+    def states() -> dict[str, str]:
+        (controller,) = api.get("rackcontrollers/").get_json()
+        return {each["name"]: each["status"] for each in controller["service_set"]}
+
+    assert states() == {"dns": "degraded", "dhcp": "running"}
+    assert served.post("applied", {"generation": generation, "daemons": {"dhcp": refused["dhcp"]}}).status == 200
+    assert states() == {"dns": "running", "dhcp": "running"}
+
+
 def test_unknown_and_idle_machines_get_no_boot(api: Any, served: RackClient):
     agent = AgentPlay(served)
     unknown = agent.boot_config(mac="52:54:00:99:99:99")

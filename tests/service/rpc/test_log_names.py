@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import pytest
 from rackyard.region.context import Context
 from rackyard.region.worker.log_names import LogNames
 
+from .conftest import RackClient
 from .hardware import MAC
-from .play import register_machine
+from .play import INTERFACES, register_machine
 
 
 class Units:
@@ -69,6 +71,18 @@ def test_rsyslog_that_did_not_hear_is_told_again(api: Any, world: Context, root:
     units.trouble = ""
     assert logs.apply()
     assert len(units.calls) == 2
+
+
+def test_where_machines_send_to_the_region_itself_it_knows_racks_apart_from_them(
+    api: Any, rack: RackClient, world: Context, root: Path, lease: Callable[[str, str, float], None]
+) -> None:
+    rack.register(*INTERFACES)
+    register_machine(api)
+    lease("10.20.0.101", MAC, 600)
+    both = replace(world, config=replace(world.config, tiers=frozenset({"region", "rack"})))
+    assert LogNames(both, Units(), root).apply()
+    racks = dict.fromkeys(("10.10.0.21", "10.20.0.2", "10.30.0.2"), "_rack")
+    assert table(root) == {"10.20.0.101": "m1", **racks}
 
 
 def test_host_without_the_role_is_left_alone(api: Any, world: Context, tmp_path: Path) -> None:

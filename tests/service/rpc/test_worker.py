@@ -132,6 +132,15 @@ def test_task_that_hangs_keeps_no_other_waiting_and_never_runs_twice_at_a_time(w
         until(lambda: len(starts) > 1)
 
 
+def test_worker_that_is_left_on_a_racks_host_keeps_off_its_daemons(world: Context, tmp_path: Path):
+    (tmp_path / "dns").mkdir()
+    units = Units()
+    rack_only = replace(world, config=replace(world.config, tiers=frozenset({"rack"})))
+    assert OwnDaemons(rack_only, units, tmp_path).apply() == {}
+    assert list((tmp_path / "dns").iterdir()) == []
+    assert OwnDaemons(world, units, tmp_path).apply()["dns"].changed
+
+
 def test_burst_of_changes_runs_a_task_once_after_its_breath(world: Context):
     runs: list[float] = []
     tasks = [

@@ -202,6 +202,31 @@ def test_what_names_no_network_or_port_is_named(tmp_path: Path) -> None:
     assert f"ignored={len(wrong)}" in said
 
 
+def test_a_host_of_both_tiers_says_who_is_no_operator(tmp_path: Path) -> None:
+    both: dict[str, Any] = {"firewall_tiers": ["region", "rack"]}
+    nobody: dict[str, Any] = {"firewall_operators": [], "firewall_machine_networks": []}
+    cases: list[dict[str, Any]] = [both, both | nobody, nobody]
+    said = ansible(tmp_path, [("assert", given) for given in cases])
+    assert "its machines would reach the operators' API" in said
+    assert "ok=3 " in said
+    assert "ignored=1" in said
+
+
+@pytest.mark.parametrize("operators", [["192.0.2.0/25"], []])
+def test_machines_of_a_host_of_both_tiers_reach_what_is_the_racks(operators: list[str]) -> None:
+    both = ["region", "rack"]
+    table, parties = firewall_role.table(both, **SITE | {"firewall_operators": operators})
+
+    def admitted(sender: str) -> set[int]:
+        ports = (22, 53, 5240, 5247, 5248, 5250, 5443, 8000)
+        return {port for port in ports if firewall.firewall_admits(table, both, parties, sender, "tcp", port)}
+
+    assert admitted("198.51.100.7") == {53, 5247, 5248, 8000}
+    assert admitted("192.0.2.21") >= {53, 5240, 5247, 5250, 8000}
+    assert admitted("192.0.2.5") == {22, 5240, 5443}
+    assert admitted("192.0.2.200") == set()
+
+
 def test_racks_have_the_addresses_that_the_inventory_says(tmp_path: Path) -> None:
     """Their own list of addresses, else how Ansible reaches them, else a name, which the role refuses."""
     (tmp_path / "group_vars").symlink_to(ROOT / "playbooks/group_vars")

@@ -149,7 +149,7 @@ def test_the_inventory_wins_over_what_playbooks_derive_from_groups(tmp_path: Pat
     (tmp_path / "group_vars").symlink_to(ROOT / "playbooks/group_vars")
     inventory = tmp_path / "site"
     (inventory / "group_vars").mkdir(parents=True)
-    (inventory / "hosts").write_text("[regions]\nregion1\nregion2\n[racks]\nrack1\n")
+    (inventory / "hosts").write_text("[regions]\nregion1\nregion2\nsmall1\n[racks]\nrack1\nsmall1\n")
     (inventory / "group_vars/all.yml").write_text("rackyard_first_region: region2\n")
     shown = "{{ inventory_hostname }} {{ controller_identity_tiers | join(',') }} {{ controller_identity_authority }}"
     play = {
@@ -161,7 +161,7 @@ def test_the_inventory_wins_over_what_playbooks_derive_from_groups(tmp_path: Pat
     (tmp_path / "play.yml").write_text(json.dumps([play]))
     command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "site/hosts", "play.yml"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    for line in ("region1 region region2", "rack1 rack region2"):
+    for line in ("region1 region region2", "rack1 rack region2", "small1 region,rack region2"):
         assert line in done.stdout, done.stdout + done.stderr
 
 

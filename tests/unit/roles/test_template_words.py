@@ -58,11 +58,11 @@ def test_there_is_something_to_compare() -> None:
     assert len(CASES) >= 15
 
 
-@pytest.mark.parametrize("tier", ["region", "rack"])
+@pytest.mark.parametrize("tier", ["region", "rack", "region rack"])
 @pytest.mark.parametrize(("role", "template", "name", "value"), CASES)
 def test_a_word_says_what_the_value_says(role: Path, template: Path, name: str, value: Any, tier: str) -> None:
     variables = trusted(load(role / "defaults/main.yml") | load(role / "vars/main.yml"))
-    variables |= SITE | {"rackyard_tiers": [tier]}
+    variables |= SITE | {"rackyard_tiers": tier.split()}
     text = trust_as_template(template.read_text(encoding="utf-8"))
     plain, word = (
         str(Templar(loader=DataLoader(), variables=variables | {name: given}).template(text))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -20,6 +21,8 @@ TIERS = {
     "region": ("dns", "http", "ntp", "postgres", "proxy", "syslog", "region_service"),
     "rack": ("dhcp", "dns", "http", "ntp", "proxy", "syslog", "tftp", "rack_service"),
 }
+# A host may be in both.
+TIERS["region rack"] = tuple(dict.fromkeys((*TIERS["region"], *TIERS["rack"])))
 SITE = {
     "rackyard_region_url": "http://192.0.2.11:5240/MAAS",
     "rackyard_region_addresses": ["192.0.2.11"],
@@ -36,6 +39,7 @@ WRITABLE = {
     "region": {"/run/rackyard/web"},
     "rack": {"/run/rackyard/web", "/var/lib/rackyard/boot", "/var/lib/rackyard/posts"},
 }
+WRITABLE["region rack"] = WRITABLE["rack"]
 SECTION = re.compile(r"^(\w+)=(.*)$", re.MULTILINE)
 each_tier = pytest.mark.parametrize("tier", TIERS)
 
@@ -47,7 +51,7 @@ def load(path: Path) -> Any:
 def templar(role: str, tier: str, **more: Any) -> Templar:
     """Templates with the variables of a role on a host of the tier."""
     folder = ROOT / "roles" / role
-    variables = SITE | {"role_path": str(folder), "rackyard_tiers": [tier]}
+    variables = SITE | {"role_path": str(folder), "rackyard_tiers": tier.split()}
     variables |= trusted(load(folder / "defaults/main.yml") | load(folder / "vars/main.yml") | more)
     return Templar(loader=DataLoader(), variables=variables)
 
@@ -65,7 +69,7 @@ def tasks_of(role: str) -> Iterator[dict[str, Any]]:
 def entries(tier: str) -> list[dict[str, Any]]:
     """Every file and directory that the roles write on a host of the tier, as module host_files gets them."""
     found: list[dict[str, Any]] = []
-    for role in (*TIERS[tier], "service_runtime", *(["controller_identity"] if tier == "region" else [])):
+    for role in (*TIERS[tier], "service_runtime", *(["controller_identity"] if "region" in tier else [])):
         for task in tasks_of(role):
             files = task.get("rackyard.metal.host_files", {}).get("files") or task.get("vars", {}).get("daemon_files")
             if files is not None:
@@ -98,11 +102,10 @@ def rendered(role: str, tier: str, template: str) -> str:
 
 def units(tier: str) -> dict[str, dict[str, list[str]]]:
     """Settings of our units with those that hold for all of them and their own drop-ins; an empty value starts anew."""
-    role = f"{tier}_service"
     written = [entry for entry in entries(tier) if "rackyard-" in entry["path"] and "/systemd/system/" in entry["path"]]
     sandbox = "etc/systemd/system/rackyard-.service.d/sandbox.conf"
     found = {}
-    for entry in written:
+    for role, entry in itertools.product([f"{each}_service" for each in tier.split()], written):
         if entry["path"].endswith(".service") and (ROOT / f"roles/{role}/templates{entry['path']}.j2").exists():
             drop_ins = [one for one in written if one["path"].startswith(f"{entry['path']}.d/")]
             mine = [one.get("template", f"{one['path'].lstrip('/')}.j2").removesuffix(".j2") for one in drop_ins]
@@ -124,7 +127,7 @@ def test_what_answers_the_network_is_the_weak_user_and_nothing_else_is(tier: str
     """gunicorn and no other program of ours answers it."""
     known = units(tier)
     answering = {name for name, unit in known.items() if unit["ExecStart"][0] == "/usr/bin/gunicorn"}
-    assert len(answering) == {"region": 4, "rack": 1}[tier]
+    assert len(answering) == {"region": 4, "rack": 1, "region rack": 5}[tier]
     for name, unit in known.items():
         user = "rackyard-web" if name in answering else "rackyard"
         assert (unit["User"][-1], unit["Group"][-1]) == (user, user), name
@@ -160,11 +163,23 @@ def test_each_directory_that_a_daemon_includes_is_the_services_and_closed_to_it(
 
 @each_tier
 def test_polkit_lets_the_other_user_alone_change_daemons(tier: str) -> None:
-    rule = rendered(f"{tier}_service", tier, f"etc/polkit-1/rules.d/50-rackyard-{tier}.rules")
-    assert re.findall(r"subject\.(.+?) &&", rule) == ['user === "rackyard"']
-    assert len(re.findall("return ", rule)) == 1
-    named = set(re.search(r"var units = (\[.*\]);", rule)[1].replace('"', "").strip("[]").split(", "))  # type: ignore[index]
-    assert not {name for name in named if name.startswith("rackyard")}, "a unit of ours is nobody's to restart"
+    for each in tier.split():
+        rule = rendered(f"{each}_service", tier, f"etc/polkit-1/rules.d/50-rackyard-{each}.rules")
+        assert re.findall(r"subject\.(.+?) &&", rule) == ['user === "rackyard"']
+        assert len(re.findall("return ", rule)) == 1
+        named = set(re.search(r"var units = (\[.*\]);", rule)[1].replace('"', "").strip("[]").split(", "))  # type: ignore[index]
+        assert not {name for name in named if name.startswith("rackyard")}, "a unit of ours is nobody's to restart"
+
+
+def test_what_faces_machines_does_not_see_the_keys_of_a_region_on_its_host() -> None:
+    boot = units("region rack")["rackyard-rack-boot.service"]
+    closed = {path.lstrip("-") for path in boot["InaccessiblePaths"]}
+    keys = {entry["path"] for entry in entries("region rack") if entry.get("group") in ("rackyard-web", "rackyard-ca")}
+    web_reads = {path for path in keys if path.startswith("/etc/rackyard/")} - {"/etc/rackyard/rack.toml"}
+    assert {"/etc/rackyard/secrets.key", "/etc/rackyard/region.toml"} <= web_reads
+    assert not [path for path in web_reads if not any(path == one or path.startswith(f"{one}/") for one in closed)]
+    assert "/run/postgresql" in closed
+    assert "InaccessiblePaths" not in units("rack")["rackyard-rack-boot.service"]
 
 
 def test_the_weak_user_is_in_no_group_of_another() -> None:

@@ -123,10 +123,10 @@ def job_result(job_id: int) -> Response:
 
 @blueprint.get("/desired")
 def desired_state() -> Response:
-    """The rack's desired state; with If-None-Match and `wait` a long poll."""
+    """The rack's desired state, or those `sections` of it; with If-None-Match and `wait` a long poll."""
     known = request.headers.get("If-None-Match", "").strip().strip('"')
     with _turn("desired") as turn:
-        document = desired.wait_for_rack(_ctx(), _rack(), known, _wait_s(), turn)
+        document = desired.wait_for_rack(_ctx(), _rack(), known, _wait_s(), turn, _sections())
     if document is None:
         response = Response(status=304)
         response.set_etag(known)
@@ -199,3 +199,9 @@ def _wait_s() -> float:
     if not 0 <= wait_s <= MAX_WAIT_S:
         raise BadRequest(f"wait must be a number of seconds from 0 to {MAX_WAIT_S}")
     return wait_s
+
+
+def _sections() -> frozenset[str] | None:
+    """Sections that the rack asks for, by comma; None for all. Those that there are not are not there."""
+    asked = request.args.get("sections")
+    return None if asked is None else frozenset(asked.split(","))

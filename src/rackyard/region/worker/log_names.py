@@ -9,6 +9,7 @@ from pathlib import Path
 from rackyard.daemons import files, syslog
 from rackyard.daemons.model import Refused
 from rackyard.daemons.supervisor import Supervisor
+from rackyard.daemons.tiers import RACK
 from rackyard.region.context import Context
 from rackyard.region.services.boots import addresses
 
@@ -29,7 +30,8 @@ class LogNames:
         if not self._path.parent.is_dir():
             return False
         try:
-            content = syslog.names(addresses.of_machines(self._ctx))
+            racks = addresses.of_racks(self._ctx) if RACK in self._ctx.config.tiers else set()
+            content = syslog.names(addresses.of_machines(self._ctx), racks)
         except Refused as refusal:
             _log.error("machine names for rsyslog: %s", refusal)
             return False

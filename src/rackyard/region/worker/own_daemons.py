@@ -10,12 +10,12 @@ from typing import Any
 
 from rackyard.daemons import dns, engine
 from rackyard.daemons.supervisor import Supervisor
+from rackyard.daemons.tiers import REGION, SHARED
 from rackyard.region.context import Context
 from rackyard.region.services.racks import desired
 from rackyard.region.services.site import journal
 
 ROOT = Path("/var/lib/rackyard")
-SECTIONS = ("dns", "proxy", "syslog", "ntp")
 _log = logging.getLogger(__name__)
 
 
@@ -29,9 +29,13 @@ class OwnDaemons:
         self._refused: dict[str, str] = {}
 
     def apply(self) -> dict[str, engine.Outcome]:
-        """One pass; a new refusal becomes an event with the checker's words."""
+        """One pass; a new refusal becomes an event with the checker's words.
+
+        A worker that is left on a host that is no region any more has none: a rack's agent has them now."""
+        if REGION not in self._ctx.config.tiers:
+            return {}
         document = desired.for_region(self._ctx).body
-        sections = {name: document[name] for name in SECTIONS if (self._root / name).is_dir()}
+        sections = {name: document[name] for name in sorted(SHARED) if (self._root / name).is_dir()}
         if "dns" in sections:
             sections["dns"] = self._with_zones(sections["dns"])
         outcomes = engine.apply(sections, self._root, self._supervisor)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The desired state of the daemons on a host: one document per rack, and one for the region's own host.
 
+On a host that is region and rack, the region's document has the daemons of both tiers, and the rack asks for the rest.
 A document follows from the database alone; its generation counts changes of its content."""
 
 from __future__ import annotations
@@ -8,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
+from rackyard.daemons.tiers import RACK
 from rackyard.region.context import Context
 from rackyard.region.db.pool import Row, Transaction
 from rackyard.region.db.racks.identity import Rack
@@ -27,6 +29,8 @@ REGION_HTTP_PORT, SYSLOG_PORT, PROXY_PORT = 5240, 5247, 8000
 MAX_WAIT_S = 30.0
 # How often a document is looked at again that is held up.
 HELD_S = 3.0
+# What is in a rack's document besides the sections of daemons.
+_ABOUT = frozenset({"rack", "domain"})
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,9 @@ class _Site:
         return [row["address"] for row in self.racks]
 
 
-def for_rack(ctx: Context, rack: Rack) -> Document:
-    """The document of one rack. What all documents have in common is read once for all racks that ask at that time."""
+def for_rack(ctx: Context, rack: Rack, sections: Collection[str] | None = None) -> Document:
+    """The document of one rack, all of it or some sections. What all documents have in common is read once for all
+    racks that ask at that time."""
     while True:
         # What is counted is read before the content: the content is never older than what it is compared with.
         with ctx.db.transaction() as tx:
@@ -67,6 +72,8 @@ def for_rack(ctx: Context, rack: Rack) -> Document:
         content = _rack_content(ctx, site, rack)
         partners = site.pairing.partners(rack.id, site.subnets)
         content["dhcp"], held = dhcp_turns.given(ctx, rack.id, partners, content["dhcp"])
+        if sections is not None:
+            content = {name: content[name] for name in content if name in _ABOUT or name in sections}
         digest = _digest(content)
         if row is not None and row["desired_sha256"] != digest:
             with ctx.db.transaction() as tx:
@@ -76,13 +83,15 @@ def for_rack(ctx: Context, rack: Rack) -> Document:
         return Document({"generation": row["desired_generation"] if row else 0, **content}, digest, held)
 
 
-def wait_for_rack(ctx: Context, rack: Rack, known_etag: str, wait_s: float, turn: Turn) -> Document | None:
+def wait_for_rack(
+    ctx: Context, rack: Rack, known_etag: str, wait_s: float, turn: Turn, sections: Collection[str] | None = None
+) -> Document | None:
     """The rack's document once it differs from the one it knows; None after `wait_s` or when the `turn` ends."""
     give_up_at = ctx.clock.monotonic() + min(max(wait_s, 0.0), MAX_WAIT_S)
     with ctx.notifier.subscribe("rackyard_desired") as subscription:
         turn.on_end(subscription.wake)
         while not turn.over():
-            document = for_rack(ctx, rack)
+            document = for_rack(ctx, rack, sections)
             if document.etag != known_etag:
                 return document
             left_s = give_up_at - ctx.clock.monotonic()
@@ -96,10 +105,15 @@ def wait_for_rack(ctx: Context, rack: Rack, known_etag: str, wait_s: float, turn
 
 
 def for_region(ctx: Context) -> Document:
-    """The document of the region's own host: racks and managed subnets may use its daemons."""
+    """The document of the region's own host: racks and managed subnets may use its daemons.
+
+    It tells the time to machines, and hears what they log, only where it is a rack too.
+    """
     with ctx.db.transaction() as tx:
         site = _site(ctx, tx)
-    rack_hosts = [_host_network(address) for address in site.rack_addresses()]
+    rack_hosts = {_host_network(address) for address in site.rack_addresses()}
+    is_rack = RACK in ctx.config.tiers
+    clients = sorted(rack_hosts | {row["cidr"] for row in site.subnets} if is_rack else rack_hosts)
     content = {
         "domain": ctx.config.domain,
         "dns": {
@@ -111,10 +125,15 @@ def for_region(ctx: Context) -> Document:
             "clients": sorted({*rack_hosts, *_cidrs(site.subnets, "allow_proxy")}),
             "forbidden": list(site.forbidden),
         },
-        "syslog": {"targets": [], "clients": sorted(set(rack_hosts))},
-        "ntp": {"servers": [], "clients": sorted(set(rack_hosts))},
+        "syslog": {"targets": _other_regions(ctx, site) if is_rack else [], "clients": clients},
+        "ntp": {"servers": [], "clients": clients},
     }
     return Document({"generation": 0, **content}, _digest(content))
+
+
+def _other_regions(ctx: Context, site: _Site) -> list[dict[str, Any]]:
+    """Where a host that is region and rack brings its machines' lines, besides storing them."""
+    return [{"address": each, "port": SYSLOG_PORT} for each in site.regions if each not in ctx.config.addresses]
 
 
 def _rack_content(ctx: Context, site: _Site, rack: Rack) -> dict[str, Any]:

@@ -70,6 +70,7 @@ def applied(ctx: Context, rack: Rack, generation: int, daemons: Mapping[str, Dae
     """What a rack's daemons said to the desired state; a new refusal becomes an event with the checker's words."""
     now = ctx.clock.now()
     with ctx.db.transaction() as tx:
+        tx.run("racks.registration.drop_other_daemons", rack_id=rack.id, keep=list(daemons), generation=generation)
         for name, outcome in daemons.items():
             before = tx.one("racks.registration.daemon_ok", rack_id=rack.id, name=name)
             tx.run(

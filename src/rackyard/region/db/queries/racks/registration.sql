@@ -45,6 +45,11 @@ ON CONFLICT (rack_id, name) DO UPDATE
 SET generation = excluded.generation, ok = excluded.ok, message = excluded.message, applied_at = excluded.applied_at
 WHERE rack_daemon.generation <= excluded.generation;
 
+-- name: racks.registration.drop_other_daemons
+-- Forget daemons that the rack no longer applies: its host has become a region too, whose worker does.
+DELETE FROM rack_daemon
+WHERE rack_id = %(rack_id)s AND NOT (name = ANY (%(keep)s)) AND generation <= %(generation)s;
+
 -- name: racks.registration.daemon_ok
 -- Whether the last state of that daemon was taken, to tell news from repetition.
 SELECT ok, message FROM rack_daemon WHERE rack_id = %(rack_id)s AND name = %(name)s;
