@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 
 from rackyard.daemons import DAEMONS, apply, dhcp
+from rackyard.daemons.dhcp_control import Control
 from rackyard.daemons.dhcp_hosts import HostRegister
+from rackyard.daemons.dhcp_pairs import Pairs
 from rackyard.daemons.engine import Outcome
 
 from .namespace import Namespace, program, wait_until
@@ -64,10 +66,12 @@ APPLY = """
 import json, sys
 from pathlib import Path
 from rackyard.daemons import dhcp
+from rackyard.daemons.dhcp_control import Control
 from rackyard.daemons.dhcp_hosts import HostRegister
+from rackyard.daemons.dhcp_pairs import Pairs
 home, section = Path(sys.argv[1]), json.load(sys.stdin)
-register = HostRegister(home / "leases", home / "rackyard-omapi.key")
-print(json.dumps(dhcp.tell_hosts(register)(section, False)))
+control = Control(home / "rackyard-omapi.key")
+print(json.dumps(dhcp.tell_running(HostRegister(home / "leases", control), Pairs(control))(section, False)))
 """
 
 
@@ -212,10 +216,10 @@ def outcome(home: Path, hosts: list[str], *, check_only: bool = False) -> Outcom
 
         stays_active = is_active
 
-    register = HostRegister(home / "leases", home / "no.key", port=1)
+    control = Control(home / "no.key", port=1)
     daemon = next(each for each in DAEMONS if each.name == "dhcp")
     section = {**SECTIONS["dhcp"], "hosts": hosts}
-    live = dhcp.tell_hosts(register)
+    live = dhcp.tell_running(HostRegister(home / "leases", control), Pairs(control))
     return apply({"dhcp": section}, home, Obeying(), check_only=check_only, daemons=[replace(daemon, live=live)])[
         "dhcp"
     ]

@@ -40,15 +40,16 @@ BOOTING = DHCP | {
 }  # fmt: skip
 OPEN = {
     "region": {
-        "operator": API, "region": {"udp 123"}, "rack": UPWARD, "machine": set(), "bmc": set(), "stranger": set(),
+        "operator": API, "region": {"udp 123", "tcp 5240"}, "rack": UPWARD, "machine": set(), "bmc": set(),
+        "stranger": set(),
     },
     "rack": {
         "operator": SSH | DHCP, "region": DHCP, "rack": DHCP | {"tcp 647"}, "machine": BOOTING, "bmc": set(),
         "stranger": DHCP,
     },
     "region and rack": {
-        "operator": API | DHCP, "region": {"udp 123"} | DHCP, "rack": UPWARD | DHCP | {"tcp 647"}, "machine": BOOTING,
-        "bmc": set(), "stranger": DHCP,
+        "operator": API | DHCP, "region": {"udp 123", "tcp 5240"} | DHCP, "rack": UPWARD | DHCP | {"tcp 647"},
+        "machine": BOOTING, "bmc": set(), "stranger": DHCP,
     },
 }  # fmt: skip
 
@@ -311,7 +312,7 @@ def test_what_an_operator_opens_besides(site: Site) -> None:
     site.load(["region"], firewall_extra=extra, **database)
     assert site.answers("stranger") == {"tcp 9100", "udp 5271"}
     assert site.answers("machine") == {"tcp 7911"}
-    assert site.answers("region") == {"udp 123", "tcp 5432", "udp 5271"}
+    assert site.answers("region") == {"udp 123", "tcp 5240", "tcp 5432", "udp 5271"}
     assert "tcp 5432" not in site.answers("rack") | site.answers("operator")
 
 

@@ -11,10 +11,9 @@ import pytest
 
 from rackyard.daemons.dhcp import render
 from rackyard.region.context import Context
-from rackyard.region.services.racks import dhcp_alone, dhcp_turns, enrolment
+from rackyard.region.services.racks import dhcp_alone, dhcp_turns, enrolment, liveness
 from rackyard.region.services.site.authorisation import COMMAND_LINE
 from rackyard.region.worker.tasks import racks
-from rackyard.region.worker.tasks.racks import RACK_SILENCE_S
 
 from .conftest import RackClient, Server, secret_of
 from .play import INTERFACES, declare_network, register_machine
@@ -55,7 +54,7 @@ def events(api: Any, kind: str) -> list[str]:
 
 def fall_silent(world: Context, survivor: RackClient) -> None:
     """The other rack says nothing any more, and the region takes notice."""
-    world.clock.advance(RACK_SILENCE_S + 1)  # type: ignore[attr-defined]
+    world.clock.advance(liveness.SILENCE_S + 1)  # type: ignore[attr-defined]
     say(survivor, "normal")
     racks.bury_dead_racks(world)
 
@@ -154,7 +153,7 @@ def test_word_of_the_survivor_from_before_the_death_does_not_count(
     survivor, _dead = pair
     say(survivor, "communications-interrupted")
     execute("UPDATE dhcp_pair_state SET updated_at = updated_at - interval '2 minutes'")
-    world.clock.advance(RACK_SILENCE_S + 1)  # type: ignore[attr-defined]
+    world.clock.advance(liveness.SILENCE_S + 1)  # type: ignore[attr-defined]
     dhcp(survivor)
     racks.bury_dead_racks(world)
     assert dhcp_alone.judge(world) == 0
@@ -287,7 +286,7 @@ def test_declaration_waits_for_no_turn(api: Any, settled: tuple[RackClient, Rack
     first, second = settled
     one_more_pool(api)
     assert (pools(second), pools(first)) == (2, 1)
-    world.clock.advance(RACK_SILENCE_S + 1)  # type: ignore[attr-defined]
+    world.clock.advance(liveness.SILENCE_S + 1)  # type: ignore[attr-defined]
     say(first, "communications-interrupted")
     racks.bury_dead_racks(world)
     assert dhcp_alone.judge(world) == 1

@@ -175,6 +175,8 @@ def test_killed_agent_is_missed_unless_another_one_polls_for_the_rack(site: Site
 @pytest.mark.alone
 def test_frozen_agent_is_missed_when_its_poll_has_ended(site: Site):
     agent = site.agent(wait_s=3)
+    site.wait(site.named_there, 60)
+    time.sleep(5)  # in one of its polls
     os.killpg(agent.pid, signal.SIGSTOP)
     assert site.wait(lambda: not site.alive(), 15) < 3 + 10
 

@@ -33,6 +33,8 @@ SITE = {
     "__daemon_host": {"release": "12", "packages": [], "groups": [], "users": {}},
     "controller_identity_addresses": [],
     "controller_identity_name": "host1",
+    # What a task reads on the first region.
+    "__controller_identity_read": {"results": []},
 }
 # All that the user who faces the network may write: its sockets, and on a rack what its agent takes away and judges.
 WRITABLE = {
