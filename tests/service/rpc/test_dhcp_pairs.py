@@ -54,7 +54,7 @@ def events(api: Any, kind: str) -> list[str]:
 
 def fall_silent(world: Context, survivor: RackClient) -> None:
     """The other rack says nothing any more, and the region takes notice."""
-    world.clock.advance(liveness.SILENCE_S + 1)  # type: ignore[attr-defined]
+    world.clock.advance(liveness.SILENCE_S + 1)  # type: ignore[attr-defined]  # a test's clock
     say(survivor, "normal")
     racks.bury_dead_racks(world)
 
@@ -153,7 +153,7 @@ def test_word_of_the_survivor_from_before_the_death_does_not_count(
     survivor, _dead = pair
     say(survivor, "communications-interrupted")
     execute("UPDATE dhcp_pair_state SET updated_at = updated_at - interval '2 minutes'")
-    world.clock.advance(liveness.SILENCE_S + 1)  # type: ignore[attr-defined]
+    world.clock.advance(liveness.SILENCE_S + 1)  # type: ignore[attr-defined]  # a test's clock
     dhcp(survivor)
     racks.bury_dead_racks(world)
     assert dhcp_alone.judge(world) == 0
@@ -167,7 +167,7 @@ def test_rack_that_comes_back_after_its_partner_went_on_alone_waits_for_that_one
     fall_silent(world, first)
     say(first, "communications-interrupted")
     assert dhcp_alone.judge(world) == 0
-    world.clock.advance(dhcp_alone.LEASES_END.total_seconds())  # type: ignore[attr-defined]
+    world.clock.advance(dhcp_alone.LEASES_END.total_seconds())  # type: ignore[attr-defined]  # a test's clock
     say(first, "communications-interrupted")
     assert dhcp_alone.judge(world) == 1
 
@@ -286,7 +286,7 @@ def test_declaration_waits_for_no_turn(api: Any, settled: tuple[RackClient, Rack
     first, second = settled
     one_more_pool(api)
     assert (pools(second), pools(first)) == (2, 1)
-    world.clock.advance(liveness.SILENCE_S + 1)  # type: ignore[attr-defined]
+    world.clock.advance(liveness.SILENCE_S + 1)  # type: ignore[attr-defined]  # a test's clock
     say(first, "communications-interrupted")
     racks.bury_dead_racks(world)
     assert dhcp_alone.judge(world) == 1
