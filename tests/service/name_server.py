@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A region's real named with the templates of role dns, on a free port of the loopback, and its unit played."""
+"""A region's or rack's real named with the templates of role dns, on a free port of the loopback; its unit played."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ import dns.update
 import pytest
 from front import free_port, render, wait_for
 
+from rackyard.daemons.dns import DAEMON as DNS
+
 DOMAIN = "rackyard.internal"
 OPTIONS = "listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; pid-file none; session-keyfile none;"
 
@@ -33,10 +35,13 @@ def program(name: str) -> str:
 
 
 class NameServer:
-    """named, and what systemd does with it. `root` stands for /var/lib/rackyard."""
+    """named, and what systemd does with it. `root` stands for /var/lib/rackyard. The one of a rack forwards to the port
+    of a region's."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, region_port: int | None = None) -> None:
+        place.mkdir(parents=True, exist_ok=True)
         self.place = place
+        self.tier = "region" if region_port is None else "rack"
         self.root = place / "lib"
         self.zone_file = place / f"{DOMAIN}.zone"
         self.key_file = place / "rackyard.key"
@@ -48,7 +53,11 @@ class NameServer:
         key = [program("tsig-keygen"), "-a", "hmac-sha256", "rackyard"]
         self.key_file.write_bytes(subprocess.run(key, check=True, capture_output=True).stdout)
         self.zone_file.write_text(self._rendered("var/lib/bind/zone"))
-        (self.root / "dns/named.conf").write_text(self._rendered("var/lib/rackyard/dns/named.conf"))
+        service = self._rendered("var/lib/rackyard/dns/named.conf")
+        if region_port is not None:
+            forwarding = DNS.render({"trusted": [], "forwarders": ["127.0.0.1"]}).decode("ascii")
+            service = forwarding.replace("127.0.0.1;", f"127.0.0.1 port {region_port};")
+        (self.root / "dns/named.conf").write_text(service)
         options = OPTIONS.format(port=self.port)
         text = self._rendered("etc/bind/named.conf").replace("options {", f"options {{\n\t{options}", 1)
         text = text.replace("listen-on { any; };", "").replace("listen-on-v6 { any; };", "")
@@ -58,7 +67,7 @@ class NameServer:
     def _rendered(self, template: str) -> str:
         zones = str(self.root / "dns/zones")
         inputs = {"dns_service_dir": str(self.root / "dns"), "__dns_zones": zones, "dns_dnssec_validation": "no"}
-        text = render("dns", template, ["region"], inputs)
+        text = render("dns", template, [self.tier], inputs)
         return re.sub("/(etc|var/lib|var/cache)/bind", str(self.place), text)
 
     def start(self) -> None:
@@ -99,8 +108,10 @@ class NameServer:
     def _runs(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, self.words()
+        # Class CH is answered by named itself, also by one that forwards all else.
+        question = dns.message.make_query("version.bind", "TXT", "CH")
         try:
-            self.answer("version.bind", "TXT", timeout_s=0.3)
+            dns.query.udp(question, "127.0.0.1", timeout=0.3, port=self.port)
         except (OSError, dns.exception.Timeout):
             return False
         return True
@@ -141,10 +152,9 @@ class NameServer:
 
 
 @contextmanager
-def running(place: Path) -> Iterator[NameServer]:
+def running(place: Path, region_port: int | None = None) -> Iterator[NameServer]:
     """Started, until the block ends."""
-    place.mkdir(parents=True, exist_ok=True)
-    server = NameServer(place)
+    server = NameServer(place, region_port)
     server.start()
     try:
         yield server

@@ -13,6 +13,7 @@ ONE, OTHER = "1" * 32, "2" * 32
 MAC, OTHERS_MAC, IDLE_MAC = (f"52:54:00:00:00:0{number}" for number in (1, 2, 3))
 ADDRESS, RACK_IP, OTHER_RACK_IP = "10.20.0.101", "10.20.0.2", "10.20.0.3"
 IMAGE = "/images/" + "a" * 64
+RACKS_NAME = "10-20-0-0--24.rackyard.internal"
 
 
 def answer(boot_id: str = ONE, ends_in_s: float = 600, **changes: Any) -> dict[str, Any]:
@@ -29,6 +30,10 @@ def answer(boot_id: str = ONE, ends_in_s: float = 600, **changes: Any) -> dict[s
 
 def config(mac: str, *local_ips: str) -> dict[str, Any]:
     """What loaders of a boot are told at these addresses of the rack."""
-    lines = [{"mac": mac, "local_ip": each, "params": ["boot=live", f"log_host={each}"]} for each in local_ips]
+    preseed = f"cloud-config-url=http://{RACKS_NAME}:5248/MAAS/metadata/latest/by-id/{ONE}/?op=get_preseed"
+    lines = [
+        {"mac": mac, "local_ip": each, "params": [f"fetch=http://{each}:5248{IMAGE}", preseed, f"log_host={each}"]}
+        for each in local_ips
+    ]
     paths = {"kernel": f"{IMAGE}/vmlinuz", "initrd": f"{IMAGE}/initrd.img", "squashfs": f"{IMAGE}/filesystem.squashfs"}
     return {"purpose": "commissioning", **paths, "lines": lines}

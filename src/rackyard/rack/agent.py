@@ -30,6 +30,7 @@ from rackyard.rack.image_warmer import ImageWarmer
 from rackyard.rack.jobs import JobRunner
 from rackyard.rack.journal import JournalFollower
 from rackyard.rack.log import log
+from rackyard.rack.name_warmer import NameWarmer
 from rackyard.rack.partners import Partners
 from rackyard.rack.polls import JobPolls
 from rackyard.rack.regions import Regions
@@ -65,8 +66,8 @@ class Agent:
         self._pool = PowerPool(config.power_workers)
         self._desired = DesiredLoop(self._regions, self._spool, self._apply, self._stop, config.left_alone)
         self._boot_cache = BootCache(config.boot_cache, config.boot_keys)
-        index, warmer = BootIndex(config.boot_index), ImageWarmer(config.door)
-        self._keeper = BootKeeper(self._boot_cache, index, self._regions.call, self._stop, warmer.warm)
+        index, images, names = BootIndex(config.boot_index), ImageWarmer(config.door), NameWarmer()
+        self._keeper = BootKeeper(self._boot_cache, index, self._regions.call, self._stop, images.warm, names.warm)
         self._jobs = JobRunner(self._spool, self._pool, config.state / "jobs", self._keeper.look_now)
         self._heartbeat_s = _HEARTBEAT_S
         self._partners = Partners(config.daemons_root)

@@ -15,8 +15,10 @@ from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet, InvalidToken
 
@@ -142,6 +144,21 @@ class BootCache:
             {each: b64decode(text) for each, text in answer["documents"].items()},
             answer.get("config"),
         )
+
+
+def rack_names(config: Mapping[str, Any] | None) -> frozenset[str]:
+    """The hosts, but not addresses, of the URLs on the kernel lines of a boot (`config` of `boot-metadata-answer`)."""
+    lines = config["lines"] if config else ()
+    urls = (word.partition("=")[2] for line in lines for word in line["params"] if "=http://" in word)
+    return frozenset(host for url in urls if (host := urlsplit(url).hostname) and not _is_address(host))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _names(directory: Path, pattern: re.Pattern[str]) -> list[str]:

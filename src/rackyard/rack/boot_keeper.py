@@ -7,11 +7,11 @@ A machine reaches its racks by one name, so either of them may be asked when the
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from rackyard.rack.boot_cache import BootCache
+from rackyard.rack.boot_cache import BootCache, rack_names
 from rackyard.rack.boot_index import BootIndex
 from rackyard.rack.errors import RackError, RegionAway, RegionRefused
 from rackyard.rack.log import log
@@ -24,7 +24,7 @@ Call = Callable[[str, str, Any], Any]
 
 class BootKeeper:
     """One thread that follows what the regions say about boots; others may tell it what they see. ``warm`` hears the
-    paths of images that machines are about to fetch."""
+    paths of images that machines are about to fetch, ``resolve`` in each pass the names by which they reach racks."""
 
     def __init__(
         self,
@@ -33,9 +33,11 @@ class BootKeeper:
         call: Call,
         stop: threading.Event,
         warm: Callable[[Sequence[str]], None] = lambda _paths: None,
+        resolve: Callable[[Iterable[str]], None] = lambda _names: None,
     ) -> None:
         self._cache = cache
         self._warm = warm
+        self._resolve = resolve
         self._index = index
         self._call = call
         self._stop = stop
@@ -47,6 +49,7 @@ class BootKeeper:
         self._held = {boot.boot_id: (boot.addresses if boot.config else (), boot.ends_at) for boot in held}
         # The addresses that count.
         self._addresses = {boot.boot_id: boot.addresses for boot in held}
+        self._names = {boot.boot_id: rack_names(boot.config) for boot in held}
         self._registered = index.registered()
         self.trouble = ""
 
@@ -90,6 +93,8 @@ class BootKeeper:
                 reason = self.trouble = f"metadata of boots cannot be kept: {error}"
             if reason and reason != before:
                 log("warning", "boots-not-followed", reason=reason)
+            # Also when no region answers here: its name server may.
+            self._resolve(sorted(set().union(*self._names.values())))
             self._wake.wait(_PASS_S)
 
     def refresh(self) -> None:
@@ -121,6 +126,7 @@ class BootKeeper:
         with self._lock:
             self._cache.put(answer)
             self._addresses[boot_id] = addresses
+        self._names[boot_id] = rack_names(answer.get("config"))
         self._held[boot_id] = (addresses, datetime.fromisoformat(answer["ends_at"]))
         config = answer.get("config")
         if config:
@@ -133,3 +139,4 @@ class BootKeeper:
                 del self._addresses[boot_id]
         for boot_id in self._held.keys() - wanted:
             del self._held[boot_id]
+            self._names.pop(boot_id, None)

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kept_boots import ADDRESS, IDLE_MAC, MAC, ONE, OTHER, OTHERS_MAC, answer
+from kept_boots import ADDRESS, IDLE_MAC, MAC, ONE, OTHER, OTHERS_MAC, RACKS_NAME, answer
 
 from rackyard.rack.boot_cache import BootCache
 from rackyard.rack.boot_index import BootIndex
@@ -196,3 +197,35 @@ def test_what_the_release_before_kept_is_fetched_again_for_its_configuration(
     told = Told(answer())
     BootKeeper(cache, index, told.call, threading.Event()).refresh()
     assert told.fetched == [ONE]
+
+
+@pytest.mark.parametrize("kept_by_an_earlier_life", [False, True])
+def test_names_of_boots_are_asked_for_in_each_pass_also_while_no_region_answers(
+    cache: BootCache, index: BootIndex, kept_by_an_earlier_life: bool
+) -> None:
+    told, stop, asked = Told(answer(), answer(OTHER)), threading.Event(), list[list[str]]()
+    if kept_by_an_earlier_life:
+        BootKeeper(cache, index, told.call, threading.Event()).refresh()
+        told.away = True
+
+    def resolve(names: Iterable[str]) -> None:
+        asked.append(list(names))
+        told.away = True
+        stop.set() if len(asked) == 2 else keeper.look_now()
+
+    keeper = BootKeeper(cache, index, told.call, stop, resolve=resolve)
+    keeper.run()
+    assert asked == [[RACKS_NAME]] * 2
+
+
+def test_no_name_is_asked_for_when_no_boot_is_kept(cache: BootCache, index: BootIndex) -> None:
+    told, stop, asked = Told(answer()), threading.Event(), list[list[str]]()
+
+    def resolve(names: Iterable[str]) -> None:
+        asked.append(list(names))
+        told.boots.clear()
+        stop.set() if len(asked) == 2 else keeper.look_now()
+
+    keeper = BootKeeper(cache, index, told.call, stop, resolve=resolve)
+    keeper.run()
+    assert asked == [[RACKS_NAME], []]

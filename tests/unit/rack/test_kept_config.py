@@ -68,7 +68,7 @@ def test_machine_of_a_boot_gets_what_a_region_would_answer_at_each_rack(world: W
     assert world.evidence() == [f"{firmware}: commissioning, while no region answered"]
     world.region = {
         "purpose": "commissioning", "hostname": "m1", "kernel": f"{IMAGE}/vmlinuz", "initrd": f"{IMAGE}/initrd.img",
-        "params": ["boot=live", f"log_host={rack}"],
+        "params": config(MAC, rack)["lines"][0]["params"],
     }  # fmt: skip
     assert world.get(firmware=firmware, rack=rack) == kept
     assert f"{firmware}: commissioning" in world.evidence()
