@@ -20,7 +20,7 @@ from urllib.parse import unquote
 import pytest
 
 from rackyard.region.ephemeral import RunnerConfig, build_archive, build_user_data, script_index
-from rackyard.region.ephemeral.runner.main import SHEBANG
+from rackyard.region.ephemeral.runner.main import POWER_OFF, SHEBANG, STAY_ON
 from rackyard.region.ephemeral.runner.uplink import Config, Uplink
 
 
@@ -125,9 +125,14 @@ def archive(*scripts: tuple[str, str], **options: dict[str, object]) -> bytes:
 
 
 def run(region: Region, tmp_path: Path, heartbeat_s: float = 60.0) -> subprocess.CompletedProcess[str]:
+    """As on a machine whose tools of the ephemeral system, and the file that keeps it on, are in ``tmp_path``."""
     program = tmp_path / "part-001"
     config = RunnerConfig(region.url, "ck", "tk", "s&c=rét", heartbeat_s)
-    program.write_bytes(build_user_data(config))
+    text = build_user_data(config).decode()
+    for place in (POWER_OFF, STAY_ON):
+        assert text.count(place) == 1
+        text = text.replace(place, str(tmp_path / Path(place).name))
+    program.write_text(text)
     return subprocess.run([sys.executable, str(program)], capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -309,6 +314,24 @@ def test_heartbeats_say_that_the_machine_lives(region: Region, tmp_path: Path) -
     assert run(region, tmp_path, heartbeat_s=0.2).returncode == 0
     assert [fields for fields, _ in region.signals].count({"op": "signal", "status": "WORKING"}) >= 2
     assert region.final()["status"] == "OK"
+
+
+@pytest.mark.parametrize(
+    ("script", "refused", "stays_on", "ends"),
+    [("true", 0, False, "off"), ("exit 3", 0, False, "off"), ("true", 9, False, "on"), ("true", 0, True, "on")],
+)
+def test_machine_is_switched_off_when_the_region_has_its_last_word_unless_somebody_wants_it_on(
+    region: Region, tmp_path: Path, script: str, refused: int, stays_on: bool, ends: str
+) -> None:
+    region.archive, region.refusals, region.refusal_status = archive(("10-a", script)), refused, 401
+    power_off = tmp_path / Path(POWER_OFF).name
+    power_off.write_text(f"#!/bin/sh\ntouch {tmp_path}/off\n")
+    power_off.chmod(0o755)
+    if stays_on:
+        (tmp_path / Path(STAY_ON).name).touch()
+    run(region, tmp_path)
+    assert (tmp_path / "off").exists() == (ends == "off")
+    assert bool(region.signals) == (refused == 0)
 
 
 def test_the_archive_of_the_catalogue_is_what_the_runner_reads() -> None:

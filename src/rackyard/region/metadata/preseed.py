@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from rackyard.region.ephemeral.runner.main import STAY_ON
+
 HTTP_PORT = 5248
 PROXY_PORT = 8000
 SYSLOG_PORT = 5247
@@ -65,7 +67,7 @@ def render(preseed: Preseed) -> str:
             "delay": "now",
             "mode": "poweroff",
             "timeout": POWER_OFF_WAIT_S,
-            "condition": "test ! -e /tmp/block-poweroff",
+            "condition": f"test ! -e {STAY_ON}",
         },
     }
     return "#cloud-config\n" + json.dumps(document, indent=1) + "\n"

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the commissioning scripts of the region on this machine and report each result.
 
-Ends with status OK, FAILED or TIMEDOUT; powering off afterwards is cloud-init's business.
+Ends with status OK, FAILED or TIMEDOUT, and switches the ephemeral system off. Where the region did not get the status,
+that is cloud-init's business.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tarfile
 import tempfile
@@ -27,6 +29,10 @@ PACKAGE_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]{0,100}")
 # A script that begins like the runner itself is run by a fork of it, which has loaded what such scripts import: on a
 # slow machine the start of Python is most of what they cost.
 SHEBANG = b"#!/usr/bin/python3 -IS\n"
+# Only the ephemeral system has this, and only that is switched off.
+POWER_OFF = "/usr/lib/rackyard/power-off"
+# Whoever wants to look around makes this file, as with MAAS; also cloud-init's last stage heeds it.
+STAY_ON = "/tmp/block-poweroff"  # nothing is written to it
 LOADED_FOR_SCRIPTS = ("glob", "ipaddress", "pathlib", "platform")
 
 
@@ -161,6 +167,12 @@ def beat(uplink: Uplink, ended: threading.Event) -> None:
             say(f"heartbeat: {error}")
 
 
+def power_off() -> None:
+    """Switch this machine off at once: all that cloud-init had to do besides is to do that in its time."""
+    if os.access(POWER_OFF, os.X_OK) and not os.path.exists(STAY_ON):
+        subprocess.run([POWER_OFF], check=False)
+
+
 def main() -> int:
     """Run everything; exit status 0 if the region has the final status, whatever it is."""
     config = Config(**json.loads(CONFIG_JSON))
@@ -186,6 +198,7 @@ def main() -> int:
     finally:
         ended.set()
         shutil.rmtree(folder, ignore_errors=True)
+    power_off()
     return 0
 
 
