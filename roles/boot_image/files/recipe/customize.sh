@@ -22,6 +22,9 @@ chroot "$root" systemctl --quiet disable ssh.service
 chroot "$root" systemctl --quiet enable \
     rackyard-boot-again.service rackyard-boot-port.service systemd-networkd.service systemd-networkd-wait-online.service lldpd.service
 
+# cloud-init goes without it, and would load it in each stage to check what the region has written.
+rm -r "$root/usr/lib/python3/dist-packages/jsonschema"
+
 say "masking what assembles or activates what it finds on disks"
 sed '/^#/d' "$RECIPE/masked-disk-rules.txt" | while read -r place; do
     mkdir -p "$root/etc/$(dirname "$place")"
