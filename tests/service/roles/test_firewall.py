@@ -19,8 +19,8 @@ from ansible_collections.rackyard.metal.plugins.filter.firewall import firewall_
 from .namespace import Namespace, program, wait_until
 
 # Whatever anybody may reach, and what nobody may.
-PORTS = (22, 53, 67, 69, 80, 123, 443, 547, 623, 647, 5239, 5240, 5246, 5247, 5248, 5249, 5250, 5270, 5271, 5432, 5443,
-         7911, 8000, 9100)  # fmt: skip
+PORTS = (22, 53, 67, 69, 80, 123, 443, 547, 623, 647, 5239, 5240, 5245, 5246, 5247, 5248, 5249, 5250, 5270, 5271, 5432,
+         5443, 7911, 8000, 9100)  # fmt: skip
 # The host under test has a leg in each network; these are at the other end.
 HOST = {"mgmt": 21, "pxe": 2, "bmc": 2, "other": 2}
 NETWORKS = {"mgmt": "10.10.0", "pxe": "10.20.0", "bmc": "10.30.0", "other": "10.40.0"}
@@ -31,7 +31,8 @@ PEERS = {
 SSH = {"tcp 22"}
 API = SSH | {"tcp 80", "tcp 443", "tcp 5239", "tcp 5240", "tcp 5443"}
 UPWARD = {
-    "tcp 53", "udp 53", "udp 123", "tcp 5247", "udp 5247", "tcp 5240", "tcp 5250", "tcp 5270", "tcp 8000",
+    "tcp 53", "udp 53", "udp 123", "tcp 5247", "udp 5247", "tcp 5240", "tcp 5245", "tcp 5250", "tcp 5270",
+    "tcp 8000",
 }  # fmt: skip
 # A relay may be anywhere.
 DHCP = {"udp 67", "udp 547"}

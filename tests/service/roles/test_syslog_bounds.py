@@ -67,9 +67,9 @@ class Logs:
         self.machines.run("ip", "link", "set", "eth0", "up")
         self.store = home / "machines"
         self.know({MACHINE: "m1"})
-        self._start("region", REGION, {"clients": ["10.10.0.0/24", f"{RACK}/32"]})
-        targets = [{"address": REGION, "port": 5247}]
-        self._start("rack", RACK, {"clients": ["10.20.0.0/24"], "targets": targets})
+        self._start("region", REGION, {"clients": [f"{RACK}/32"], "relays": [RACK, REGION]})
+        targets = [{"address": REGION, "port": 5245}]
+        self._start("rack", RACK, {"clients": ["10.20.0.0/24"], "relp_targets": targets})
 
     def _start(self, tier: str, address: str, section: dict[str, object]) -> None:
         place = self.home / tier

@@ -33,8 +33,12 @@ class OneHost:
         for address in (MACHINE, STRANGER, OTHER_RACK):
             self.machines.run("ip", "address", "add", f"{address}/24", "dev", "eth0")
         self.machines.run("ip", "link", "set", "eth0", "up")
-        self._start("region2", ["region"], REGION, {"clients": ["10.10.0.0/24"]}, {MACHINE: "m1"}, [])
-        section = {"clients": ["10.20.0.0/24"], "targets": [{"address": REGION, "port": 5247}]}
+        self._start("region2", ["region"], REGION, {"clients": [], "relays": [RACK, REGION]}, {MACHINE: "m1"}, [])
+        section = {
+            "clients": ["10.20.0.0/24"],
+            "relp_targets": [{"address": REGION, "port": 5245}],
+            "relays": [OTHER_RACK],
+        }
         self._start("host", ["region", "rack"], RACK, section, {MACHINE: "m1"}, [OTHER_RACK, RACK])
 
     def _start(

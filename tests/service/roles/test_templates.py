@@ -24,7 +24,11 @@ RENDERERS = {daemon.name: daemon for daemon in DAEMONS}
 SECTIONS: dict[str, dict[str, Any]] = {
     "dns": {"forwarders": ["10.10.0.11", "2001:db8::11"], "trusted": ["10.20.0.0/24", "2001:db8:20::/64"]},
     "ntp": {"servers": ["10.10.0.11", "2001:db8::11"], "clients": ["10.20.0.0/24", "2001:db8:20::/64"]},
-    "syslog": {"targets": [{"address": "10.10.0.11", "port": 5247}], "clients": ["10.20.0.0/24", "2001:db8:20::/64"]},
+    "syslog": {
+        "relp_targets": [{"address": "10.10.0.11", "port": 5245}],
+        "clients": ["10.20.0.0/24", "2001:db8:20::/64"],
+        "relays": ["10.10.0.21", "2001:db8::21"],
+    },
     "proxy": {
         "parents": [{"address": "10.10.0.11", "port": 8000}, {"address": "10.10.0.12", "port": 8000}],
         "clients": ["10.20.0.0/24", "2001:db8:20::/64"],
@@ -103,6 +107,8 @@ def judge(role: str, text: str, place: Path) -> subprocess.CompletedProcess[str]
 
 # Only racks serve DHCP.
 TIERS = ("region", "rack", "region rack")
+# Whom a region asks is the role's to know; nobody relays to a rack.
+NOT_TOLD = {"region": ["forwarders"], "rack": ["relays"], "region rack": ["forwarders"]}
 CASES = [(role, tier) for role in JUDGES for tier in TIERS if (role, tier) != ("dhcp", "region")]
 
 
@@ -120,8 +126,7 @@ def test_checker_accepts_role_and_service_together(
         include.write_text(render(role, f"var/lib/rackyard/{daemon.path}", tiers, given), encoding="utf-8")
     else:
         section = SECTIONS[role] if written == "everything" else {}
-        # Whom a region asks is the role's to know.
-        include.write_bytes(daemon.render(section if tier == "rack" else {**section, "forwarders": []}))
+        include.write_bytes(daemon.render({**section, **{key: [] for key in NOT_TOLD[tier]}}))
     done = judge(role, render(role, JUDGES[role].template, tiers, given), tmp_path)
     assert done.returncode == 0, done.stderr + done.stdout
 

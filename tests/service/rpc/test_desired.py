@@ -56,6 +56,7 @@ def test_document_says_what_the_rack_serves(served: RackClient):
         "tls_regions": [{"address": "10.10.0.11", "port": 5250}, {"address": "10.10.0.11", "port": 5251}],
     }
     assert body["syslog"]["targets"] == [{"address": "10.10.0.11", "port": 5247}]
+    assert body["syslog"]["relp_targets"] == [{"address": "10.10.0.11", "port": 5245}]
     # Networks of the BMC and of the controllers; of the machines' network only the rack.
     assert body["proxy"]["forbidden"] == ["10.10.0.0/24", "10.20.0.2/32", "10.30.0.0/24"]
 
@@ -196,7 +197,8 @@ def test_region_on_a_racks_host_serves_machines_too_and_asks_nobody(served: Rack
     document, alone = desired.for_region(both), desired.for_region(world)
     hosts = ["10.10.0.21/32", "10.20.0.0/24", "10.20.0.2/32", "10.30.0.2/32"]
     assert document.body["ntp"] == {"servers": [], "clients": hosts}
-    assert document.body["syslog"] == {"targets": [], "clients": hosts}
+    relays = ["10.10.0.21", "10.20.0.2", "10.30.0.2"]
+    assert document.body["syslog"] == {"relp_targets": [], "clients": hosts, "relays": relays}
     assert {name: document.body[name] for name in ("dns", "proxy")} == {
         name: alone.body[name] for name in ("dns", "proxy")
     }
@@ -209,7 +211,7 @@ def test_region_on_a_racks_host_serves_machines_too_and_asks_nobody(served: Rack
 def test_lines_of_its_machines_go_to_the_other_regions_and_not_to_itself(served: RackClient, both: Context):
     beat(both)
     beat(replace(both, config=replace(both.config, name="region2", addresses=("10.10.0.12",))))
-    assert desired.for_region(both).body["syslog"]["targets"] == [{"address": "10.10.0.12", "port": 5247}]
+    assert desired.for_region(both).body["syslog"]["relp_targets"] == [{"address": "10.10.0.12", "port": 5245}]
 
 
 def test_rack_on_a_regions_host_is_told_what_is_its_own(api: Any, served: RackClient):

@@ -125,9 +125,9 @@ def test_ntp() -> None:
 def test_syslog_forwards_to_each_region_by_a_queue_of_its_own() -> None:
     text = "\n".join(lines("syslog"))
     assert "$AllowedSender UDP, 127.0.0.1, 10.20.0.0/24, [fd00:20::]/64" in text
-    assert 'target="10.10.0.11" port="5247" protocol="tcp"' in text
-    assert 'queue.filename="rackyard_relay_fd00__11_5247"' in text
-    assert text.count('action(type="omfwd"') == 2
+    assert 'type="omrelp" target="10.10.0.11" port="5245"' in text
+    assert 'queue.filename="rackyard_relay_fd00__11_5245"' in text
+    assert text.count('action(type="omrelp"') == 2
 
 
 def test_table_of_machines_is_sorted_and_strict() -> None:
@@ -224,7 +224,7 @@ def test_files_say_who_manages_them_and_empty_ones_define_all_names(name: str) -
 def test_order_of_what_has_no_order_does_not_matter(name: str) -> None:
     desired = document()
     shuffled = copy.deepcopy(desired)
-    for key in ("trusted", "clients", "forbidden", "regions", "parents", "targets", "networks"):
+    for key in ("trusted", "clients", "forbidden", "regions", "parents", "relp_targets", "networks"):
         if key in shuffled[name]:
             shuffled[name][key].reverse()
     assert RENDER[name](shuffled[name]) == RENDER[name](desired[name])
@@ -263,7 +263,7 @@ HOSTILE = [
         ("proxy", ("parents", 0, "address")),
         ("proxy", ("clients", 0)),
         ("proxy", ("forbidden", 0)),
-        ("syslog", ("targets", 0, "address")),
+        ("syslog", ("relp_targets", 0, "address")),
         ("syslog", ("clients", 0)),
         ("ntp", ("servers", 0)),
         ("ntp", ("clients", 0)),
@@ -307,8 +307,8 @@ JSON = st.recursive(
 
 
 KEYS = (
-    "networks", "hosts", "forwarders", "trusted", "tls_regions", "parents", "clients", "forbidden", "targets",
-    "servers",
+    "networks", "hosts", "forwarders", "trusted", "tls_regions", "parents", "clients", "forbidden",
+    "relp_targets", "relays", "servers",
 )  # fmt: skip
 
 

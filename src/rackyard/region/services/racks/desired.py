@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
+from rackyard.daemons.syslog import RELP_PORT
 from rackyard.daemons.tiers import RACK
 from rackyard.region.context import Context
 from rackyard.region.db.pool import Row, Transaction
@@ -125,7 +126,11 @@ def for_region(ctx: Context) -> Document:
             "clients": sorted({*rack_hosts, *_cidrs(site.subnets, "allow_proxy")}),
             "forbidden": list(site.forbidden),
         },
-        "syslog": {"targets": _other_regions(ctx, site) if is_rack else [], "clients": clients},
+        "syslog": {
+            "relp_targets": _other_regions(ctx, site) if is_rack else [],
+            "clients": clients,
+            "relays": sorted(site.rack_addresses()),
+        },
         "ntp": {"servers": [], "clients": clients},
     }
     return Document({"generation": 0, **content}, _digest(content))
@@ -133,7 +138,7 @@ def for_region(ctx: Context) -> Document:
 
 def _other_regions(ctx: Context, site: _Site) -> list[dict[str, Any]]:
     """Where a host that is region and rack brings its machines' lines, besides storing them."""
-    return [{"address": each, "port": SYSLOG_PORT} for each in site.regions if each not in ctx.config.addresses]
+    return [{"address": each, "port": RELP_PORT} for each in site.regions if each not in ctx.config.addresses]
 
 
 def _rack_content(ctx: Context, site: _Site, rack: Rack) -> dict[str, Any]:
@@ -156,7 +161,9 @@ def _rack_content(ctx: Context, site: _Site, rack: Rack) -> dict[str, Any]:
             "forbidden": list(site.forbidden),
         },
         "syslog": {
+            # For racks of the release before, which send by plain TCP.
             "targets": [{"address": each, "port": SYSLOG_PORT} for each in regions],
+            "relp_targets": [{"address": each, "port": RELP_PORT} for each in regions],
             "clients": [row["cidr"] for row in served],
         },
         "ntp": {"servers": regions, "clients": [row["cidr"] for row in served]},
