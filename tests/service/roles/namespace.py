@@ -64,10 +64,12 @@ class Namespace:
         assert done.returncode == 0, f"{command}: {done.stderr}{done.stdout}"
         return done.stdout
 
-    def start(self, name: str, *command: str) -> subprocess.Popen[bytes]:
+    def start(self, name: str, *command: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
         """Run a command in the background; what it says goes to `<name>.log`."""
         with (self.home / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(self.inside(*command), stdout=log, stderr=log, start_new_session=True)
+            process = subprocess.Popen(
+                self.inside(*command), stdin=stdin, stdout=log, stderr=log, start_new_session=True
+            )
         self._processes.append(process)
         return process
 
