@@ -52,11 +52,7 @@ except Unavailable:
 @pytest.fixture
 def hosts(tmp_path: Path) -> Iterator[tuple[Namespace, Namespace]]:
     region, database = Namespace(tmp_path), Namespace(tmp_path)
-    region.run("ip", "link", "add", "mgmt0", "type", "veth", "peer", "name", "mgmt1")
-    region.run("ip", "link", "set", "mgmt1", "netns", str(database.pid))
-    for host, port, address in ((region, "mgmt0", CLIENT), (database, "mgmt1", SERVER)):
-        host.run("ip", "address", "add", f"{address}/24", "dev", port)
-        host.run("ip", "link", "set", port, "up")
+    region.cable("mgmt0", [f"{CLIENT}/24"], database, [f"{SERVER}/24"])
     try:
         yield region, database
     finally:
@@ -75,7 +71,7 @@ def test_silent_partition_is_noticed(hosts: tuple[Namespace, Namespace], config:
     found = f"PYTHONPATH={os.pathsep.join(sys.path)}"
     asker = region.start("asker", "env", found, sys.executable, "-c", ASK, dsn, doing, stdin=go)
     wait_until(lambda: "ready" in region.log("asker"), "the connection", 60)
-    database.run("ip", "link", "set", "mgmt1", "down")
+    database.run("ip", "link", "set", "eth0", "down")
     os.write(told, b"\n")
     asker.wait(60)
     os.close(told)

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -63,6 +63,14 @@ class Namespace:
         done = subprocess.run(self.inside(*command), capture_output=True, text=True, timeout=timeout_s, check=False)
         assert done.returncode == 0, f"{command}: {done.stderr}{done.stdout}"
         return done.stdout
+
+    def cable(self, port: str, addresses: Sequence[str], other: Namespace, others: Sequence[str]) -> None:
+        """Connect a new port here with eth0 there; both are up, with these addresses (each with its prefix length)."""
+        self.run("ip", "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", str(other.pid))
+        for host, own, given in ((self, port, addresses), (other, "eth0", others)):
+            for address in given:
+                host.run("ip", "address", "add", address, "dev", own, *(["nodad"] if ":" in address else []))
+            host.run("ip", "link", "set", own, "up")
 
     def start(self, name: str, *command: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
         """Run a command in the background; what it says goes to `<name>.log`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
@@ -166,6 +166,13 @@ def address(network: str, number: int, version: int = 4) -> str:
     return f"{NETWORKS[network]}.{number}" if version == 4 else f"fd00:{NETWORKS[network].split('.')[1]}::{number}"
 
 
+def ports(network: str, numbers: Sequence[int]) -> list[str]:
+    """The addresses of a port with these numbers, of both families."""
+    return [
+        text for number in numbers for text in (f"{address(network, number)}/24", f"{address(network, number, 6)}/64")
+    ]
+
+
 def within(network: str) -> list[str]:
     """Both networks of a cable."""
     return [f"{NETWORKS[network]}.0/24", f"{address(network, 0, 6)}/64"]
@@ -179,14 +186,8 @@ class Site:
         self.host = Namespace(home)
         self.ends = {name: Namespace(home) for name in NETWORKS}
         for name, end in self.ends.items():
-            self.host.run("ip", "link", "add", f"{name}0", "type", "veth", "peer", "name", "eth0")
-            self.host.run("ip", "link", "set", "eth0", "netns", str(end.pid))
             numbers = [number for network, number in PEERS.values() if network == name]
-            for net, link, own in ((self.host, f"{name}0", [HOST[name]]), (end, "eth0", numbers)):
-                for number in own:
-                    net.run("ip", "address", "add", f"{address(name, number)}/24", "dev", link)
-                    net.run("ip", "address", "add", f"{address(name, number, 6)}/64", "dev", link, "nodad")
-                net.run("ip", "link", "set", link, "up")
+            self.host.cable(f"{name}0", ports(name, [HOST[name]]), end, ports(name, numbers))
             for version in (4, 6):
                 end.run("ip", f"-{version}", "route", "add", "default", "via", address(name, HOST[name], version))
         self.host.start("answer", sys.executable, "-c", ANSWER, *map(str, PORTS))

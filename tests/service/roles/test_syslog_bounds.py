@@ -57,14 +57,8 @@ class Logs:
         self.home = home
         self._unknown_mib = unknown_mib
         self.net, self.machines = Namespace(home), Namespace(home)
-        self.net.run("ip", "link", "add", "pxe0", "type", "veth", "peer", "name", "eth0")
-        self.net.run("ip", "link", "set", "eth0", "netns", str(self.machines.pid))
-        self.net.run("ip", "address", "add", f"{RACK}/24", "dev", "pxe0")
         self.net.run("ip", "address", "add", f"{REGION}/32", "dev", "lo")
-        self.net.run("ip", "link", "set", "pxe0", "up")
-        for address in (MACHINE, STRANGER):
-            self.machines.run("ip", "address", "add", f"{address}/24", "dev", "eth0")
-        self.machines.run("ip", "link", "set", "eth0", "up")
+        self.net.cable("pxe0", [f"{RACK}/24"], self.machines, [f"{each}/24" for each in (MACHINE, STRANGER)])
         self.store = home / "machines"
         self.know({MACHINE: "m1"})
         self._start("region", REGION, {"clients": [f"{RACK}/32"], "relays": [RACK, REGION]})

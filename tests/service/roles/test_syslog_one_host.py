@@ -25,14 +25,10 @@ class OneHost:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.net, self.machines = Namespace(home), Namespace(home)
-        self.net.run("ip", "link", "add", "pxe0", "type", "veth", "peer", "name", "eth0")
-        self.net.run("ip", "link", "set", "eth0", "netns", str(self.machines.pid))
-        self.net.run("ip", "address", "add", f"{RACK}/24", "dev", "pxe0")
         self.net.run("ip", "address", "add", f"{REGION}/32", "dev", "lo")
-        self.net.run("ip", "link", "set", "pxe0", "up")
-        for address in (MACHINE, STRANGER, OTHER_RACK):
-            self.machines.run("ip", "address", "add", f"{address}/24", "dev", "eth0")
-        self.machines.run("ip", "link", "set", "eth0", "up")
+        self.net.cable(
+            "pxe0", [f"{RACK}/24"], self.machines, [f"{each}/24" for each in (MACHINE, STRANGER, OTHER_RACK)]
+        )
         self._start("region2", ["region"], REGION, {"clients": [], "relays": [RACK, REGION]}, {MACHINE: "m1"}, [])
         section = {
             "clients": ["10.20.0.0/24"],

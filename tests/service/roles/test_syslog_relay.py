@@ -34,11 +34,7 @@ class Hosts:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.region, self.rack = Namespace(home), Namespace(home)
-        self.rack.run("ip", "link", "add", "mgmt0", "type", "veth", "peer", "name", "mgmt1")
-        self.rack.run("ip", "link", "set", "mgmt1", "netns", str(self.region.pid))
-        for host, port, address in ((self.rack, "mgmt0", RACK), (self.region, "mgmt1", REGION)):
-            host.run("ip", "address", "add", f"{address}/24", "dev", port)
-            host.run("ip", "link", "set", port, "up")
+        self.rack.cable("mgmt0", [f"{RACK}/24"], self.region, [f"{REGION}/24"])
         regions = [{"address": REGION, "port": 5247}]
         relp = [{"address": REGION, "port": 5245}]
         self._write("rack", {"clients": [], "targets": regions, "relp_targets": relp})
@@ -66,12 +62,12 @@ class Hosts:
 
     def cut_power(self) -> None:
         """Nobody says good-bye: packets of the dying host do not leave it."""
-        self.region.run("ip", "link", "set", "mgmt1", "down")
+        self.region.run("ip", "link", "set", "eth0", "down")
         os.killpg(self._region, signal.SIGKILL)
 
     def power_on(self) -> None:
         self._region = self._start("region", self.region)
-        self.region.run("ip", "link", "set", "mgmt1", "up")
+        self.region.run("ip", "link", "set", "eth0", "up")
 
     def stored(self) -> str:
         return "".join(path.read_text() for path in (self.home / "region/machines/m1").glob("*.log"))
