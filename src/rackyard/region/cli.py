@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rackyard.region import backup, key_file, secrets_file
 from rackyard.region import config as configuration
-from rackyard.region import key_file, secrets_file
 from rackyard.region.context import Context
 from rackyard.region.db import migrations
 from rackyard.region.errors import BadRequest, RackyardError, Unavailable
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         context = Context.from_config(configuration.load(arguments.config))
         try:
-            if arguments.run not in (_migrate, _prepare):
+            if arguments.run not in (_migrate, _prepare, _contents, _restore):
                 migrations.require(context.db)
             _print(arguments.run(context, arguments), as_json=arguments.json)
         finally:
@@ -120,6 +120,18 @@ def _secrets_key_drop_old(ctx: Context, _arguments: argparse.Namespace) -> dict[
     return {"changed": dropped > 0, "dropped": dropped, **counts}
 
 
+def _backup(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any]:
+    return backup.save(ctx, arguments.archive, with_images=arguments.images)
+
+
+def _contents(ctx: Context, _arguments: argparse.Namespace) -> dict[str, Any]:
+    return backup.contents(ctx)
+
+
+def _restore(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any]:
+    return backup.restore(ctx, arguments.archive, over_data=arguments.over_data)
+
+
 def _print(result: dict[str, Any] | str, *, as_json: bool) -> None:
     if isinstance(result, str):
         print(json.dumps(result) if as_json else result)
@@ -168,6 +180,13 @@ def _parser() -> argparse.ArgumentParser:
     prune = command("image-prune", _image_prune, "remove superseded images, and files that belong to none")
     prune.add_argument("--keep", type=int, default=2, help="images of each release that stay (default 2)")
     command("status", _status, "racks, machines, network and images of this site")
+    saved = command("backup", _backup, "write all that cannot be made anew into one archive (playbook backup)")
+    saved.add_argument("archive", type=Path)
+    saved.add_argument("--images", action="store_true", help="with the images, which can be built again")
+    command("contents", _contents, "what a backup would hold, or a restore replace")
+    restored = command("restore", _restore, "have the database of an archive (playbook restore)")
+    restored.add_argument("archive", type=Path)
+    restored.add_argument("--over-data", action="store_true", help="also when something would be lost by it")
     secrets_key = commands.add_parser("secrets-key", help="rotate the key that seals secrets")
     verbs = secrets_key.add_subparsers(required=True, metavar="add|drop-old")
     command("add", _secrets_key_add, "add a new key and seal everything with it", verbs)

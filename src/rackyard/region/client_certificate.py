@@ -16,10 +16,14 @@ HEADER = "X-Rackyard-Certificate"
 ENVIRON_KEY = "HTTP_X_RACKYARD_CERTIFICATE"
 
 
+def pem_of(environ: Mapping[str, object]) -> str:
+    """The caller's certificate (PEM), empty when it presented none."""
+    return unquote(str(environ.get(ENVIRON_KEY, "")))
+
+
 def sha256_of(environ: Mapping[str, object]) -> str | None:
     """SHA-256 (hex) of the caller's certificate in DER form, None when it presented none."""
-    pem = unquote(str(environ.get(ENVIRON_KEY, "")))
     try:
-        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem_of(environ))).hexdigest()
     except ValueError:
         return None

@@ -16,6 +16,20 @@ CREATE TABLE setting (
     value jsonb NOT NULL
 );
 
+-- When this site was restored, and from what: what was issued between backup and restore is known to others, not here.
+CREATE TABLE restoration (
+    id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    taken_at       timestamptz NOT NULL,        -- of the backup
+    restored_at    timestamptz NOT NULL,
+    archive_sha256 text NOT NULL                -- of its manifest
+);
+
+-- A backup that was loaded and is not fit for work yet: as long as there is one, no process of a region starts.
+CREATE TABLE restoring (
+    taken_at       timestamptz NOT NULL,
+    archive_sha256 text NOT NULL
+);
+
 -- People and their API keys ---------------------------------------------------------------------
 
 CREATE TABLE account (

@@ -9,6 +9,7 @@ from functools import partial
 
 from flask import Blueprint, Response, current_app, g, jsonify, request
 
+from rackyard.region import client_certificate
 from rackyard.region.context import Context
 from rackyard.region.db.racks.identity import Rack
 from rackyard.region.errors import BadRequest
@@ -56,7 +57,7 @@ def _identify() -> None:
     if request.endpoint in ANONYMOUS:
         return
     g.cert_sha256 = peer.certificate_sha256(request.environ)
-    g.rack = enrolment.authenticate(_ctx(), g.cert_sha256)
+    g.rack = enrolment.authenticate(_ctx(), g.cert_sha256, client_certificate.pem_of(request.environ))
 
 
 @blueprint.get("/ca")

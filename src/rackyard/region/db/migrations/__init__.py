@@ -16,7 +16,7 @@ from rackyard.region.db.pool import Database, Transaction
 from rackyard.region.errors import RackyardError, Unavailable
 
 # This code works with no older schema. Raise it with the first line of code that needs a newer migration.
-NEEDED = 10
+NEEDED = 11
 # Whoever waits for a lock makes everybody behind it wait too: give up soon, and change nothing.
 LOCK_TIMEOUT_S = 10
 _LOOK_S = 0.2
@@ -62,6 +62,13 @@ def require(db: Database) -> None:
         raise RackyardError(
             f"The database lacks migration {', '.join(map(str, missing))}, which this version needs; "
             "run `rackyard-region migrate`"
+        )
+    with db.transaction() as tx:
+        half = tx.one("site.migrations.half_restored")
+    if half and half["present"]:
+        raise RackyardError(
+            "The database is half restored: its backup is in, and what it must not do again is not taken out; run the "
+            "playbook rackyard.metal.restore again"
         )
     if max(applied) > max(available()):
         _log.warning("the database has migration %s, newer than this version; upgrade this host too", max(applied))

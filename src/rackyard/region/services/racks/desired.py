@@ -36,7 +36,7 @@ _ABOUT = frozenset({"rack", "domain"})
 
 @dataclass(frozen=True)
 class Document:
-    """A desired state and the ETag of its content."""
+    """A desired state and its ETag; of the generation too, so that a rack tells a restored region what it applied."""
 
     body: dict[str, Any]
     etag: str
@@ -81,7 +81,7 @@ def for_rack(ctx: Context, rack: Rack, sections: Collection[str] | None = None) 
                 row = tx.one("racks.desired.advance", rack_id=rack.id, before=row["desired_sha256"], sha256=digest)
             if row is None:
                 continue  # another process has counted this change, or a later one
-        return Document({"generation": row["desired_generation"] if row else 0, **content}, digest, held)
+        return _document(row["desired_generation"] if row else 0, content, digest, held=held)
 
 
 def wait_for_rack(
@@ -133,7 +133,11 @@ def for_region(ctx: Context) -> Document:
         },
         "ntp": {"servers": [], "clients": clients},
     }
-    return Document({"generation": 0, **content}, _digest(content))
+    return _document(0, content, _digest(content))
+
+
+def _document(generation: int, content: dict[str, Any], digest: str, *, held: bool = False) -> Document:
+    return Document({"generation": generation, **content}, f"{generation}-{digest}", held)
 
 
 def _other_regions(ctx: Context, site: _Site) -> list[dict[str, Any]]:

@@ -138,12 +138,12 @@ def not_enrolled(system_id: str) -> NotFound:
     return NotFound(f"No enrolled rack has the system_id {shown}; list them with GET rackcontrollers/.")
 
 
-def authenticate(ctx: Context, sha256: str) -> Rack:
+def authenticate(ctx: Context, sha256: str, pem: str) -> Rack:
     """The rack with this certificate, which is now seen. Raises Forbidden in words when it may not speak.
 
     Looked up on each call, so that a revocation works at once, on every region."""
     with ctx.db.transaction() as tx:
-        rack = rows.by_certificate(tx, sha256)
+        rack = rows.by_certificate(tx, sha256) or _renewed_before_restore(ctx, tx, sha256, pem)
         if rack is not None and rack.revoked_at is None:
             liveness.seen(ctx, tx, [rack.id])
     if rack is None:
@@ -156,6 +156,24 @@ def authenticate(ctx: Context, sha256: str) -> Rack:
             f"rack {rack.hostname} was revoked at {rack.revoked_at:%Y-%m-%dT%H:%M:%SZ}; "
             "to take it back, enrol it again with `rackyard-rack enroll` and a new token"
         )
+    return rack
+
+
+def _renewed_before_restore(ctx: Context, tx: Transaction, sha256: str, pem: str) -> Rack | None:
+    """The rack of a certificate that the site's authority signed after the backup which the site was restored from:
+    newer than the one that is known. nginx has seen to it that the authority signed it and that it is in date."""
+    shown = identity.shown(pem)
+    if shown is None:
+        return None
+    row = tx.one(
+        "racks.enrolment.adopt", system_id=shown.system_id, sha256=sha256, serial=shown.serial,
+        not_after=shown.not_after, issued_at=shown.issued_at,
+    )  # fmt: skip
+    if row is None:
+        return None
+    rack = Rack(**row)
+    words = f"rack {rack.hostname} shows a certificate of {shown.issued_at:%Y-%m-%d %H:%M} UTC, after the backup"
+    journal.record(tx, ctx.clock.now(), "RACK_KNOWN_AGAIN", words, rack_id=rack.id, level=journal.WARNING)
     return rack
 
 

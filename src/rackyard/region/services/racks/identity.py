@@ -25,6 +25,7 @@ CERTIFICATE_LIFETIME = timedelta(days=30)
 # Clocks of a region and a new rack may differ a little before chrony has run.
 BACKDATE = timedelta(minutes=5)
 TOKEN_PREFIX = "rye1."
+RACK_URI = "rackyard:rack:"
 MAX_CSR_BYTES = 16 * 1024
 
 
@@ -35,6 +36,16 @@ class Certificate:
     pem: str
     sha256: str
     serial: str
+    not_after: datetime
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a rack's certificate says: whose it is, its serial number (hex), when it was signed and when it ends."""
+
+    system_id: str
+    serial: str
+    issued_at: datetime
     not_after: datetime
 
 
@@ -104,7 +115,7 @@ def sign_rack(csr_pem: str, system_id: str, ca_cert_pem: bytes, ca_key_pem: byte
         .add_extension(_key_usage(), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
         .add_extension(
-            x509.SubjectAlternativeName([x509.UniformResourceIdentifier(f"rackyard:rack:{system_id}")]),
+            x509.SubjectAlternativeName([x509.UniformResourceIdentifier(f"{RACK_URI}{system_id}")]),
             critical=False,
         )
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(request.public_key()), critical=False)
@@ -119,6 +130,25 @@ def sign_rack(csr_pem: str, system_id: str, ca_cert_pem: bytes, ca_key_pem: byte
         sha256=fingerprint(der),
         serial=f"{signed.serial_number:x}",
         not_after=not_after,
+    )
+
+
+def shown(pem: str) -> Shown | None:
+    """What a certificate says that `sign_rack` has made; None for any other."""
+    try:
+        certificate = x509.load_pem_x509_certificate(pem.encode())
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        uris = names.get_values_for_type(x509.UniformResourceIdentifier)
+    except (ValueError, x509.ExtensionNotFound):
+        return None
+    ids = [uri.removeprefix(RACK_URI) for uri in uris if uri.startswith(RACK_URI)]
+    if len(ids) != 1:
+        return None
+    return Shown(
+        system_id=ids[0],
+        serial=f"{certificate.serial_number:x}",
+        issued_at=_aware(certificate, "not_valid_before") + BACKDATE,
+        not_after=_aware(certificate, "not_valid_after"),
     )
 
 
@@ -163,7 +193,12 @@ def _naive(moment: datetime) -> datetime:
 
 
 def _not_after(certificate: x509.Certificate) -> datetime:
-    aware = getattr(certificate, "not_valid_after_utc", None)  # cryptography >= 42; the other one is deprecated there
+    return _aware(certificate, "not_valid_after")
+
+
+def _aware(certificate: x509.Certificate, name: str) -> datetime:
+    aware = getattr(certificate, f"{name}_utc", None)  # cryptography >= 42; the other one is deprecated there
     if isinstance(aware, datetime):
         return aware
-    return certificate.not_valid_after.replace(tzinfo=UTC)
+    naive: datetime = getattr(certificate, name)
+    return naive.replace(tzinfo=UTC)

@@ -47,6 +47,16 @@ SELECT id, system_id, hostname, revoked_at
 FROM rack
 WHERE cert_sha256 = decode(%(sha256)s, 'hex') OR previous_cert_sha256 = decode(%(sha256)s, 'hex');
 
+-- name: racks.enrolment.adopt
+-- A rack renewed its certificate between the backup that this site was restored from and the restore; two seconds,
+-- because certificates have whole ones.
+UPDATE rack SET previous_cert_sha256 = cert_sha256, cert_sha256 = decode(%(sha256)s, 'hex'),
+       cert_serial = %(serial)s, cert_not_after = %(not_after)s
+WHERE system_id = %(system_id)s AND revoked_at IS NULL AND cert_not_after < %(not_after)s
+  AND EXISTS (SELECT FROM restoration
+              WHERE %(issued_at)s BETWEEN taken_at - interval '2 seconds' AND restored_at)
+RETURNING id, system_id, hostname, revoked_at;
+
 -- name: racks.enrolment.is_revoked
 -- Whether a rack still counts.
 SELECT revoked_at FROM rack WHERE id = %(rack_id)s;

@@ -24,3 +24,7 @@ SELECT version FROM schema_migration;
 -- name: site.migrations.record
 -- Remember an applied migration.
 INSERT INTO schema_migration (version) VALUES (%(version)s);
+
+-- name: site.migrations.half_restored
+-- Whether a backup was loaded that is not fit for work yet.
+SELECT EXISTS (SELECT FROM restoring) AS present;
