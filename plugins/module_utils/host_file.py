@@ -159,6 +159,15 @@ def with_the_rest(present: bytes, block: str) -> str:
     return f"{BEGIN}{body}{END}{before}{rest}"
 
 
+def without_block(present: bytes) -> bytes:
+    """What a file has besides the block between its marks. Raises ValueError when an end mark is missing."""
+    before, begin, after = present.partition(BEGIN.encode())
+    _old, end, rest = after.partition(END.encode())
+    if begin and not end:
+        raise ValueError(f"it has the line {BEGIN.strip()!r} without {END.strip()!r}; put it back")
+    return before + rest
+
+
 def _diff(path: str, before: str, after: str) -> Diff:
     return {"before_header": path, "after_header": path, "before": before, "after": after}
 

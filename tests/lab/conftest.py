@@ -2,7 +2,7 @@
 """One lab for all files of this folder.
 
 They run in the order of their numbers and build on each other, as an operator's first day does: untouched hosts, demo,
-what went over the wires, bad input, second run, faults, teardown.
+what went over the wires, bad input, second run, faults, removal, teardown.
 """
 
 from __future__ import annotations

@@ -39,12 +39,15 @@ from rackyard.rack.spool import Spool
 from rackyard_core.power.pool import PowerPool
 
 _HEARTBEAT_S = 60.0
-_SERVICES_S = 5.0
+# A daemon that dies is to be known within five seconds.
+_SERVICES_S = 2.0
 # How soon a new identity on disk is noticed.
 _FOLLOW_S = 2.0
 _RENEWAL_RETRY_S = 60.0
 # What a region may count on, and not with an agent of the release before.
 _ABILITIES = ["dhcp_pair"]
+# As the contract `services` has it.
+_MAX_CHANNELS, _MAX_WORDS = 200, 1000
 
 
 class Agent:
@@ -187,7 +190,12 @@ class Agent:
                 continue
             states.append(host.agent(self._troubles()))
             quiet_s += _SERVICES_S
-            report: dict[str, Any] = {"services": partners.seen_in(states)}
+            waiting = self._waiting()
+            report: dict[str, Any] = {
+                "services": partners.seen_in(states),
+                "channels": self._channels(),
+                "waiting": {name: waiting[name] for name in ("reports", "posts", "posts_refused")},
+            }
             if partners.states is not None:
                 report["dhcp_pairs"] = partners.states
             if report != self._services or quiet_s >= self._heartbeat_s:
@@ -198,7 +206,7 @@ class Agent:
                     log("warning", "services-not-reported", reason=reason)
             self._lend_certificate()
             try:
-                self._write_status(states, partners.states or [])
+                self._write_status(states, partners.states or [], waiting)
                 self._untold = ""
             except OSError as reason:
                 self._untold = f"{self._config.status_file} cannot be written: {reason.strerror or reason}"
@@ -219,11 +227,24 @@ class Agent:
         parts = (self._spool.trouble, self._desired.trouble, self._keeper.trouble, self._untold)
         return [words for words in parts if words]
 
+    def _channels(self) -> dict[str, str]:
+        """This rack's channel to each region, in words that fit into a report."""
+        found = self._regions.status()
+        return {url: words[:_MAX_WORDS] for url, words in list(found.items())[:_MAX_CHANNELS]}
+
+    def _waiting(self) -> dict[str, Any]:
+        """What waits here for a region: numbers, and why the last posts of machines were refused."""
+        posts = machine_posts.summary(self._config.machine_posts)
+        counts = {"reports": len(self._spool), "posts": posts["waiting"], "posts_refused": posts["refused"]}
+        return {**counts, "reasons": posts["reasons"]}
+
     def _has_work(self) -> dict[str, bool]:
         dhcp = files.read(self._config.daemons_root / "dhcp/dhcpd.conf")
         return dict.fromkeys(UNITS, True) | {"dhcp": bool(dhcp)}
 
-    def _write_status(self, services: list[dict[str, str]], pairs: list[dict[str, str]]) -> None:
+    def _write_status(
+        self, services: list[dict[str, str]], pairs: list[dict[str, str]], waiting: dict[str, Any]
+    ) -> None:
         status = {
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "name": self._config.name,
@@ -235,9 +256,13 @@ class Agent:
             "daemons": {name: outcome.report() for name, outcome in self._desired.outcomes.items()},
             "services": {service["name"]: service["state"] for service in services},
             "dhcp_pairs": {pair["name"]: f"{pair['own']}, partner {pair['partner']}" for pair in pairs},
-            "reports_waiting": len(self._spool),
+            "reports_waiting": waiting["reports"],
             "boots_kept": len(self._boot_cache),
-            "machine_posts": machine_posts.summary(self._config.machine_posts),
+            "machine_posts": {
+                "waiting": waiting["posts"],
+                "refused": waiting["posts_refused"],
+                "reasons": waiting["reasons"],
+            },
             "power_workers": self._config.power_workers,
             "left_alone": sorted(self._config.left_alone),
             "troubles": self._troubles(),

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rackyard.daemons import units
 from rackyard.daemons.registry import UNITS
 from rackyard.rack.errors import RackError
 from rackyard_core import macs
@@ -46,11 +47,12 @@ def parse_interfaces(links: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def services(wanted: Mapping[str, bool]) -> list[dict[str, str]]:
-    """State of each daemon; ``wanted`` says which ones have something to serve (missing means yes)."""
-    names = [f"{unit}.service" for unit in _UNITS.values()]
-    properties = "--property=Id,LoadState,ActiveState,SubState,Result"
-    return parse_services(_run(["systemctl", "show", properties, *names]).stdout, wanted)
+def services(wanted: Mapping[str, bool]) -> list[units.Service]:
+    """State of each daemon; ``wanted`` says which have something to serve (missing means yes). Raises RackError."""
+    try:
+        return units.look(_UNITS, wanted, "rack")
+    except units.UnitsUnknown as reason:
+        raise RackError(str(reason)) from reason
 
 
 def agent(troubles: Sequence[str]) -> dict[str, str]:
@@ -58,13 +60,9 @@ def agent(troubles: Sequence[str]) -> dict[str, str]:
     return {"name": "agent", "state": "degraded" if troubles else "running", "info": "; ".join(troubles)[:_MAX_INFO]}
 
 
-def parse_services(text: str, wanted: Mapping[str, bool]) -> list[dict[str, str]]:
+def parse_services(text: str, wanted: Mapping[str, bool]) -> list[units.Service]:
     """Shape the output of `systemctl show`: one paragraph per unit."""
-    shown = {}
-    for paragraph in text.split("\n\n"):
-        values = dict(line.split("=", 1) for line in paragraph.splitlines() if "=" in line)
-        shown[values.get("Id", "").removesuffix(".service")] = values
-    return [_service(name, unit, shown.get(unit, {}), wanted.get(name, True)) for name, unit in _UNITS.items()]
+    return units.parse(text, _UNITS, wanted, "rack")
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
@@ -72,17 +70,3 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired) as reason:
         raise RackError(f"{command[0]} cannot be run: {reason}") from reason
-
-
-def _service(name: str, unit: str, shown: Mapping[str, str], wanted: bool) -> dict[str, str]:
-    active, sub = shown.get("ActiveState", "unknown"), shown.get("SubState", "")
-    if active in ("active", "reloading"):
-        return {"name": name, "state": "running", "info": ""}
-    if not wanted:
-        return {"name": name, "state": "off", "info": "nothing to serve"}
-    if active in ("activating", "deactivating"):
-        return {"name": name, "state": "degraded", "info": f"{unit} is {active} ({sub})"}
-    if shown.get("LoadState") == "not-found":
-        return {"name": name, "state": "dead", "info": f"{unit} is not installed; run the rack playbook"}
-    reason = shown.get("Result", "")
-    return {"name": name, "state": "dead", "info": f"{unit} is {active} ({reason}); see `journalctl -u {unit}`"}

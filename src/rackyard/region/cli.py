@@ -10,35 +10,39 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rackyard.region import backup, key_file, secrets_file
+from rackyard.region import backup, key_file, secrets_file, status_page
 from rackyard.region import config as configuration
 from rackyard.region.context import Context
 from rackyard.region.db import migrations
 from rackyard.region.errors import BadRequest, RackyardError, Unavailable
 from rackyard.region.prepare import Wanted, prepare
 from rackyard.region.services.racks import enrolment
-from rackyard.region.services.site import accounts, images, overview, sealed, settings
+from rackyard.region.services.site import accounts, images, overview, regions, sealed, settings
 from rackyard.region.services.site.authorisation import COMMAND_LINE
 
 # EX_TEMPFAIL of sysexits.h.
 UNAVAILABLE = 75
+# What `status --check` ends with when something is not well; 2 is argparse's.
+NOT_WELL = 3
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; 0, or after a message that names the remedy 1, or UNAVAILABLE when it may work later."""
+    """Run one command; 0, or after a message that names the remedy 1, or UNAVAILABLE when it may work later. A command
+    may judge what it shows: NOT_WELL."""
     arguments = _parser().parse_args(argv)
     try:
         context = Context.from_config(configuration.load(arguments.config))
         try:
             if arguments.run not in (_migrate, _prepare, _contents, _restore):
                 migrations.require(context.db)
-            _print(arguments.run(context, arguments), as_json=arguments.json)
+            result = arguments.run(context, arguments)
+            print(json.dumps(result) if arguments.json else arguments.show(result))
+            return int(arguments.judge(result))
         finally:
             context.close()
     except RackyardError as error:
         print(f"rackyard-region: {error.message}", file=sys.stderr)
         return UNAVAILABLE if isinstance(error, Unavailable) else 1
-    return 0
 
 
 def _migrate(ctx: Context, _arguments: argparse.Namespace) -> dict[str, Any]:
@@ -83,6 +87,11 @@ def _enroll_token(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any]
 def _revoke_rack(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any]:
     enrolment.revoke_by_hostname(ctx, COMMAND_LINE, arguments.name)
     return {"changed": True, "revoked": arguments.name}
+
+
+def _forget_region(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any]:
+    regions.forget(ctx, COMMAND_LINE, arguments.name)
+    return {"changed": True, "forgot": arguments.name}
 
 
 def _image_register(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -132,14 +141,21 @@ def _restore(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any]:
     return backup.restore(ctx, arguments.archive, over_data=arguments.over_data)
 
 
-def _print(result: dict[str, Any] | str, *, as_json: bool) -> None:
+def _lines(result: dict[str, Any] | str) -> str:
+    """A result as text: a line for each field."""
     if isinstance(result, str):
-        print(json.dumps(result) if as_json else result)
-    elif as_json:
-        print(json.dumps(result))
-    else:
-        for name, value in result.items():
-            print(f"{name}: {value if isinstance(value, str) else json.dumps(value)}")
+        return result
+    return "\n".join(
+        f"{name}: {value if isinstance(value, str) else json.dumps(value)}" for name, value in result.items()
+    )
+
+
+def _fine(_result: dict[str, Any] | str) -> int:
+    return 0
+
+
+def _all_well(result: dict[str, Any]) -> int:
+    return 0 if result["well"] else NOT_WELL
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -151,7 +167,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(name: str, run: Any, text: str, under: Any = commands) -> argparse.ArgumentParser:
         added: argparse.ArgumentParser = under.add_parser(name, parents=[common], help=text, description=text)
-        added.set_defaults(run=run)
+        added.set_defaults(run=run, show=_lines, judge=_fine)
         return added
 
     command("migrate", _migrate, "bring the database schema up to date")
@@ -179,7 +195,14 @@ def _parser() -> argparse.ArgumentParser:
     image.add_argument("--beside", action="store_true", help="for machines that name its suite; the default stays")
     prune = command("image-prune", _image_prune, "remove superseded images, and files that belong to none")
     prune.add_argument("--keep", type=int, default=2, help="images of each release that stay (default 2)")
-    command("status", _status, "racks, machines, network and images of this site")
+    status = command("status", _status, "controllers, network, machines and images of this site, and what is not well")
+    status.set_defaults(show=status_page.page)
+    status.add_argument(
+        "--check", dest="judge", action="store_const", const=_all_well, default=_fine,
+        help=f"end with {NOT_WELL} when a controller is not well",
+    )  # fmt: skip
+    forget = command("forget-region", _forget_region, "show a region no more that was taken away")
+    forget.add_argument("name", help="its name")
     saved = command("backup", _backup, "write all that cannot be made anew into one archive (playbook backup)")
     saved.add_argument("archive", type=Path)
     saved.add_argument("--images", action="store_true", help="with the images, which can be built again")

@@ -249,12 +249,18 @@ def region(config: Config, tmp_path: Path) -> Iterator[Region]:
 
 
 SYSTEMCTL = """#!/bin/sh
-# There is no systemd where tests run: everything is active, and what was asked for is written down.
+# There is no systemd where tests run: everything is active but what the file "failed" names, and what was asked for is
+# written down.
 echo "$*" >> "$(dirname "$0")/systemctl.calls"
+failed="$(cat "$(dirname "$0")/failed" 2>/dev/null)"
 case "$*" in
   show*--value*) echo active ;;
   show*) for name in "$@"; do
-    case "$name" in *.service) printf 'Id=%s\\nLoadState=loaded\\nActiveState=active\\n\\n' "$name" ;; esac
+    state=active result=success
+    [ "$name" = "$failed" ] && state=failed result=exit-code
+    case "$name" in
+      *.service) printf 'Id=%s\\nLoadState=loaded\\nActiveState=%s\\nResult=%s\\n\\n' "$name" $state $result ;;
+    esac
   done ;;
 esac
 """

@@ -22,6 +22,7 @@ from roles.namespace import Namespace
 
 from rackyard.region.context import Context
 from rackyard.region.services.racks import liveness
+from rackyard.region.services.site import overview, regions
 
 from .conftest import Door, RackClient, Server, write_toml
 from .play import INTERFACES, declare_network
@@ -51,6 +52,7 @@ class Site:
     def __init__(self, door: Door, rack: RackClient, named: NameServer, execute: Any, folder: Path) -> None:
         self.door = door
         self.named = named
+        self.worker: subprocess.Popen[bytes] | None = None
         self._execute = execute
         self._url = f"https://{REGION}:{door.server.port}"
         self._identity = folder / "identity"
@@ -101,7 +103,7 @@ class Site:
 
 
 @contextmanager
-def worker(config: Any, folder: Path) -> Iterator[None]:
+def worker(config: Any, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The region's worker, on a host without daemons of its own and without systemd."""
     write_toml(config, folder / "worker.toml")
     arguments = ["--config", str(folder / "worker.toml"), "--root", str(folder / "lib")]
@@ -110,7 +112,7 @@ def worker(config: Any, folder: Path) -> Iterator[None]:
         command = ["/usr/bin/python3", "-m", "rackyard.region.worker", *arguments]
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:
-        yield
+        yield process
     finally:
         process.terminate()
         process.wait(15)
@@ -131,7 +133,7 @@ def site(door: Door, api: Any, rack: RackClient, world: Context, execute: Any, t
         config = replace(world.config, dns_port=named.port, tsig_key=named.key_file, **own)
         place = Site(door, rack, named, execute, tmp_path)
         try:
-            with worker(config, tmp_path):
+            with worker(config, tmp_path) as place.worker:
                 led = "UPDATE leadership SET since = since - interval '1 hour' RETURNING 1"
                 front.wait_for(lambda: bool(execute(led)), "a worker that has led for long", 60)
                 yield place
@@ -140,7 +142,7 @@ def site(door: Door, api: Any, rack: RackClient, world: Context, execute: Any, t
 
 
 @pytest.mark.alone
-def test_rack_without_power_is_found_dead_in_10_s_and_its_return_at_once(site: Site):
+def test_rack_without_power_is_found_dead_in_10_s_and_its_return_at_once(site: Site, world: Context):
     site.agent()
     site.wait(site.named_there, 60)
     time.sleep(liveness.AWAY_S + 2)
@@ -150,11 +152,29 @@ def test_rack_without_power_is_found_dead_in_10_s_and_its_return_at_once(site: S
     gone_s = dead_s + site.wait(lambda: not site.named_there(), 5)
     print(f"\ndead after {dead_s:.1f} s, its name gone after {gone_s:.1f} s")
     assert dead_s < 10
+    seen = overview.controllers(world)
+    assert [each["alive"] for each in seen["racks"]] == [False]
+    assert "rack rack1" in {each["object"] for each in seen["troubles"]}
     assert gone_s < 15
     site.plug("up")
     back_s = site.wait(site.named_there, 15)
     print(f"its name is back after {back_s:.1f} s")
     assert site.alive()
+
+
+@pytest.mark.alone
+def test_region_whose_worker_hangs_is_found_dead_in_10_s_and_its_return_at_once(site: Site, world: Context):
+    def alive() -> bool:
+        return any(each.alive for each in regions.list_all(world))
+
+    front.wait_for(alive, "the worker's word", 20)
+    assert site.worker is not None
+    site.worker.send_signal(signal.SIGSTOP)
+    dead_s = site.wait(lambda: not alive(), 15)
+    print(f"\nregion dead after {dead_s:.1f} s")
+    assert dead_s < 10
+    site.worker.send_signal(signal.SIGCONT)
+    assert site.wait(alive, 15) < 5
 
 
 @pytest.mark.alone

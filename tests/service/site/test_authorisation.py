@@ -52,8 +52,11 @@ OPERATIONS = {
     "/subnets/<subnet>/": {"DELETE": (403, 204), "GET": (200, 200), "PUT": (403, 200)},
     "/ipranges/": {"GET": (200, 200), "POST": (403, 400)},
     "/ipranges/<int:range_id>/": {"DELETE": (403, 204), "GET": (200, 200), "PUT": (403, 200)},
+    "/controllers/": {"GET": (200, 200), "GET page": (200, 200)},
     "/rackcontrollers/": {"GET": (200, 200)},
     "/rackcontrollers/<system_id>/": {"DELETE": (403, 204), "GET": (200, 200)},
+    "/regioncontrollers/": {"GET": (200, 200)},
+    "/regioncontrollers/<system_id>/": {"GET": (200, 200)},
 }
 
 
@@ -87,7 +90,7 @@ def test_every_resource_is_mounted_and_only_version_besides(app) -> None:
 
 @pytest.fixture
 def things(api, add_rack, execute) -> dict[str, dict[str, object]]:
-    """The parts of URLs that name one of each thing; machines and racks are both named by a system_id."""
+    """The parts of URLs that name one of each thing; machines and controllers are named by a system_id."""
     fabric = api.post("fabrics/", data={"name": "f"}).json
     subnet = api.post("subnets/", data={"cidr": "198.51.100.0/24", "name": "s"}).json
     ends = {"start_ip": "198.51.100.10", "end_ip": "198.51.100.20"}
@@ -97,7 +100,11 @@ def things(api, add_rack, execute) -> dict[str, dict[str, object]]:
         "INSERT INTO image (name, arch, suite, manifest, manifest_sha256, registered_at) "
         """VALUES ('i', 'amd64', 'bookworm', '{"files": []}', sha256('i'), now()) RETURNING id"""
     )
-    of_racks = {"system_id": add_rack("rack1", "203.0.113.1/24")}
+    ((region_id,),) = execute(
+        "INSERT INTO region (system_id, name, seen_at) VALUES ('abcdef', 'region1', now()) RETURNING system_id"
+    )
+    controllers = {"rackcontrollers": {"system_id": add_rack("rack1", "203.0.113.1/24")}}
+    controllers["regioncontrollers"] = {"system_id": region_id}
     of_rest = {
         "system_id": machine["system_id"],
         "fabric": fabric["id"],
@@ -107,7 +114,7 @@ def things(api, add_rack, execute) -> dict[str, dict[str, object]]:
         "range_id": ip_range["id"],
         "image_id": image_id,
     }
-    return {path: of_racks if path.startswith("/rackcontrollers/") else of_rest for path in OPERATIONS}
+    return {path: controllers.get(path.split("/")[1], of_rest) for path in OPERATIONS}
 
 
 @pytest.fixture

@@ -146,7 +146,9 @@ def test_status_counts_machines(run, api) -> None:
     status = json.loads(run("status", "--json")[1])
     assert status["machines"] == {"New": 1}
     assert status["region"] == "region1"
-    assert f"schema: {max(migrations.available())}\n" in run("status")[1]
+    page = run("status")[1]
+    assert f"schema {max(migrations.available())}, as region region1 sees it" in page
+    assert "\nMachines: 1 New\n" in page
 
 
 def test_enroll_token_is_one_line(run, tmp_path, ca_certificate) -> None:

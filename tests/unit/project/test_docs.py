@@ -120,12 +120,36 @@ def test_everything_that_a_role_owns_is_taken_away_again(readme: Path) -> None:
     assert left == []
 
 
+REMOVE = yaml.safe_load((ROOT / "playbooks/remove.yml").read_text(encoding="utf-8"))
+
+
+def taken_away() -> set[tuple[str, str]]:
+    """Roles and their parts that the playbook takes away."""
+    waiting = [task for play in REMOVE for task in play["tasks"]]
+    found = set()
+    while waiting:
+        task = waiting.pop()
+        waiting += task.get("block", [])
+        given = task.get("ansible.builtin.import_role")
+        if given:
+            found.add((given["name"].removeprefix("rackyard.metal."), given["tasks_from"]))
+    return found
+
+
+def test_the_playbook_takes_away_each_part_that_a_role_can() -> None:
+    parts = {(path.parts[-3], path.stem) for path in ROOT.glob("roles/*/tasks/remove*.yml")} - {("daemon", "remove")}
+    assert taken_away() == parts
+    # The images that are built, on whatever host, are a cache; the keys go with the data.
+    assert {readme.parent.name for readme in ROLES} - {role for role, _part in parts} == {"boot_image"}
+
+
 def accounts(readme: Path, module: str) -> set[str]:
     """Names of the users or groups that a role makes, one by one or in a loop over one of its variables."""
     variables = readme.parent / "vars/main.yml"
     known = yaml.safe_load(variables.read_text(encoding="utf-8")) if variables.exists() else {}
     made: set[str] = set()
-    for task in (task for path in readme.parent.glob("tasks/*.yml") for task in flat(path)):
+    making = [path for path in readme.parent.glob("tasks/*.yml") if not path.stem.startswith("remove")]
+    for task in (task for path in making for task in flat(path)):
         given = task.get(f"ansible.builtin.{module}")
         if given is not None:
             made |= {item["name"] for item in known[task["loop"].strip("{} ")]} if "loop" in task else {given["name"]}

@@ -60,7 +60,8 @@ def templar(role: str, tier: str, **more: Any) -> Templar:
 
 def tasks_of(role: str) -> Iterator[dict[str, Any]]:
     """Tasks of a role, those inside blocks too."""
-    waiting = [task for path in sorted((ROOT / "roles" / role / "tasks").glob("*.yml")) for task in load(path)]
+    paths = [path for path in sorted((ROOT / "roles" / role / "tasks").glob("*.yml")) if "remove" not in path.stem]
+    waiting = [task for path in paths for task in load(path)]
     while waiting:
         task = waiting.pop()
         waiting += task.get("block", [])

@@ -52,6 +52,7 @@ PERMISSIONS = {
     "site.accounts.revoke_key": {"MANAGE_KEYS"},
     "site.images.prune": {"MANAGE_IMAGES"},
     "site.images.register": {"MANAGE_IMAGES"},
+    "site.regions.forget": {"MANAGE_REGIONS"},
     "site.sealed.reseal": {"MANAGE_SETTINGS"},
     "site.settings.put": {"MANAGE_SETTINGS"},
 }

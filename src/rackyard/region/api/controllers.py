@@ -1,18 +1,42 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`rackcontrollers/`: the racks of this site."""
+"""`controllers/`, `rackcontrollers/` and `regioncontrollers/`: how the racks and regions of this site are."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from flask import Response
+
+from rackyard.region import status_page
 from rackyard.region.api import shapes
 from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.shapes import ROOT, moment
+from rackyard.region.db.racks.view import RackService
+from rackyard.region.db.site.regions import RegionService
+from rackyard.region.errors import NotFound
 from rackyard.region.services.racks import enrolment, view
 from rackyard.region.services.racks.view import RackDetails
+from rackyard.region.services.site import overview, regions, validation
+from rackyard.region.services.site.regions import RegionDetails
 
+standing = Resource("/controllers/")
 collection = Resource("/rackcontrollers/")
 one = Resource("/rackcontrollers/<system_id>/")
+region_collection = Resource("/regioncontrollers/")
+one_region = Resource("/regioncontrollers/<system_id>/")
+
+
+@standing.read()
+def read_controllers(call: Call) -> dict[str, Any]:
+    """Ours: regions, racks, PostgreSQL, DHCP, names, and what is not well, as in `rackyard-region status --json`."""
+    return overview.controllers(call.ctx)
+
+
+@standing.read("page")
+def show_controllers(call: Call) -> Response:
+    """The same as a page of plain text."""
+    return Response(status_page.page(overview.controllers(call.ctx)) + "\n", mimetype="text/plain")
 
 
 @collection.read()
@@ -33,32 +57,87 @@ def delete_rack(call: Call, system_id: str) -> None:
     enrolment.revoke(call.ctx, call.actor, system_id)
 
 
+@region_collection.read()
+def list_regions(call: Call) -> list[dict[str, Any]]:
+    """Every region that has told about itself."""
+    domain = call.ctx.config.domain
+    return [_region(details, domain) for details in regions.list_all(call.ctx) if details.controller]
+
+
+@one_region.read()
+def read_region(call: Call, system_id: str) -> dict[str, Any]:
+    """One region. Raises NotFound."""
+    for details in regions.list_all(call.ctx):
+        if details.controller and details.controller.system_id == system_id:
+            return _region(details, call.ctx.config.domain)
+    shown = validation.shown(system_id)
+    raise NotFound(f"No region has the system_id {shown}; list them with GET regioncontrollers/.")
+
+
 def _rack(details: RackDetails, domain: str) -> dict[str, Any]:
-    """MAAS's fields; `alive`, `last_seen_at`, `certificate_not_after` and `desired_generation` are ours."""
-    rack = details.rack
+    """MAAS's fields; `alive`, `last_seen_at`, `certificate_not_after`, the generations and what waits are ours."""
+    rack, said = details.rack, details.report
     return {
-        "system_id": rack.system_id,
-        "hostname": rack.hostname,
-        "fqdn": f"{rack.hostname}.{domain}",
-        "domain": shapes.domain(domain),
-        "description": "",
-        "architecture": "",
-        "zone": shapes.ZONE,
+        **_controller(rack.system_id, rack.hostname, domain, rack.version, details.services),
         "node_type": 2,
         "node_type_name": "Rack controller",
-        "version": rack.version,
-        "service_set": [
-            {"name": service.name, "status": service.state, "status_info": service.info} for service in details.services
-        ],
         "ip_addresses": [interface.address.partition("/")[0] for interface in details.interfaces],
         "interface_set": _interfaces(details),
-        "tag_names": [],
         "alive": rack.alive,
         "last_seen_at": moment(rack.last_seen_at),
         "registered_at": moment(rack.registered_at),
         "certificate_not_after": moment(rack.cert_not_after),
         "desired_generation": rack.desired_generation,
+        "applied_generation": rack.applied_generation,
+        "channels": dict(said.channels) if said else None,
+        "reports_waiting": said.reports_waiting if said else None,
+        "posts_waiting": said.posts_waiting if said else None,
+        "posts_refused": said.posts_refused if said else None,
         "resource_uri": f"{ROOT}/rackcontrollers/{rack.system_id}/",
+    }
+
+
+def _region(details: RegionDetails, domain: str) -> dict[str, Any]:
+    """MAAS's fields; `alive`, `last_seen_at` and `certificate_not_after` are ours."""
+    said = details.controller
+    assert said is not None
+    return {
+        **_controller(said.system_id, said.name, domain, said.version, details.services),
+        "node_type": 3,
+        "node_type_name": "Region controller",
+        "ip_addresses": sorted({each.address for each in details.processes}),
+        "interface_set": [],
+        "alive": details.alive,
+        "last_seen_at": moment(said.seen_at),
+        "certificate_not_after": moment(said.cert_not_after),
+        "resource_uri": f"{ROOT}/regioncontrollers/{said.system_id}/",
+    }
+
+
+def _controller(
+    system_id: str, hostname: str, domain: str, version: str, services: Iterable[RackService | RegionService]
+) -> dict[str, Any]:
+    """What both kinds have. `failure` and `failed_at`, of the last time that a service was dead, are ours."""
+    return {
+        "system_id": system_id,
+        "hostname": hostname,
+        "fqdn": f"{hostname}.{domain}",
+        "domain": shapes.domain(domain),
+        "description": "",
+        "architecture": "",
+        "zone": shapes.ZONE,
+        "version": version,
+        "tag_names": [],
+        "service_set": [
+            {
+                "name": each.name,
+                "status": each.state,
+                "status_info": each.info,
+                "failure": each.failure,
+                "failed_at": moment(each.failed_at),
+            }
+            for each in services
+        ],
     }
 
 

@@ -71,7 +71,8 @@ CREATE TABLE rack (
     desired_generation bigint NOT NULL DEFAULT 0,
     desired_sha256     text NOT NULL DEFAULT '',    -- of the content that desired_generation counts
     abilities          text[] NOT NULL DEFAULT '{}', -- what the rack's agent says it can do
-    hung_up_at         timestamptz                  -- its poll broke, or ended without a new one
+    hung_up_at         timestamptz,                 -- its poll broke, or ended without a new one
+    desired_at         timestamptz                  -- when desired_generation last counted up
 );
 
 CREATE TABLE rack_interface (
@@ -101,7 +102,19 @@ CREATE TABLE rack_service (
     state      text NOT NULL CHECK (state IN ('running', 'dead', 'off', 'degraded', 'unknown')),
     info       text NOT NULL DEFAULT '',
     updated_at timestamptz NOT NULL,
+    failure    text NOT NULL DEFAULT '',            -- why it was dead the last time,
+    failed_at  timestamptz,                         -- and since when it was
     PRIMARY KEY (rack_id, name)
+);
+
+-- What else the rack's agent says of itself: its channels to regions, and what waits on its disk for one.
+CREATE TABLE rack_report (
+    rack_id         bigint PRIMARY KEY REFERENCES rack ON DELETE CASCADE,
+    channels        jsonb NOT NULL,                 -- URL of a region → live, or why it is not
+    reports_waiting integer NOT NULL,
+    posts_waiting   integer NOT NULL,
+    posts_refused   integer NOT NULL,
+    updated_at      timestamptz NOT NULL
 );
 
 -- What a rack's dhcpd last said of its partner. Pairs are named after both racks.
@@ -158,6 +171,36 @@ CREATE TABLE region_process (
     port         integer NOT NULL CHECK (port BETWEEN 1 AND 65535),
     heartbeat_at timestamptz NOT NULL,
     PRIMARY KEY (name, port)
+);
+
+-- What a region's worker says of its host, again and again: a region that says nothing is dead.
+CREATE TABLE region (
+    id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    system_id      text NOT NULL CONSTRAINT region_system_id_key UNIQUE
+                   CHECK (system_id ~ '^[abcdefghkmnpqrstwxyz][abcdefghkmnpqrstwxyz346789]{5}$'),
+    name           text NOT NULL CONSTRAINT region_name_key UNIQUE,
+    version        text NOT NULL DEFAULT '',
+    seen_at        timestamptz NOT NULL,
+    cert_not_after timestamptz,
+    names          jsonb NOT NULL DEFAULT '{}',     -- name of a subnet → addresses that its name server has there
+    names_trouble  text NOT NULL DEFAULT ''         -- why its name server does not have what it should
+);
+
+CREATE TABLE region_service (
+    region_id  bigint NOT NULL REFERENCES region ON DELETE CASCADE,
+    name       text NOT NULL,
+    state      text NOT NULL CHECK (state IN ('running', 'dead', 'off', 'degraded', 'unknown')),
+    info       text NOT NULL DEFAULT '',
+    updated_at timestamptz NOT NULL,
+    failure    text NOT NULL DEFAULT '',            -- why it was dead the last time,
+    failed_at  timestamptz,                         -- and since when it was
+    PRIMARY KEY (region_id, name)
+);
+
+-- A new timeline begins when a standby of PostgreSQL becomes the server that takes writes.
+CREATE TABLE database_timeline (
+    timeline bigint PRIMARY KEY,
+    since    timestamptz NOT NULL
 );
 
 -- Network ----------------------------------------------------------------------------------------

@@ -183,7 +183,8 @@ def leases() -> Response:
 def services() -> Response:
     """What the rack sees of its own services."""
     body = bodies.read(request, "services")
-    registration.services(_ctx(), _rack(), shapes.services(body), shapes.dhcp_pairs(body))
+    pairs, report = shapes.dhcp_pairs(body), shapes.self_report(body)
+    registration.services(_ctx(), _rack(), shapes.services(body), pairs, report)
     return jsonify({})
 
 

@@ -18,7 +18,7 @@ from rackyard.region.services.boots.keeping import Kept, KeptConfig, UnderWay
 from rackyard.region.services.power.handout import Poll
 from rackyard.region.services.power.outcomes import ERROR_KINDS, PowerReport
 from rackyard.region.services.racks.dhcp_alone import PairState
-from rackyard.region.services.racks.registration import DaemonOutcome, Interface, ServiceState
+from rackyard.region.services.racks.registration import DaemonOutcome, Interface, SelfReport, ServiceState
 
 Document = Mapping[str, Any]
 
@@ -89,6 +89,14 @@ def dhcp_pairs(body: Document) -> Sequence[PairState] | None:
     """What a rack's dhcpd says of its partners (`services`); None from an agent of the release before."""
     found = body.get("dhcp_pairs")
     return None if found is None else [PairState(each["name"], each["own"], each["partner"]) for each in found]
+
+
+def self_report(body: Document) -> SelfReport | None:
+    """What else a rack's agent says of itself (`services`); None from one of the release before."""
+    waiting, channels = body.get("waiting"), body.get("channels")
+    if waiting is None or channels is None:
+        return None
+    return SelfReport(channels, waiting["reports"], waiting["posts"], waiting["posts_refused"])
 
 
 def kept_boot(boot: BootAtRack) -> dict[str, Any]:

@@ -18,10 +18,12 @@ from rackyard.region.context import Context
 from rackyard.region.db import migrations
 from rackyard.region.errors import RackyardError
 from rackyard.region.services.racks import dhcp_alone
+from rackyard.region.services.site import database
 from rackyard.region.worker import door, log_names, own_daemons
 from rackyard.region.worker.leadership import Leadership
 from rackyard.region.worker.loop import Loop, Task
 from rackyard.region.worker.own_names import OwnNames
+from rackyard.region.worker.own_state import OwnState
 from rackyard.region.worker.tasks import deadlines, images, power, racks, tidying
 
 # Nobody waits for the worker, and tidying takes its time.
@@ -32,6 +34,7 @@ def tasks(ctx: Context, root: Path) -> list[Task]:
     """Everything the worker does; `root` is where the service-owned files of this host's daemons are."""
     daemons = own_daemons.OwnDaemons(ctx, Systemd(), root)
     own_names = OwnNames(ctx, Systemd(), root)
+    own_state = OwnState(ctx, daemons, own_names, root)
     return [
         Task("leader's beat", 2, partial(deadlines.keep_time, ctx)),
         Task("rack liveness", 1, racks.RackLiveness(ctx, partial(door.is_open, ctx.config)).look),
@@ -41,6 +44,8 @@ def tasks(ctx: Context, root: Path) -> list[Task]:
         Task("overdue steps", 5, partial(deadlines.note_overdue, ctx)),
         Task("power polling", power.POLL_PASS_S, partial(power.poll_power, ctx)),
         Task("tidying", 120, partial(tidying.tidy, ctx)),
+        Task("PostgreSQL's members", 10, partial(database.note_timeline, ctx)),
+        Task("own state", 2, own_state.tell, leader_only=False),
         Task("heartbeat", 30, partial(own_daemons.beat, ctx), leader_only=False),
         Task("names of racks", 15, own_names.update, leader_only=False, on_change=True),
         Task("log names", 3, log_names.LogNames(ctx, Systemd(), root).apply, leader_only=False),

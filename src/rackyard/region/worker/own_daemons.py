@@ -26,7 +26,8 @@ class OwnDaemons:
         self._ctx = ctx
         self._supervisor = supervisor
         self._root = root
-        self._refused: dict[str, str] = {}
+        # Which of them refused, in the checker's words.
+        self.refused: dict[str, str] = {}
 
     def apply(self) -> dict[str, engine.Outcome]:
         """One pass; a new refusal becomes an event with the checker's words.
@@ -43,9 +44,9 @@ class OwnDaemons:
             if outcome.changed:
                 _log.info("%s has a new configuration", name)
             if outcome.ok:
-                self._refused.pop(name, None)
-            elif self._refused.get(name) != outcome.message:
-                self._refused[name] = outcome.message
+                self.refused.pop(name, None)
+            elif self.refused.get(name) != outcome.message:
+                self.refused[name] = outcome.message
                 self._tell(name, outcome.message)
         return outcomes
 

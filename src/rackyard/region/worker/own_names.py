@@ -10,7 +10,7 @@ from pathlib import Path
 from rackyard.daemons import dns
 from rackyard.daemons.supervisor import Supervisor
 from rackyard.region.context import Context
-from rackyard.region.errors import Unavailable
+from rackyard.region.errors import RackyardError, Unavailable
 from rackyard.region.services.racks import names
 from rackyard.region.services.racks.names import Zone
 from rackyard.region.worker import dns_update
@@ -29,9 +29,21 @@ class OwnNames:
         self._zones = root / dns.ZONES
         self._refused_at: dict[str, float] = {}
         self._restarted: set[str] = set()
+        # Addresses by label of the internal domain, as the name server has them, and why it has not what it should.
+        self.held: dict[str, list[str]] = {}
+        self.trouble = ""
 
     def update(self) -> list[str]:
         """One pass; the names that changed. Raises Unavailable when a zone could not be brought to its state."""
+        try:
+            changed = self._update()
+        except RackyardError as error:
+            self.trouble = error.message
+            raise
+        self.trouble = ""
+        return changed
+
+    def _update(self) -> list[str]:
         key = dns_update.read_key(self._ctx.config.tsig_key)
         server = dns_update.Server(self._ctx.config.dns_server, self._ctx.config.dns_port, key)
         changed, refused = [], {}
@@ -43,6 +55,10 @@ class OwnNames:
             except dns_update.ZoneRefused as error:
                 refused[zone.name] = error.message
                 continue
+            if zone.name == self._ctx.config.domain:
+                self.held = {
+                    label: sorted(each.split()[2] for each in records) for label, records in zone.labels.items()
+                }
             for change in changes:
                 _log.info("%s in %s is now %s", change.label, zone.name, ", ".join(sorted(change.records)) or "gone")
                 changed.append(change.label)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,6 +23,11 @@ class RackController:
     registered_at: datetime | None
     cert_not_after: datetime | None
     desired_generation: int
+    # How long ago it was last heard, and desired_generation counted up (s).
+    last_word_s: float | None
+    desired_s: float | None
+    # What all its daemons have got to; None before the first report.
+    applied_generation: int | None
 
 
 @dataclass(frozen=True)
@@ -37,12 +43,26 @@ class RackInterface:
 
 @dataclass(frozen=True)
 class RackService:
-    """How one of a rack's services is: its state, and whether the last desired state was applied."""
+    """How one of a rack's services is: its state, and whether the last desired state was applied; and why and when it
+    last was dead."""
 
     rack_id: int
     name: str
     state: str
     info: str
+    failure: str
+    failed_at: datetime | None
+
+
+@dataclass(frozen=True)
+class RackReport:
+    """What else a rack's agent says of itself: its channel to each region's URL (live, or why not), and what waits."""
+
+    rack_id: int
+    channels: Mapping[str, str]
+    reports_waiting: int
+    posts_waiting: int
+    posts_refused: int
 
 
 def all_racks(tx: Transaction) -> list[RackController]:
@@ -58,3 +78,8 @@ def interfaces(tx: Transaction) -> list[RackInterface]:
 def services(tx: Transaction) -> list[RackService]:
     """Every service of every enrolled rack."""
     return [RackService(**row) for row in tx.all("racks.view.services")]
+
+
+def reports(tx: Transaction) -> dict[int, RackReport]:
+    """What agents say of themselves, by rack; one of the release before says nothing."""
+    return {row["rack_id"]: RackReport(**row) for row in tx.all("racks.view.reports")}

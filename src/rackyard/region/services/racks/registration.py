@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
 
+from rackyard.daemons import units
 from rackyard.region.context import Context
 from rackyard.region.db.racks.identity import Rack
 from rackyard.region.errors import BadRequest
@@ -42,6 +43,17 @@ class ServiceState:
     name: str
     state: str
     info: str
+
+
+@dataclass(frozen=True)
+class SelfReport:
+    """What else an agent says of itself: its channel to each region's URL (live, or why not), and how many reports and
+    posts of machines wait there for a region, and how many posts were refused for good."""
+
+    channels: Mapping[str, str]
+    reports_waiting: int
+    posts_waiting: int
+    posts_refused: int
 
 
 def register(
@@ -88,15 +100,26 @@ def applied(ctx: Context, rack: Rack, generation: int, daemons: Mapping[str, Dae
 
 
 def services(
-    ctx: Context, rack: Rack, states: Sequence[ServiceState], pairs: Sequence[dhcp_alone.PairState] | None = None
+    ctx: Context,
+    rack: Rack,
+    states: Sequence[ServiceState],
+    pairs: Sequence[dhcp_alone.PairState] | None = None,
+    report: SelfReport | None = None,
 ) -> None:
-    """What a rack sees of its own services, and its dhcpd of its partners (None: an agent that says nothing of it)."""
+    """What a rack sees of its own services, its dhcpd of its partners, and its agent of itself (None: one that says
+    nothing of it)."""
     now = ctx.clock.now()
     with ctx.db.transaction() as tx:
         for each in states:
             tx.run(
                 "racks.registration.put_service", rack_id=rack.id, name=each.name, state=each.state, info=each.info,
-                now=now,
+                failed=units.failed(each.state, each.info), now=now,
+            )  # fmt: skip
+        if report is not None:
+            tx.run(
+                "racks.registration.put_report", rack_id=rack.id, channels=dict(report.channels),
+                reports_waiting=report.reports_waiting, posts_waiting=report.posts_waiting,
+                posts_refused=report.posts_refused, now=now,
             )  # fmt: skip
         if pairs is not None:
             dhcp_alone.take_states(ctx, tx, rack, pairs)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rackyard.region.context import Context
 from rackyard.region.db.network.picture import Subnet
 from rackyard.region.db.racks import view as rows
-from rackyard.region.db.racks.view import RackController, RackInterface, RackService
+from rackyard.region.db.racks.view import RackController, RackInterface, RackReport, RackService
 from rackyard.region.services.network import picture
 from rackyard.region.services.network.network import Network
 from rackyard.region.services.racks import enrolment
@@ -17,12 +17,13 @@ from rackyard.region.services.racks import enrolment
 
 @dataclass(frozen=True)
 class RackDetails:
-    """A rack with its addresses and services."""
+    """A rack with its addresses and services, and what its agent says of itself (None: one of the release before)."""
 
     rack: RackController
     interfaces: Sequence[RackInterface]
     services: Sequence[RackService]
     network: Network
+    report: RackReport | None
 
     def subnet(self, interface: RackInterface) -> Subnet | None:
         """The subnet that an address lies in, if it is known."""
@@ -33,13 +34,14 @@ def list_all(ctx: Context) -> list[RackDetails]:
     """Every enrolled rack."""
     with ctx.db.transaction() as tx:
         known = picture.load(tx)
-        interfaces, services = rows.interfaces(tx), rows.services(tx)
+        interfaces, services, reports = rows.interfaces(tx), rows.services(tx), rows.reports(tx)
         return [
             RackDetails(
                 rack,
                 [interface for interface in interfaces if interface.rack_id == rack.id],
                 [service for service in services if service.rack_id == rack.id],
                 known,
+                reports.get(rack.id),
             )
             for rack in rows.all_racks(tx)
         ]

@@ -42,6 +42,7 @@ class Permission(Enum):
     OPERATE_MACHINE = "commission machines or switch their power"
     SEE_POWER_PARAMETERS = "see the power parameters of machines"
     MANAGE_RACKS = "enrol or revoke racks"
+    MANAGE_REGIONS = "forget regions"
     MANAGE_NETWORK = "change the network"
     MANAGE_SETTINGS = "change the site's settings"
     MANAGE_IMAGES = "register or remove images"

@@ -1,38 +1,28 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The state of a site on one page, for `rackyard-region status`."""
+"""The state of a site and its controllers: the one picture that the command line, the API and playbooks show."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import rackyard
 from rackyard.region.context import Context
 from rackyard.region.db import migrations
-from rackyard.region.db.pool import Row
 from rackyard.region.db.power import rack_choice
 from rackyard.region.db.power.rack_choice import Reach
 from rackyard.region.services.machines import registry
 from rackyard.region.services.network import picture
-from rackyard.region.services.racks import view
-from rackyard.region.services.site import disk, images, retention
+from rackyard.region.services.racks import standing, view
+from rackyard.region.services.site import database, disk, images, regions, retention, troubles
+from rackyard.region.services.site.regions import RegionDetails
 from rackyard.region.status import label
 
 
 def read(ctx: Context) -> dict[str, Any]:
-    """Version, schema, living regions, racks, machines by status, network, history, files and images."""
-    known = picture.read(ctx)
-    with ctx.db.transaction() as tx:
-        reach = rack_choice.reach(tx)
-        live = tx.all("site.processes.addresses")
+    """The controllers, and what else is on the site: machines by status, history, files and images."""
     return {
-        "region": ctx.config.name,
-        "version": rackyard.__version__,
-        "schema": migrations.current(ctx.db),
-        "regions": _regions(live),
-        "racks": [_rack(details, reach.get(details.rack.id, Reach())) for details in view.list_all(ctx)],
+        **controllers(ctx),
         "machines": {label(status): count for status, count in registry.count_by_status(ctx).items()},
-        "subnets": [f"{subnet.name} ({subnet.cidr})" for subnet in known.subnets],
         "stored": retention.overview(ctx),
         "files": disk.usage(ctx),
         "images": [
@@ -43,22 +33,47 @@ def read(ctx: Context) -> dict[str, Any]:
     }
 
 
-def _regions(live: Sequence[Row]) -> dict[str, list[str]]:
-    """Where racks reach each region that lives."""
-    found: dict[str, list[str]] = {}
-    for row in live:
-        found.setdefault(row["name"], []).append(f"{row['address']} port {row['port']}")
-    return found
+def controllers(ctx: Context) -> dict[str, Any]:
+    """Regions, racks and PostgreSQL, how they serve the network, and what is not well, each with the next step."""
+    known, racks = picture.read(ctx), view.list_all(ctx)
+    with ctx.db.transaction() as tx:
+        reach = rack_choice.reach(tx)
+        pairs = tx.all("racks.dhcp_pairs.of_vlans")
+        found = regions.load(tx)
+    region_of = {each.address: each.name for region in found for each in region.processes}
+    shown = [standing.rack(ctx, each, reach.get(each.rack.id, Reach()), region_of) for each in racks]
+    facts = {
+        "at": ctx.clock.now().isoformat(timespec="seconds"),
+        "region": ctx.config.name,
+        "version": rackyard.__version__,
+        "schema": migrations.current(ctx.db),
+        "regions": [_region(ctx, each, shown) for each in found],
+        "database": database.members(ctx),
+        "racks": shown,
+        "dhcp": standing.dhcp(racks, known, pairs),
+        "subnets": standing.subnets(ctx, racks, known, found),
+    }
+    wrong = troubles.find(facts)
+    return {**facts, "well": not wrong, "troubles": wrong}
 
 
-def _rack(details: view.RackDetails, reach: Reach) -> dict[str, Any]:
-    rack = details.rack
+def _region(ctx: Context, details: RegionDetails, racks: list[dict[str, Any]]) -> dict[str, Any]:
+    said = details.controller
+    end = said.cert_not_after if said else None
     return {
-        "hostname": rack.hostname,
-        "system_id": rack.system_id,
-        "alive": rack.alive,
-        "last_seen_at": rack.last_seen_at.isoformat() if rack.last_seen_at else None,
-        "certificate_not_after": rack.cert_not_after.isoformat() if rack.cert_not_after else None,
-        "bmcs": {"reached": reach.reached, "out of reach": reach.unreached},
-        "trouble": {one.name: one.info for one in details.services if one.state in ("dead", "degraded")},
+        "name": details.name,
+        "system_id": said.system_id if said else None,
+        "version": said.version if said else None,
+        "alive": details.alive,
+        "last_word_s": details.last_word_s,
+        "certificate_not_after": end.isoformat() if end else None,
+        "certificate_days": standing.days_left(end, ctx.clock.now()),
+        "addresses": [f"{each.address} port {each.port}" for each in details.processes],
+        "racks": [
+            rack["hostname"]
+            for rack in racks
+            if rack["alive"] and any(each["live"] and each["region"] == details.name for each in rack["channels"] or ())
+        ],
+        "names_trouble": said.names_trouble if said else "",
+        "services": standing.services(details.services),
     }

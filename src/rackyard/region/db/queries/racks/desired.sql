@@ -58,6 +58,6 @@ WHERE heartbeat_at > now() - interval '90 seconds' ORDER BY address;
 
 -- name: racks.desired.advance
 -- The content changed: count one generation up, unless another region process has counted meanwhile.
-UPDATE rack SET desired_generation = desired_generation + 1, desired_sha256 = %(sha256)s
+UPDATE rack SET desired_generation = desired_generation + 1, desired_sha256 = %(sha256)s, desired_at = now()
 WHERE id = %(rack_id)s AND desired_sha256 = %(before)s
 RETURNING desired_generation;

@@ -55,8 +55,21 @@ WHERE rack_id = %(rack_id)s AND NOT (name = ANY (%(keep)s)) AND generation <= %(
 SELECT ok, message FROM rack_daemon WHERE rack_id = %(rack_id)s AND name = %(name)s;
 
 -- name: racks.registration.put_service
--- What a rack sees of one of its services.
-INSERT INTO rack_service (rack_id, name, state, info, updated_at)
-VALUES (%(rack_id)s, %(name)s, %(state)s, %(info)s, %(now)s)
+-- What a rack sees of one of its services. Why it died stays known when it runs again.
+INSERT INTO rack_service AS known (rack_id, name, state, info, updated_at, failure, failed_at)
+VALUES (%(rack_id)s, %(name)s, %(state)s, %(info)s, %(now)s,
+        CASE WHEN %(failed)s THEN %(info)s ELSE '' END, CASE WHEN %(failed)s THEN %(now)s::timestamptz END)
 ON CONFLICT (rack_id, name) DO UPDATE
-SET state = excluded.state, info = excluded.info, updated_at = excluded.updated_at;
+SET state = excluded.state, info = excluded.info, updated_at = excluded.updated_at,
+    failure = coalesce(nullif(excluded.failure, ''), known.failure),
+    -- Since when it is dead, however often that is said.
+    failed_at = CASE WHEN known.state = 'dead' AND known.failed_at IS NOT NULL THEN known.failed_at
+                     ELSE coalesce(excluded.failed_at, known.failed_at) END;
+
+-- name: racks.registration.put_report
+-- A rack's channels to regions, and what waits there for one.
+INSERT INTO rack_report (rack_id, channels, reports_waiting, posts_waiting, posts_refused, updated_at)
+VALUES (%(rack_id)s, %(channels)s, %(reports_waiting)s, %(posts_waiting)s, %(posts_refused)s, %(now)s)
+ON CONFLICT (rack_id) DO UPDATE
+SET channels = excluded.channels, reports_waiting = excluded.reports_waiting, posts_waiting = excluded.posts_waiting,
+    posts_refused = excluded.posts_refused, updated_at = excluded.updated_at;

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What this region's worker says of its host, again and again, so that everybody sees who is silent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+
+from rackyard.daemons import units
+from rackyard.daemons.registry import UNITS
+from rackyard.daemons.tiers import SHARED
+from rackyard.daemons.units import Service
+from rackyard.region.config import Config
+from rackyard.region.context import Context
+from rackyard.region.services.site import regions
+from rackyard.region.services.site.regions import SelfReport
+from rackyard.region.worker.own_daemons import OwnDaemons
+from rackyard.region.worker.own_names import OwnNames
+
+# As it stands in the report.
+_MAX_INFO = 1000
+# Which of two states of the same service counts.
+_WORST = ("dead", "degraded", "unknown", "off", "running")
+
+
+class OwnState:
+    """Looks at the units of this host, and tells."""
+
+    def __init__(self, ctx: Context, daemons: OwnDaemons, names: OwnNames, root: Path) -> None:
+        self._ctx = ctx
+        self._daemons = daemons
+        self._names = names
+        self._root = root
+
+    def tell(self) -> None:
+        """One pass."""
+        said = SelfReport(self._services(), certificate_end(self._ctx.config), self._names.held, self._names.trouble)
+        regions.tell(self._ctx, said)
+
+    def _services(self) -> list[Service]:
+        watched = unit_names(self._ctx.config, (name for name in sorted(SHARED) if (self._root / name).is_dir()))
+        try:
+            found = units.look(watched, {}, "region")
+        except units.UnitsUnknown as reason:
+            found = [{"name": name, "state": "unknown", "info": str(reason)} for name in watched]
+        # Whoever speaks runs.
+        return [*merged(found, self._daemons.refused), {"name": "worker", "state": "running", "info": ""}]
+
+
+def unit_names(config: Config, daemons: Iterable[str]) -> dict[str, str]:
+    """The units of a region host by service; those of the RPC by port as well."""
+    ports = {
+        f"{kind}@{port}": f"rackyard-region-{kind}@{port}" for kind in ("rpc", "polls") for port in config.rpc_ports
+    }
+    own = {"api": "rackyard-region", "metadata": "rackyard-region-metadata", **ports}
+    return own | {name: UNITS[name] for name in ("http", *daemons)}
+
+
+def merged(found: Iterable[Service], refused: Mapping[str, str]) -> list[Service]:
+    """One line for each service: of several ports the worst; a daemon that refused its configuration is degraded."""
+    lines: dict[str, Service] = {}
+    for each in found:
+        name, words = each["name"].partition("@")[0], refused.get(each["name"], "")
+        line = {**each, "name": name}
+        if words and each["state"] == "running":
+            line = {"name": name, "state": "degraded", "info": words[:_MAX_INFO]}
+        if name not in lines or _WORST.index(line["state"]) < _WORST.index(lines[name]["state"]):
+            lines[name] = line
+    return list(lines.values())
+
+
+def certificate_end(config: Config) -> datetime | None:
+    """Until when the region's certificate is good; None when it cannot be read."""
+    try:
+        certificate = x509.load_pem_x509_certificate(config.tls_cert.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return certificate.not_valid_after.replace(tzinfo=UTC)
