@@ -19,13 +19,15 @@ BLOCK = re.compile(r"^```yaml\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 
 # What the READMEs call the first region; rack_service's examples enrol there.
 REGION_NAME, REGION_ADDRESS = "region1", "192.0.2.11"
-# The racks that the packet filter's examples let in.
+# The racks that the packet filter's examples let in; gateways are beside one of them.
 RACK_ADDRESSES = {"192.0.2.21": "ex-rack-1", "192.0.2.22": "ex-rack-2"}
+# Addresses that move between gateways, and so have no host, and the interface that gets them.
+MOVING = {"192.0.2.10": "10.10.0.78", "192.0.2.9": "10.10.0.79", "eth0": "mgmt0"}
 # Roles in the order in which their examples work. Molecule leaves out those of the lab, which make the hosts,
 # and the image, which takes minutes.
 ON_HOSTS = (
     "firewall", "service_runtime", "postgres", "controller_identity", "dns", "proxy", "syslog", "ntp", "dhcp", "tftp",
-    "region_service", "http", "rack_service",
+    "region_service", "http", "rack_service", "api_gateway",
 )  # fmt: skip
 # The first example of each role is alone on its host, so that nothing else helps it. The second ones share hosts,
 # as far as they agree. The firewall comes before everything else, so it is alone at first on any host.
@@ -34,6 +36,7 @@ SHARED = {
     "controller_identity": "ex-region-2", "dns": "ex-region-2", "http": "ex-region-2", "proxy": "ex-region-2",
     "syslog": "ex-region-2", "ntp": "ex-region-2", "region_service": "ex-region-2", "firewall": "ex-region-2",
     "service_runtime": "ex-postgre-2", "postgres": "ex-postgre-2", "dhcp": "ex-dhcp-2", "tftp": "ex-dhcp-2",
+    "api_gateway": "ex-rack-2",
 }  # fmt: skip
 
 
@@ -83,13 +86,14 @@ def lab_addresses() -> dict[str, str]:
 
 
 def with_real_addresses(example: Example, addresses: dict[str, str]) -> Example:
-    """The example with hosts of the lab in place of the README's: its own, the racks, or the region that a rack asks:
-    the one that has nginx in front of its service."""
-    region = SHARED["region_service"] if example.role == "rack_service" else example.host
+    """The example with hosts of the lab in place of the README's: its own, the racks, or the region that a rack or a
+    gateway asks: the one that has nginx in front of its service."""
+    region = SHARED["region_service"] if example.role in ("rack_service", "api_gateway") else example.host
     text = re.sub(rf"\b{REGION_NAME}$", region, example.text, flags=re.MULTILINE)
     there = {REGION_ADDRESS: region, "198.51.100.2": example.host, **RACK_ADDRESSES}
-    for address, host in there.items():
-        text = re.sub(rf"\b{re.escape(address)}\b(?!/)", addresses[host], text)
+    real = {address: addresses[host] for address, host in there.items()} | MOVING
+    for address, own in real.items():
+        text = re.sub(rf"\b{re.escape(address)}\b(?!/)", own, text)
     return Example(example.role, example.number, text)
 
 

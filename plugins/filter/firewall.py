@@ -13,6 +13,8 @@ Network = IPv4Network | IPv6Network
 Row = Mapping[str, Any]
 # Networks of each party by its name. None is anybody, an empty list nobody.
 Parties = Mapping[str, Sequence[str] | None]
+# Protocols without ports, by their numbers: nft knows the names of some only.
+PORTLESS = {"vrrp": 112}
 # nft's names of the IP versions.
 FAMILIES = {"ip": 4, "ip6": 6}
 
@@ -79,10 +81,13 @@ def _rules(rows: Sequence[Row], parties: Parties) -> list[str]:
         for source in _sources(row, parties):
             for protocol in row["protocols"]:
                 ports.setdefault((source, protocol), set()).update(_ports(row))
-    return [
-        f"{source}{protocol} dport {{ {', '.join(map(_span, sorted(spans)))} }} accept"
-        for (source, protocol), spans in ports.items()
-    ]
+    return [f"{source}{_match(protocol, spans)} accept" for (source, protocol), spans in ports.items()]
+
+
+def _match(protocol: str, spans: set[tuple[int, int]]) -> str:
+    if protocol in PORTLESS:
+        return f"meta l4proto {PORTLESS[protocol]}"
+    return f"{protocol} dport {{ {', '.join(map(_span, sorted(spans)))} }}"
 
 
 def _span(ends: tuple[int, int]) -> str:

@@ -129,14 +129,16 @@ class Nginx:
 
 
 def region_nginx(
-    place: Path, *, ports: Sequence[int], plain_port: int, sockets: Path, tls: Path, images: Path
-) -> Nginx:
-    """nginx of a region. `tls` has region.crt, region.key and ca.crt."""
+    place: Path, *, ports: Sequence[int], plain_port: int, sockets: Path, tls: Path, images: Path,
+    gateways: Sequence[str] = (),
+) -> Nginx:  # fmt: skip
+    """nginx of a region, which believes these gateways. `tls` has region.crt, region.key and ca.crt."""
     inputs = {
         "http_rpc_ports": list(ports),
         "http_socket_dir": str(sockets),
         "http_tls_dir": str(tls),
         "http_images_dir": str(images),
+        "http_gateways": list(gateways),
     }
     text = render("http", "etc/nginx/conf.d/rackyard-region.conf", ["region"], inputs)
     return Nginx(place, at_ports(text, {5240: plain_port}))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`rackyard-rack`: enrol, agent, status, apply, power, boot."""
+"""`rackyard-rack`: enrol, agent, status, health, apply, power, boot."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import argparse
 import getpass
 import json
 import sys
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 from rackyard import __version__
 from rackyard.daemons import Systemd, apply
-from rackyard.rack import agent, config, enroll
+from rackyard.rack import agent, config, enroll, health
 from rackyard.rack.errors import RackError
 from rackyard_core.power import fields, registry
 from rackyard_core.power.base import PowerError
@@ -22,6 +23,7 @@ from rackyard_core.power.orders import WANTED
 from rackyard_core.power.process import power_in_process
 
 _STALE_S = 120
+_LOOK_S = 1.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,6 +53,11 @@ def _parser() -> argparse.ArgumentParser:
     add = commands.add_parser("status", help="what the agent does, as it last said")
     add.add_argument("--json", action="store_true")
     add.set_defaults(run=_status)
+
+    add = commands.add_parser("health", help="fail, with the reasons, unless this rack does its work at every region")
+    add.add_argument("--wait-s", type=float, default=10, help="wait for so long until it does (default 10)")
+    add.add_argument("--json", action="store_true")
+    add.set_defaults(run=_health)
 
     add = commands.add_parser("apply", help="bring the daemons to a desired state from a file")
     add.add_argument(
@@ -138,6 +145,17 @@ def _print_status(status: dict[str, Any], age_s: float) -> None:
             print(f"  refused: {reason}")
     for trouble in status.get("troubles", []):
         print(f"trouble: {trouble}")
+
+
+def _health(arguments: argparse.Namespace) -> int:
+    rack = config.load(arguments.config)
+    since, give_up_at = datetime.now(UTC), time.monotonic() + arguments.wait_s
+    while troubles := health.troubles(rack.status_file, since):
+        if time.monotonic() >= give_up_at:
+            raise RackError(f"{rack.name} is not well: {'; '.join(troubles)}")
+        time.sleep(_LOOK_S)
+    print(json.dumps({"ok": True}) if arguments.json else f"{rack.name} is well")
+    return 0
 
 
 def _apply(arguments: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
 from rackyard.region import api, metadata
+from rackyard.region.api import health
 from rackyard.region.config import Config
 from rackyard.region.context import Context
 from rackyard.region.errors import BadRequest, Invalid, NotFound, RackyardError, TooMany, Unauthorized, Unavailable
@@ -32,6 +33,7 @@ def create_app(config: Config, context: Context | None = None, *, parts: Collect
     app.wsgi_app = _SingleSlashes(app.wsgi_app)  # type: ignore[method-assign]
     if "api" in parts:
         app.register_blueprint(api.blueprint())
+        app.register_blueprint(health.blueprint)
     if "metadata" in parts:
         app.register_blueprint(metadata.blueprint, url_prefix="/MAAS/metadata")
     add_error_handlers(app)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rackyard.region import backup, key_file, secrets_file, status_page
+from rackyard.region import backup, cli_rolling, key_file, secrets_file, status_page
 from rackyard.region import config as configuration
 from rackyard.region.context import Context
 from rackyard.region.db import migrations
@@ -210,6 +210,7 @@ def _parser() -> argparse.ArgumentParser:
     restored = command("restore", _restore, "have the database of an archive (playbook restore)")
     restored.add_argument("archive", type=Path)
     restored.add_argument("--over-data", action="store_true", help="also when something would be lost by it")
+    cli_rolling.add(command)
     secrets_key = commands.add_parser("secrets-key", help="rotate the key that seals secrets")
     verbs = secrets_key.add_subparsers(required=True, metavar="add|drop-old")
     command("add", _secrets_key_add, "add a new key and seal everything with it", verbs)

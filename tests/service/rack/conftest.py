@@ -271,11 +271,12 @@ exec tail -n +1 -F "$(dirname "$0")/journal"
 
 @dataclass
 class RackHost:
-    """A rack's files, and its agent as a process."""
+    """A rack's files, and its agent as a process, which may run `code` of another release."""
 
     config: RackConfig
     home: Path
     process: subprocess.Popen[bytes] | None = None
+    code: str = CODE
 
     @property
     def config_file(self) -> Path:
@@ -292,7 +293,7 @@ class RackHost:
             stream.write(line + "\n")
 
     def start(self) -> None:
-        environment = {**os.environ, "PYTHONPATH": CODE, "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {**os.environ, "PYTHONPATH": self.code, "PYTHONDONTWRITEBYTECODE": "1"}
         environment["PATH"] = f"{self.home}/bin:{environment['PATH']}"
         command = [sys.executable, "-m", "rackyard.rack.cli", "--config", str(self.config_file), "agent"]
         with (self.home / "agent.log").open("ab") as log:

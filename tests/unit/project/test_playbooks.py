@@ -39,9 +39,11 @@ def roles_of(playbook: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         for entry in play.get("roles", []):
             yield entry["role"], entry
         for task in tasks_in(play.get("pre_tasks", []) + play.get("tasks", [])):
-            for module in MODULES:
-                if module in task:
-                    yield task[module]["name"], task
+            shared = task.get("ansible.builtin.import_tasks")
+            for one in [task] if shared is None else load(playbook.parent / shared):
+                for module in MODULES:
+                    if module in one:
+                        yield one[module]["name"], one
 
 
 @pytest.mark.parametrize("playbook", PLAYBOOKS, ids=lambda path: path.name)

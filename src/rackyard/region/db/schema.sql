@@ -72,7 +72,8 @@ CREATE TABLE rack (
     desired_sha256     text NOT NULL DEFAULT '',    -- of the content that desired_generation counts
     abilities          text[] NOT NULL DEFAULT '{}', -- what the rack's agent says it can do
     hung_up_at         timestamptz,                 -- its poll broke, or ended without a new one
-    desired_at         timestamptz                  -- when desired_generation last counted up
+    desired_at         timestamptz,                 -- when desired_generation last counted up
+    drained_until      timestamptz                  -- out of use while its host is upgraded
 );
 
 CREATE TABLE rack_interface (

@@ -22,8 +22,8 @@ class RackInterface:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A rack with what the choice weighs: `holds` when it works on the BMC right now, when it last reached the BMC, and
-    when and why it last did not."""
+    """A rack with what the choice weighs: `holds` when it works on the BMC right now, `drained` while its host is
+    upgraded, when it last reached the BMC, and when and why it last did not."""
 
     rack_id: int
     hostname: str
@@ -34,6 +34,7 @@ class Candidate:
     last_success_at: datetime | None = None
     last_failure_at: datetime | None = None
     failure: str = ""
+    drained: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ def racks(tx: Transaction) -> list[Candidate]:
             alive=row["alive"],
             interfaces=tuple(RackInterface(name, ip_interface(address)) for name, address in row["interfaces"]),
             open_jobs=row["open_jobs"],
+            drained=row["drained"],
         )
         for row in tx.all("power.rack_choice.racks")
     ]

@@ -28,6 +28,8 @@ class RackController:
     desired_s: float | None
     # What all its daemons have got to; None before the first report.
     applied_generation: int | None
+    # Out of use until then, while its host is upgraded.
+    drained_until: datetime | None
 
 
 @dataclass(frozen=True)

@@ -46,24 +46,26 @@ def choose(
     When there is neither, a search among the other live racks, without those that did not reach it since
     `unreached_since`. Racks by id in `tried` are out of the question. None when nobody is left.
 
-    The rack that works on the BMC already comes first, since two at one BMC would undo each other's work; one that has
-    just failed comes last, whichever way it has. Within each class: fewest open jobs, then most recent success, then
-    name."""
+    The rack that works on the BMC already comes first, since two at one BMC would undo each other's work; one that is
+    drained, or has just failed, comes last, whichever way it has. Within each class: fewest open jobs, then most recent
+    success, then name."""
     left = [rack for rack in racks if rack.alive and rack.rack_id not in tried]
     ways = {rack.rack_id: _way(bmc_address, rack) for rack in left}
     known = [rack for rack in left if ways[rack.rack_id] or rack.last_success_at]
     if not known:
         return _search(bmc_address, left, unreached_since)
 
-    def weight(rack: Candidate) -> tuple[bool, bool, bool, int, float, str]:
+    def weight(rack: Candidate) -> tuple[bool, bool, bool, bool, int, float, str]:
         recent = rack.last_success_at.timestamp() if rack.last_success_at else 0.0
         near = ways[rack.rack_id] is not None
-        return not rack.holds, failed_lately(rack, now), not near, rack.open_jobs, -recent, rack.hostname
+        return not rack.holds, rack.drained, failed_lately(rack, now), not near, rack.open_jobs, -recent, rack.hostname
 
     rack = min(known, key=weight)
     reason = _reason(bmc_address, rack, ways[rack.rack_id])
     if failed_lately(rack, now):
         reason += f"; it did not reach it at {_time(rack.last_failure_at)}, and no other rack is left"
+    if rack.drained:
+        reason += "; it is drained, so it begins nothing until its upgrade is over, and no other rack is left"
     others = [each for each in known if each is not rack]
     if others:
         shown = ", ".join(_other(each, now) for each in sorted(others, key=weight)[:_MAX_NAMED])
@@ -126,6 +128,8 @@ def _reason(bmc_address: str, rack: Candidate, way: RackInterface | None) -> str
 
 
 def _other(rack: Candidate, now: datetime) -> str:
+    if rack.drained:
+        return f"{rack.hostname} (drained)"
     return f"{rack.hostname} (failed at {_time(rack.last_failure_at)})" if failed_lately(rack, now) else rack.hostname
 
 

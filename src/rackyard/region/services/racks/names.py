@@ -74,7 +74,8 @@ def differences(zone: Zone, current: Mapping[str, Records]) -> list[Change]:
 
 
 def wanted(ctx: Context) -> list[Zone]:
-    """The internal domain, then the reverse zones, sorted. A subnet without a live rack has no name."""
+    """The internal domain, then the reverse zones, sorted. A subnet without a live rack has no name; one whose only
+    live rack is drained keeps it, for the machines that began to boot before."""
     with ctx.db.transaction() as tx:
         racks = tx.all("racks.desired.all_rack_addresses")
         cidrs = [row["cidr"] for row in tx.all("racks.desired.subnets")]
@@ -87,13 +88,13 @@ def reverse_zones(racks: Iterable[Row], cidrs: Iterable[str]) -> list[str]:
 
 
 def _internal(domain: str, racks: Iterable[Row], cidrs: Iterable[str]) -> Zone:
-    living = [row["address"] for row in racks if row["alive"]]
+    living = [row for row in racks if row["alive"]]
     names = {}
     for cidr in cidrs:
-        network = ip_network(cidr)
-        records = frozenset(_record(each) for each in living if ip_address(each) in network)
-        if records:
-            names[subnet_label(cidr)] = records
+        there = [row for row in living if ip_address(row["address"]) in ip_network(cidr)]
+        serving = [row for row in there if not row["drained"]] or there
+        if serving:
+            names[subnet_label(cidr)] = frozenset(_record(row["address"]) for row in serving)
     return Zone(domain, names, lambda label, _records: is_subnet_label(label))
 
 

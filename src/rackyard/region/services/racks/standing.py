@@ -48,6 +48,7 @@ def rack(ctx: Context, details: RackDetails, reach: Reach, region_of: Mapping[st
         "system_id": known.system_id,
         "version": known.version,
         "alive": known.alive,
+        "drained_until": known.drained_until.isoformat() if known.drained_until else None,
         "last_seen_at": known.last_seen_at.isoformat() if known.last_seen_at else None,
         "last_word_s": known.last_word_s,
         "certificate_not_after": known.cert_not_after.isoformat() if known.cert_not_after else None,
@@ -107,7 +108,8 @@ def subnets(
     for subnet in network.subnets:
         label = names.subnet_label(subnet.cidr)
         inside = sorted(each for each in owners if ip_address(each) in ip_network(subnet.cidr))
-        members = [each for each in inside if owners[each].alive] if subnet.managed else []
+        living = [each for each in inside if owners[each].alive] if subnet.managed else []
+        members = [each for each in living if owners[each].drained_until is None] or living
         found.append(
             {
                 "name": subnet.name,

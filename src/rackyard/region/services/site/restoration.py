@@ -89,7 +89,8 @@ def make_fit(ctx: Context) -> str:
         tokens = tx.run("site.restoration.end_tokens", taken_at=backup["taken_at"])
         tx.run("site.restoration.forget_declarations")
         tx.run("site.restoration.forget_pair_states")
-        tx.run("site.restoration.forget_processes")
+        for gone in ("processes", "regions", "timelines", "drains"):
+            tx.run(f"site.restoration.forget_{gone}")
         words = (
             f"{reason}; what happened since is not known: {failed} operations and {called_off} power orders of that "
             f"time were ended, {tokens} enrolment tokens count no more"

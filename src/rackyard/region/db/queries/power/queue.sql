@@ -19,6 +19,7 @@ WHERE NOT EXISTS (SELECT 1 FROM job WHERE job.machine_id = %(machine_id)s AND jo
 SELECT bmc.id FROM bmc WHERE bmc.id IN (
     SELECT own.bmc_id FROM job AS waiting JOIN machine AS own ON own.id = waiting.machine_id
     WHERE waiting.rack_id = %(rack_id)s AND waiting.state = 'queued' AND waiting.expires_at > %(now)s
+      AND (waiting.kind <> 'power_on' OR NOT EXISTS (SELECT FROM rack WHERE id = %(rack_id)s AND drained_until > now()))
       AND (waiting.kind = 'power_probe' OR NOT EXISTS (
           SELECT 1 FROM job AS busy JOIN machine AS beside ON beside.id = busy.machine_id
           WHERE busy.state = 'taken' AND busy.rack_id <> waiting.rack_id AND busy.kind <> 'power_probe'
@@ -30,6 +31,7 @@ ORDER BY bmc.id FOR NO KEY UPDATE;
 -- Hand out the waiting jobs of a rack with the BMC to talk to, of the BMCs that are held; questions come last. A job of
 -- an old epoch is not handed out, nor one for a BMC that another rack works on, whichever machine behind it is meant:
 -- two racks at one BMC would undo each other's work. A probe does nothing there.
+-- While the rack is drained nothing is switched on, since it might boot from that very rack.
 UPDATE job
 SET state = 'taken', taken_at = %(now)s, attempts = job.attempts + 1,
     expires_at = %(now)s + make_interval(secs => (%(limits)s::jsonb ->> job.kind)::integer)
@@ -38,6 +40,8 @@ WHERE machine.id = job.machine_id AND job.epoch = machine.epoch
   AND job.id IN (SELECT waiting.id FROM job AS waiting JOIN machine AS own ON own.id = waiting.machine_id
                  WHERE waiting.rack_id = %(rack_id)s AND waiting.state = 'queued' AND waiting.expires_at > %(now)s
                    AND (own.bmc_id IS NULL OR own.bmc_id = ANY (%(bmc_ids)s::bigint[]))
+                   AND (waiting.kind <> 'power_on'
+                        OR NOT EXISTS (SELECT FROM rack WHERE id = %(rack_id)s AND drained_until > now()))
                    AND (waiting.kind = 'power_probe' OR NOT EXISTS (
                        SELECT 1 FROM job AS busy JOIN machine AS beside ON beside.id = busy.machine_id
                        WHERE busy.state = 'taken' AND busy.rack_id <> waiting.rack_id AND busy.kind <> 'power_probe'

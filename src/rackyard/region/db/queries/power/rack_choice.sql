@@ -2,7 +2,7 @@
 
 -- name: power.rack_choice.racks
 -- Every unrevoked rack with its addresses and open jobs.
-SELECT rack.id, rack.hostname, rack.alive,
+SELECT rack.id, rack.hostname, rack.alive, coalesce(rack.drained_until > now(), false) AS drained,
        (SELECT coalesce(json_agg(json_build_array(name, address::text) ORDER BY name, address), '[]')
         FROM rack_interface WHERE rack_interface.rack_id = rack.id) AS interfaces,
        (SELECT count(*) FROM job WHERE job.rack_id = rack.id AND job.state IN ('queued', 'taken')) AS open_jobs

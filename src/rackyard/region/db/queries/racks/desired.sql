@@ -6,7 +6,7 @@ SELECT desired_generation, desired_sha256 FROM rack WHERE id = %(rack_id)s;
 
 -- name: racks.desired.all_rack_addresses
 -- Addresses of every unrevoked rack; `interface` has the prefix length of its network too.
-SELECT rack.id AS rack_id, rack.alive, host(rack_interface.address) AS address,
+SELECT rack.id AS rack_id, rack.alive, coalesce(rack.drained_until > now(), false) AS drained, host(rack_interface.address) AS address,
        host(rack_interface.address) || '/' || masklen(rack_interface.address) AS interface
 FROM rack_interface JOIN rack ON rack.id = rack_interface.rack_id
 WHERE rack.revoked_at IS NULL ORDER BY rack_interface.address;

@@ -86,3 +86,15 @@ DELETE FROM dhcp_pair_state;
 -- name: site.restoration.forget_processes
 -- The region's processes of that time are gone, perhaps with their addresses.
 DELETE FROM region_process;
+
+-- name: site.restoration.forget_regions
+-- What regions of that time said of themselves; those that live say it anew.
+DELETE FROM region;
+
+-- name: site.restoration.forget_timelines
+-- Since when which server takes writes: this one has a history of its own.
+DELETE FROM database_timeline;
+
+-- name: site.restoration.forget_drains
+-- A rack that was out of use for an upgrade of that time is in use.
+UPDATE rack SET drained_until = NULL WHERE drained_until IS NOT NULL;
