@@ -26,10 +26,12 @@ from nox.command import CommandFailed
 ROOT = Path(__file__).resolve().parent
 CACHE = Path(os.environ.get("RACKYARD_CACHE") or Path.home() / ".cache" / "rackyard").resolve()
 LOCK = ROOT / "requirements-dev.txt"
-# Real daemons and their checkers, which tests start on free ports or ask to judge files; tools of their networks.
+# Real daemons and their checkers, which tests start on free ports or ask to judge files; tools of their networks; the
+# shell of the ephemeral system's initramfs.
 TEST_PACKAGES = (
-    "bind9", "bind9-utils", "chrony", "haproxy", "iproute2", "isc-dhcp-server", "keepalived", "nftables", "nginx",
-    "openipmi", "openssl", "postgresql", "procps", "python3-sdnotify", "rsyslog", "rsyslog-relp", "squid", "systemd",
+    "bind9", "bind9-utils", "busybox", "chrony", "haproxy", "iproute2", "isc-dhcp-server", "keepalived", "nftables",
+    "nginx", "openipmi", "openssl", "postgresql", "procps", "python3-sdnotify", "rsyslog", "rsyslog-relp", "squid",
+    "systemd",
 )  # fmt: skip
 # What the lab's tests look with, and make disks with that have something on them; the lab's roles install what the lab
 # is made of.

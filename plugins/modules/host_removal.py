@@ -145,8 +145,9 @@ class Removal:
 
     def _stop(self, name: str) -> None:
         self.run("systemctl", "stop", "--", name)
-        # A unit without a file of its own, as one of an init script, is disabled all the same.
         self.run("systemctl", "disable", "--quiet", "--", name)
+        # One that had failed would be remembered as that; one that had not is refused.
+        self.ask("systemctl", "reset-failed", "--", name)
 
     def _matching(self, pattern: str) -> list[str]:
         if not re.search(r"[*?\[]", pattern):

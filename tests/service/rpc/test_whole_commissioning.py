@@ -104,6 +104,7 @@ def test_machine_goes_from_new_to_ready_through_twelve_steps(
         "boot=live",
         f"fetch=http://10.20.0.2:5248/images/{image}/filesystem.squashfs",
         "BOOTIF=01-52-54-00-00-00-01",
+        "panic=20",
         "console=tty0",
         "console=ttyS0,115200n8",
         "cc:{'datasource_list': ['MAAS']}end_cc",

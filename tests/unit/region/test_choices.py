@@ -32,7 +32,8 @@ def test_kernel_line_has_no_ip_parameter_and_no_secret():
     words = kernel_line.build(line(options=("console=ttyS0",)))
     assert not any(word.startswith("ip=") for word in words)
     assert words[0] == "boot=live"
-    assert words[4] == "cc:{'datasource_list': ['MAAS']}end_cc"
+    assert words.index("panic=20") < words.index("console=ttyS0"), "what a site says comes later, and wins"
+    assert words[5] == "cc:{'datasource_list': ['MAAS']}end_cc"
     assert kernel_line.build(line(rack_address="fd00::2"))[1].startswith("fetch=http://[fd00::2]:5248/")
 
 

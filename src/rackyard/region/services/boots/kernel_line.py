@@ -42,6 +42,9 @@ def build(line: KernelLine) -> list[str]:
         "boot=live",
         f"fetch=http://{address}:{RACK_HTTP_PORT}{line.squashfs_path}",
         f"BOOTIF=01-{line.mac.replace(':', '-')}",
+        # A kernel or an initramfs that cannot go on, as when no rack gives it the system, boots again after so many
+        # seconds: another rack may answer then. The site's own options come later and win.
+        "panic=20",
         *line.options,
         f"cloud-config-url=http://{line.subnet_name}:{RACK_HTTP_PORT}/MAAS/metadata/latest/by-id/{line.boot_id}/"
         "?op=get_preseed",
@@ -52,7 +55,7 @@ def build(line: KernelLine) -> list[str]:
         if not _WORD.fullmatch(word.replace("?", "").replace("[", "").replace("]", "")):
             raise BadRequest(f"kernel parameter {word!r} has characters that are not allowed; correct the setting")
     # The only word with braces and quotes, and it is fixed.
-    words.insert(3 + len(line.options), "cc:{'datasource_list': ['MAAS']}end_cc")
+    words.insert(4 + len(line.options), "cc:{'datasource_list': ['MAAS']}end_cc")
     return words
 
 
