@@ -103,7 +103,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.host_file import read, without_block
 
 # A file that a template of this collection has made says so within so many bytes.
-HEADER, HEADER_BYTES = b"rackyard.metal", 400
+HEADER = b"rackyard.metal"
+HEADER_BYTES = 400
 # As AnsibleModule.backup_local names copies: the process, then the time.
 BACKUP = re.compile(r"\.(\d+)\.(\d{4}-\d{2}-\d{2}@\d{2}:\d{2}:\d{2})~$")
 RUNS = ("active", "activating", "reloading", "deactivating")

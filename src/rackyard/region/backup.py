@@ -14,6 +14,7 @@ from rackyard.region.context import Context
 from rackyard.region.db import dump, migrations
 from rackyard.region.errors import Conflict, RackyardError
 from rackyard.region.services.site import images, restoration
+from rackyard.region.services.site.authorisation import COMMAND_LINE
 from rackyard_core import archive
 from rackyard_core.archive import ArchiveError, Facts, Manifest
 
@@ -72,7 +73,7 @@ def restore(ctx: Context, path: Path, *, over_data: bool) -> dict[str, Any]:
     except (OSError, ArchiveError) as error:
         raise RackyardError(f"Cannot restore {path}: {error}") from error
     migrations.migrate(ctx.db)
-    words = restoration.make_fit(ctx)
+    words = restoration.make_fit(ctx, COMMAND_LINE)
     return {"changed": True, "restored": words, "images": _put_images(ctx, path, manifest)}
 
 

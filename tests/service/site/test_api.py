@@ -46,7 +46,8 @@ def test_rack_shows_addresses_services_and_what_a_checker_refused(api, add_rack,
     services = {service["name"]: service for service in rack["service_set"]}
     assert services["dhcp"]["status"] == "degraded"
     assert services["dhcp"]["status_info"] == "line 4: no option named wiring"
-    assert services["tftp"] == {"name": "tftp", "status": "dead", "status_info": "seen"}
+    told = {"name": "tftp", "status": "dead", "status_info": "seen", "failure": "", "failed_at": None}
+    assert services["tftp"] == told
 
 
 def test_deleted_rack_is_revoked_and_no_longer_listed(api, add_rack, execute) -> None:
@@ -64,7 +65,7 @@ def test_rack_list_takes_a_constant_number_of_statements(api, ctx, add_rack) -> 
     statements: list[str] = []
     ctx.db.on_statement = statements.append
     assert len(api.get("rackcontrollers/").json) == 3
-    assert len(statements) == 8
+    assert len(statements) == 9
 
 
 def test_events_come_newest_first_in_pages(api, m1) -> None:

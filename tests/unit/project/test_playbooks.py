@@ -14,6 +14,8 @@ from typing import Any
 import ansible
 import pytest
 import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 
 ROOT = Path(__file__).resolve().parents[3]
 PLAYBOOKS = sorted(ROOT.glob("playbooks/*.yml"))
@@ -90,6 +92,18 @@ def test_each_tag_of_the_site_chooses_its_role(tmp_path: Path) -> None:
         found = chosen(tmp_path, role)
         for play in [play for play, roles in everything.items() if role in roles]:
             assert role in found.get(play, set()), f"--tags {role} in play {play}"
+
+
+def test_upgrade_is_the_halves_of_the_site_with_one_host_at_a_time() -> None:
+    halves = load(ROOT / "playbooks/upgrade.yml")
+    site = [play["import_playbook"] for play in load(ROOT / "playbooks/site.yml") if "import_playbook" in play]
+    assert [half["import_playbook"] for half in halves] == site == ["region.yml", "rack.yml"]
+    for half in halves:
+        (play,) = load(ROOT / "playbooks" / half["import_playbook"])
+        for variables, at_once, fatal in (({}, "100%", False), (half["vars"], 1, True)):
+            templar = Templar(loader=DataLoader(), variables=variables)
+            assert templar.template(trust_as_template(play["serial"])) == at_once
+            assert templar.template(trust_as_template(play["any_errors_fatal"])) is fatal
 
 
 # What the collection needs.

@@ -71,6 +71,10 @@ def test_numbers_and_truths_may_come_as_words(tmp_path: Path) -> None:
         "rackyard_tiers": ["rack"],
         "region_service_url": "http://192.0.2.11:5240/MAAS",
         "region_service_addresses": ["192.0.2.11"],
+        "api_gateway_address": "192.0.2.9",
+        "api_gateway_interface": "eth0",
+        "api_gateway_own_address": "192.0.2.21",
+        "api_gateway_regions": ["192.0.2.11"],
     }
     facts = {"ansible.builtin.setup": {"gather_subset": ["!all", "min", "distribution"]}}
     said = ansible(tmp_path, [facts, *(judge(role) for role in JUDGED)], words, **site)

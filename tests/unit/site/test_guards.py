@@ -43,6 +43,8 @@ PERMISSIONS = {
     "operations.commissioning.start": {"OPERATE_MACHINE"},
     "power.orders.query": {"VIEW"},
     "power.orders.request": {"OPERATE_MACHINE"},
+    "racks.draining.begin": {"MANAGE_RACKS"},
+    "racks.draining.end": {"MANAGE_RACKS"},
     "racks.enrolment.mint_token": {"MANAGE_RACKS"},
     "racks.enrolment.revoke": {"MANAGE_RACKS"},
     "racks.enrolment.revoke_by_hostname": {"MANAGE_RACKS"},
@@ -53,6 +55,7 @@ PERMISSIONS = {
     "site.images.prune": {"MANAGE_IMAGES"},
     "site.images.register": {"MANAGE_IMAGES"},
     "site.regions.forget": {"MANAGE_REGIONS"},
+    "site.restoration.make_fit": {"RESTORE_SITE"},
     "site.sealed.reseal": {"MANAGE_SETTINGS"},
     "site.settings.put": {"MANAGE_SETTINGS"},
 }

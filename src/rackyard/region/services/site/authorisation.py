@@ -43,6 +43,7 @@ class Permission(Enum):
     SEE_POWER_PARAMETERS = "see the power parameters of machines"
     MANAGE_RACKS = "enrol or revoke racks"
     MANAGE_REGIONS = "forget regions"
+    RESTORE_SITE = "restore the site from a backup"
     MANAGE_NETWORK = "change the network"
     MANAGE_SETTINGS = "change the site's settings"
     MANAGE_IMAGES = "register or remove images"

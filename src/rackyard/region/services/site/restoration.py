@@ -17,6 +17,7 @@ from rackyard.region.errors import RackyardError
 from rackyard.region.services.boots import timeline
 from rackyard.region.services.operations import lifecycle
 from rackyard.region.services.site import journal
+from rackyard.region.services.site.authorisation import Actor, Permission, authorise
 
 # More than a machine begins in its life, or a rack's documents change. An epoch is an integer: room for 2,000 restores.
 EPOCHS = GENERATIONS = 1_000_000
@@ -68,11 +69,12 @@ def holdings(ctx: Context) -> Holdings:
     return Holdings(**has, half=half, restored_from=restored_from, sessions=others["count"])
 
 
-def make_fit(ctx: Context) -> str:
+def make_fit(ctx: Context, actor: Actor) -> str:
     """After a backup was loaded and migrated: all that it must not do again, in one transaction. What that was, in
-    words. Raises RackyardError when no backup was loaded."""
+    words. Raises Forbidden, RackyardError when no backup was loaded."""
     now = ctx.clock.now()
     with ctx.db.transaction() as tx:
+        authorise(actor, Permission.RESTORE_SITE)
         backup = tx.one("site.restoration.backup")
         if backup is None:
             raise RackyardError("No backup was loaded into this database; run the playbook rackyard.metal.restore")
