@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
@@ -15,6 +15,7 @@ from rackyard.daemons.tiers import SHARED
 from rackyard.daemons.units import Service
 from rackyard.region.config import Config
 from rackyard.region.context import Context
+from rackyard.region.services.racks import identity
 from rackyard.region.services.site import regions
 from rackyard.region.services.site.regions import SelfReport
 from rackyard.region.worker.own_daemons import OwnDaemons
@@ -75,7 +76,6 @@ def merged(found: Iterable[Service], refused: Mapping[str, str]) -> list[Service
 def certificate_end(config: Config) -> datetime | None:
     """Until when the region's certificate is good; None when it cannot be read."""
     try:
-        certificate = x509.load_pem_x509_certificate(config.tls_cert.read_bytes())
+        return identity.ends_at(x509.load_pem_x509_certificate(config.tls_cert.read_bytes()))
     except (OSError, ValueError):
         return None
-    return certificate.not_valid_after.replace(tzinfo=UTC)

@@ -102,7 +102,7 @@ def sign_rack(csr_pem: str, system_id: str, ca_cert_pem: bytes, ca_key_pem: byte
     ca_key = serialization.load_pem_private_key(ca_key_pem, password=None)
     if not isinstance(ca_key, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey)):
         raise TypeError("the CA key must be RSA, EC or Ed25519")
-    not_after = min((now + CERTIFICATE_LIFETIME).replace(microsecond=0), _not_after(ca_cert))
+    not_after = min((now + CERTIFICATE_LIFETIME).replace(microsecond=0), ends_at(ca_cert))
     builder = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, system_id)]))
@@ -192,7 +192,8 @@ def _naive(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(tzinfo=None, microsecond=0)
 
 
-def _not_after(certificate: x509.Certificate) -> datetime:
+def ends_at(certificate: x509.Certificate) -> datetime:
+    """When a certificate ends, in UTC."""
     return _aware(certificate, "not_valid_after")
 
 
