@@ -55,8 +55,8 @@ def test_every_wait_has_an_end(config) -> None:
     }
     assert {name: shown(connection, name) for name in settings} == settings
     parameters = connection.get_dsn_parameters()
-    assert "-c tcp_keepalives_idle=5 " in parameters["options"], "the server's own patience; a socket shows none"
-    assert {"keepalives_idle": "5", "tcp_user_timeout": "14000", "connect_timeout": "5"}.items() <= parameters.items()
+    assert "-c tcp_keepalives_idle=4 " in parameters["options"], "the server's own patience; a socket shows none"
+    assert {"keepalives_idle": "4", "tcp_user_timeout": "10000", "connect_timeout": "5"}.items() <= parameters.items()
     connection.close()
 
 

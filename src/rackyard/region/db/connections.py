@@ -15,21 +15,21 @@ STATEMENT_TIMEOUT_S = 30
 LOCK_TIMEOUT_S = 10
 IDLE_IN_TRANSACTION_S = 60
 
-# A remote PostgreSQL that is cut off without a word is noticed after 14 seconds, reading or writing.
+# A remote PostgreSQL that is cut off without a word is noticed after 10 to 13 seconds, reading or writing.
 _CUT_OFF = {
     "keepalives": 1,
-    "keepalives_idle": 5,
-    "keepalives_interval": 3,
+    "keepalives_idle": 4,
+    "keepalives_interval": 2,
     "keepalives_count": 3,
-    "tcp_user_timeout": 14_000,
+    "tcp_user_timeout": 10_000,
 }
 # And so does the server notice that a region's host is gone, else its locks, the leader's among them, would be held for
 # hours. Without effect on a socket.
 _LEFT_BEHIND = {
-    "tcp_keepalives_idle": "5",
-    "tcp_keepalives_interval": "3",
+    "tcp_keepalives_idle": "4",
+    "tcp_keepalives_interval": "2",
     "tcp_keepalives_count": "3",
-    "tcp_user_timeout": "14s",
+    "tcp_user_timeout": "10s",
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 from functools import partial
@@ -69,6 +70,8 @@ def main() -> int:
         return 1
     leadership = Leadership(ctx.config.dsn)
     systemd = SystemdNotifier()
+    # What the worker starts (systemctl tells of its own failures so) does not speak in its name.
+    os.environ.pop("NOTIFY_SOCKET", None)
     loop = Loop(ctx, tasks(ctx, arguments.root), leadership.held, alive=partial(systemd.notify, "WATCHDOG=1"))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.stop())
