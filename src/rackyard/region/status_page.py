@@ -67,7 +67,7 @@ def _racks(picture: Picture) -> Iterator[list[str]]:
         bmcs = rack["bmcs"]
         yield [
             rack["hostname"],
-            "ok" if rack["alive"] else "DEAD",
+            _state(rack),
             rack["version"],
             age(rack["last_word_s"]),
             _days(rack["certificate_days"]),
@@ -77,6 +77,12 @@ def _racks(picture: Picture) -> Iterator[list[str]]:
             _number(rack["posts_waiting"]) + (f" ({rack['posts_refused']} refused)" if rack["posts_refused"] else ""),
             f"{bmcs['reached']} of {bmcs['reached'] + bmcs['out of reach']}",
         ]
+
+
+def _state(rack: Picture) -> str:
+    if not rack["alive"]:
+        return "DEAD"
+    return "out of use" if rack["drained_until"] else "ok"
 
 
 def _channels(rack: Picture) -> str:

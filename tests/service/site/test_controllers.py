@@ -18,9 +18,10 @@ import pytest
 from rackyard.region.cli import NOT_WELL
 from rackyard.region.context import Context
 from rackyard.region.db.racks.identity import Rack
-from rackyard.region.services.racks import registration
+from rackyard.region.services.racks import draining, registration
 from rackyard.region.services.racks.registration import DaemonOutcome, ServiceState
 from rackyard.region.services.site import database, overview, regions
+from rackyard.region.services.site.authorisation import COMMAND_LINE
 from rackyard.region.services.site.regions import SelfReport
 
 from ..conftest import Api, Cluster, roomy_memory, unprivileged
@@ -207,6 +208,15 @@ def test_rack_of_the_release_before_says_less_and_is_well(
     execute("DELETE FROM rack_report")
     assert troubles(ctx) == {}
     assert run("status", "--check")[0] == 0
+
+
+def test_rack_that_is_drained_is_out_of_use_and_no_trouble(ctx: Context, rack: Rack, api: Api) -> None:
+    draining.begin(ctx, COMMAND_LINE, rack.hostname)
+    seen = overview.controllers(ctx)
+    assert seen["racks"][0]["drained_until"] is not None
+    assert seen["well"], "the only rack of a subnet keeps its name"
+    line = next(line for line in api.get("controllers/?op=page").text.splitlines() if line.startswith(rack.hostname))
+    assert "  out of use  " in line
 
 
 def test_api_page_and_command_line_show_the_same(ctx: Context, rack: Rack, api: Api, run) -> None:
