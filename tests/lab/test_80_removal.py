@@ -21,7 +21,7 @@ STAYS = "systemctl is-active rsyslog nginx; systemctl is-active named squid; hea
 
 
 def test_removed_hosts_have_nothing_of_it_left_and_run_on(lab: Lab) -> None:
-    mark = "local all nobody reject # somebody else's"
+    mark = "local all nobody reject # of somebody else"
     lab.ssh("region1", f"echo '{mark}' >> /etc/postgresql/15/main/pg_hba.conf")
     told = lab.playbook("remove", "-e", '{"rackyard_remove": ["region1", "rack1"], "rackyard_remove_data": true}')
     assert "/etc/bind/named.conf as it was before" in told

@@ -133,7 +133,7 @@ def _network(picture: Picture) -> Iterator[Trouble]:
 def _services(name: str, controller: Picture, next_step: str) -> Iterator[Trouble]:
     for service in controller["services"]:
         if service["state"] in ("dead", "degraded"):
-            info, _, hint = service["info"].partition("; see ")
+            info, _found, hint = service["info"].partition("; see ")
             host = controller.get("hostname") or controller["name"]
             yield Trouble(
                 f"{name}, {service['name']}", info or service["state"], f"{hint} on {host}" if hint else next_step
