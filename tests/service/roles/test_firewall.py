@@ -192,6 +192,11 @@ class Site:
                 end.run("ip", f"-{version}", "route", "add", "default", "via", address(name, HOST[name], version))
         self.host.start("answer", sys.executable, "-c", ANSWER, *map(str, PORTS))
         wait_until(lambda: "ready" in self.host.log("answer"), "listening")
+        # A scan waits no longer than IPv6 does before it asks for a neighbour again.
+        wait_until(
+            lambda: all(answers for version in (4, 6) for answers in self.everybodys_answers(version).values()),
+            "everybody's neighbours",
+        )
 
     def inputs(self, **more: Any) -> dict[str, Any]:
         """Who is who, as an inventory says it."""
