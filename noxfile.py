@@ -29,9 +29,9 @@ LOCK = ROOT / "requirements-dev.txt"
 # Real daemons and their checkers, which tests start on free ports or ask to judge files; tools of their networks; the
 # shell of the ephemeral system's initramfs.
 TEST_PACKAGES = (
-    "bind9", "bind9-utils", "busybox", "chrony", "haproxy", "iproute2", "isc-dhcp-server", "keepalived", "nftables",
-    "nginx", "openipmi", "openssl", "postgresql", "procps", "python3-sdnotify", "rsyslog", "rsyslog-relp", "squid",
-    "systemd",
+    "bind9", "bind9-utils", "busybox", "chrony", "haproxy", "iproute2", "isc-dhcp-relay", "isc-dhcp-server",
+    "keepalived", "nftables", "nginx", "openipmi", "openssl", "postgresql", "procps", "python3-sdnotify", "rsyslog",
+    "rsyslog-relp", "squid", "systemd",
 )  # fmt: skip
 # What the lab's tests look with, and make disks with that have something on them; the lab's roles install what the lab
 # is made of.

@@ -60,6 +60,12 @@ options:
     description:
       - Host name of a second rack that serves DHCP on the VLAN, an empty string for none. Both answer, and each goes on when the other dies.
     type: str
+  relay_vlan:
+    description:
+      - VLAN whose racks serve this one, because a router relays its DHCP requests to them. V(FABRIC/VID), or V(VID) for one of the same fabric; an
+        empty string for none.
+      - DHCP is on there and not here, and each subnet here has a O(gateway_ip) by which machines reach the racks.
+    type: str
   gateway_ip:
     description: Address of the router that machines use, an empty string for none.
     type: str
@@ -120,6 +126,20 @@ EXAMPLES = r"""
       - type: dynamic
         start_ip: 198.51.100.100
         end_ip: 198.51.100.199
+  delegate_to: localhost
+
+- name: Let the same rack serve a network behind a router, which relays DHCP to it
+  rackyard.metal.subnet:
+    name: far
+    cidr: 203.0.113.0/24
+    fabric: dc1
+    vid: 20
+    relay_vlan: dc1/0
+    gateway_ip: 203.0.113.1
+    ranges:
+      - type: dynamic
+        start_ip: 203.0.113.100
+        end_ip: 203.0.113.199
   delegate_to: localhost
 
 - name: Remove a subnet
@@ -199,6 +219,7 @@ def main() -> None:
             dhcp_on={"type": "bool"},
             primary_rack={"type": "str"},
             secondary_rack={"type": "str"},
+            relay_vlan={"type": "str"},
             gateway_ip={"type": "str"},
             dns_servers={"type": "list", "elements": "str"},
             allow_dns={"type": "bool"},

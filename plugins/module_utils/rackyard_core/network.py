@@ -86,7 +86,7 @@ class NetworkView:
         }
 
     def vlan(self, fabric: str, vid: int) -> dict[str, Any] | None:
-        """Name, MTU, DHCP and racks (by name) of a VLAN, None when there is none."""
+        """Name, MTU, DHCP, racks (by name) and relay (as FABRIC/VID) of a VLAN, None when there is none."""
         row = vlan_row(self.fabrics, fabric, vid)
         if row is None:
             return None
@@ -97,6 +97,7 @@ class NetworkView:
             "dhcp_on": row["dhcp_on"],
             "primary_rack": names.get(row["primary_rack"], row["primary_rack"]) or "",
             "secondary_rack": names.get(row["secondary_rack"], row["secondary_rack"]) or "",
+            "relay_vlan": f"{row['relay_vlan']['fabric']}/{row['relay_vlan']['vid']}" if row["relay_vlan"] else "",
         }
 
 
@@ -141,6 +142,8 @@ class _Work:
             self._client.post(f"fabrics/{fabric['id']}/vlans/", **action.values)
         else:
             values = {"name" if name == "vlan_name" else name: value for name, value in action.values.items()}
+            if values.get("relay_vlan"):
+                values["relay_vlan"] = self._relay_id(values["relay_vlan"])
             self._client.put(f"fabrics/{fabric['id']}/vlans/{self._wish.vid}/", **values)
 
     def _subnet(self, action: Action) -> None:
@@ -168,6 +171,13 @@ class _Work:
             if row["subnet"]["id"] == self._subnet_id and _range(row) == dict(old):
                 return int(row["id"])
         raise RegionRefused(f"The range {old['start_ip']}-{old['end_ip']} is gone; somebody else changed it, run again")
+
+    def _relay_id(self, place: str) -> int:
+        fabric, _slash, vid = place.rpartition("/")
+        vlan = vlan_row(self._client.get("fabrics/"), fabric, int(vid))
+        if vlan is None:
+            raise RegionRefused(f"There is no VLAN {vid} of fabric {fabric} to relay to; declare a subnet in it first")
+        return int(vlan["id"])
 
     def _fabric_row(self) -> Row:
         for fabric in self._client.get("fabrics/"):

@@ -13,7 +13,7 @@ from typing import Any
 from .plan import Action, Plan, differing
 
 RANGE_TYPES = ("dynamic", "reserved")
-VLAN_FIELDS = ("vlan_name", "mtu", "dhcp_on", "primary_rack", "secondary_rack")
+VLAN_FIELDS = ("vlan_name", "mtu", "dhcp_on", "primary_rack", "secondary_rack", "relay_vlan")
 SUBNET_FIELDS = ("name", "cidr", "gateway_ip", "dns_servers", "allow_dns", "allow_proxy", "managed", "description")
 
 
@@ -65,7 +65,10 @@ class SubnetWish:
             cidr=str(network),
             fabric=options["fabric"],
             vid=options["vid"],
-            vlan={name: options.get(name) for name in VLAN_FIELDS},
+            vlan={
+                **{name: options.get(name) for name in VLAN_FIELDS},
+                "relay_vlan": _place(options.get("relay_vlan"), options["fabric"]),
+            },
             subnet={name: options.get(name) for name in SUBNET_FIELDS if name not in ("name", "cidr")},
             ranges=None if ranges is None else tuple(_range(one, network) for one in ranges),
         )
@@ -78,6 +81,16 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
         return ipaddress.ip_network(text)
     except ValueError as reason:
         raise BadSubnet(f"'{text}' is no network ({reason}); write it as 198.51.100.0/24, host bits zero") from reason
+
+
+def _place(text: str | None, fabric: str) -> str | None:
+    """A VLAN as FABRIC/VID, also when only its VID in the same fabric is given. Raises BadSubnet."""
+    if not text:
+        return text
+    elsewhere, _slash, vid = text.rpartition("/")
+    if not vid.isdecimal():
+        raise BadSubnet(f"'{text}' names no VLAN; write relay_vlan as FABRIC/VID, or as VID for one of the same fabric")
+    return f"{elsewhere or fabric}/{int(vid)}"
 
 
 def _range(options: Mapping[str, Any], network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> Range:
@@ -166,8 +179,12 @@ def _place_actions(place: Mapping[str, Any], wish: SubnetWish) -> list[Action]:
 
 
 def _vlan_actions(wish: SubnetWish, changes: Mapping[str, Any], *, early: bool) -> list[Action]:
-    """Switching DHCP off, the MTU and the name come first; switching DHCP on and its racks come last."""
-    first = {name for name in changes if name in ("mtu", "vlan_name") or changes.get("dhcp_on") is False}
+    """Switching DHCP off, ending a relay, the MTU and the name come first; switching DHCP on, its racks and beginning a
+    relay come last."""
+    off = changes.get("dhcp_on") is False
+    first = {name for name in changes if name in ("mtu", "vlan_name") or (off and name != "relay_vlan")}
+    if changes.get("relay_vlan") == "":
+        first.add("relay_vlan")
     values = {name: value for name, value in changes.items() if (name in first) == early}
     return [Action("update", f"VLAN {wish.vid} of fabric {wish.fabric}", values)] if values else []
 

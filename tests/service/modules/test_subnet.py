@@ -90,3 +90,48 @@ def test_refusals_are_worded_and_change_nothing(run: Run, check: bool, options: 
     assert refused["failed"]
     assert words in refused["msg"]
     assert run(subnet, **OPTIONS)["subnet"] == before
+
+
+FAR = {
+    "name": "far", "cidr": "10.90.0.0/24", "fabric": "hall", "vid": 7, "gateway_ip": "10.90.0.1",
+    "ranges": [{"type": "dynamic", "start_ip": "10.90.0.100", "end_ip": "10.90.0.150"}],
+}  # fmt: skip
+
+
+@pytest.fixture
+def served(run: Run, rack: str) -> None:
+    """A subnet in which a rack answers DHCP."""
+    assert run(subnet, **OPTIONS, dhcp_on=True, primary_rack=rack)["subnet"]["dhcp_on"]
+
+
+def test_relay_comes_last_converges_and_goes(run: Run, served: None) -> None:
+    options = {**FAR, "relay_vlan": "lab/0"}
+    foretold = run(subnet, check=True, **options)
+    assert foretold["diff"]["after"]["relay_vlan"] == "lab/0"
+    done = run(subnet, **options)
+    assert done["actions"] == foretold["actions"]
+    assert done["actions"][-1] == "update VLAN 7 of fabric hall"
+    assert done["subnet"]["relay_vlan"] == "lab/0"
+    assert not run(subnet, **options)["changed"]
+    assert not run(subnet, **FAR)["changed"], "not mentioned is left alone"
+    foretold = run(subnet, check=True, **{**options, "relay_vlan": ""})
+    assert (foretold["diff"]["before"]["relay_vlan"], foretold["diff"]["after"]["relay_vlan"]) == ("lab/0", "")
+    assert run(subnet, **{**options, "relay_vlan": ""})["subnet"]["relay_vlan"] == ""
+    assert not run(subnet, **{**options, "relay_vlan": ""})["changed"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"relay_vlan": "lab/9"}, "no VLAN 9 of fabric lab to relay to"),
+        ({"relay_vlan": "lab/0", "gateway_ip": ""}, "give the subnet its gateway_ip"),
+        ({"relay_vlan": "7"}, "cannot be relayed to itself"),
+        ({"relay_vlan": "lab/0", "dhcp_on": True}, "not both"),
+    ],
+)
+def test_relay_that_cannot_work_is_refused_in_the_regions_words(
+    run: Run, served: None, options: Result, words: str
+) -> None:
+    refused = run(subnet, **{**FAR, **options})
+    assert refused["failed"]
+    assert words in refused["msg"]

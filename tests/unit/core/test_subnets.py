@@ -95,6 +95,42 @@ def test_dhcp_is_switched_off_before_its_range_goes() -> None:
     assert words(plan) == ["update VLAN 0 of fabric lab", "delete dynamic range 10.20.0.100-10.20.0.199"]
 
 
+@pytest.mark.parametrize(
+    ("text", "place"), [("hall/0", "hall/0"), ("5", "lab/5"), ("row 1/a/07", "row 1/a/7"), ("", "")]
+)
+def test_relay_is_named_by_fabric_and_vid_or_by_vid_in_the_same_fabric(text: str, place: str) -> None:
+    vlan = {**VLAN_OFF, "relay_vlan": "lab/9"}
+    plan = plan_present(view(**vlan), {"fabric": True, "vlan": vlan}, wish(relay_vlan=text))
+    assert plan.actions[0].values == {"relay_vlan": place}
+    assert (plan.before["relay_vlan"], plan.after["relay_vlan"]) == ("lab/9", place)
+    again = {**VLAN_OFF, "relay_vlan": place}
+    assert not plan_present(view(**again), {"fabric": True, "vlan": again}, wish(relay_vlan=text)).changed
+
+
+@pytest.mark.parametrize("text", ["hall", "hall/", "hall/x", "/", "-1"])
+def test_relay_that_names_no_vlan_is_refused(text: str) -> None:
+    with pytest.raises(BadSubnet, match="names no VLAN; write relay_vlan as FABRIC/VID"):
+        wish(relay_vlan=text)
+
+
+def test_relay_replaces_dhcp_in_two_steps_and_begins_when_gateway_and_range_are_there() -> None:
+    place = {"fabric": True, "vlan": {**VLAN_ON, "relay_vlan": ""}}
+    plan = plan_present(view(), place, wish(dhcp_on=False, relay_vlan="hall/0", gateway_ip="10.20.0.1"))
+    assert [action.values for action in plan.actions] == [
+        {"dhcp_on": False},
+        {"gateway_ip": "10.20.0.1"},
+        {"relay_vlan": "hall/0"},
+    ]
+
+
+def test_relay_ends_before_the_gateway_goes() -> None:
+    vlan = {**VLAN_OFF, "relay_vlan": "hall/0"}
+    plan = plan_present(
+        view(gateway_ip="10.20.0.1"), {"fabric": True, "vlan": vlan}, wish(relay_vlan="", gateway_ip="")
+    )
+    assert [action.values for action in plan.actions] == [{"relay_vlan": ""}, {"gateway_ip": ""}]
+
+
 def test_only_what_differs_is_sent() -> None:
     plan = plan_present(view(), {"fabric": True, "vlan": VLAN_ON}, wish(description="boot net", allow_dns=True))
     assert plan.actions[0].values == {"description": "boot net"}

@@ -40,14 +40,15 @@ def test_zone_claims_nothing_outside_of_the_subnet(address, length: int):
     assert ip_address(address) in claimed
 
 
-def test_zones_are_those_of_all_racks_and_of_the_smallest_subnet():
-    racks = [
-        {"address": "10.20.0.2", "alive": False},
-        {"address": "10.20.7.2", "alive": True},
-        {"address": "192.0.2.1", "alive": True},
+def test_zones_are_those_of_all_racks_addresses_that_lie_in_managed_subnets():
+    serving = [
+        {"address": "10.20.0.2", "subnet_id": 1, "relayed": False, "alive": False},
+        {"address": "10.20.7.2", "subnet_id": 2, "relayed": False, "alive": True},
+        {"address": "10.20.7.2", "subnet_id": 3, "relayed": True, "alive": True},
+        {"address": "192.0.2.1", "subnet_id": 4, "relayed": False, "alive": True},
     ]
-    cidrs = ["10.20.0.0/16", "10.20.7.0/24"]
-    assert names.reverse_zones(racks, cidrs) == ["20.10.in-addr.arpa", "7.20.10.in-addr.arpa"]
+    cidrs = {1: "10.20.0.0/22", 2: "10.20.7.0/24", 3: "10.90.0.0/24"}
+    assert names.reverse_zones(serving, cidrs) == ["0.20.10.in-addr.arpa", "7.20.10.in-addr.arpa"]
 
 
 def test_only_differences_of_our_own_names_are_changed():

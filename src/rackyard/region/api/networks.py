@@ -101,7 +101,7 @@ def read_vlan(call: Call, vlan_id: int) -> dict[str, Any]:
 
 @one_vlan.update()
 def update_vlan(call: Call, vlan_id: int) -> dict[str, Any]:
-    """Change name, MTU, DHCP and the racks that serve it."""
+    """Change name, MTU, DHCP, the racks that serve it, and the VLAN that it is relayed to."""
     return _update_vlan(call, _of_id(vlan_id))
 
 
@@ -201,6 +201,7 @@ def _vlan_wish(params: Params) -> VlanWish:
         dhcp_on=params.flag("dhcp_on"),
         primary_rack=params.text("primary_rack"),
         secondary_rack=params.text("secondary_rack"),
+        relay_vlan=params.text("relay_vlan"),
     )
 
 

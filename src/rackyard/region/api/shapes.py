@@ -57,7 +57,7 @@ def vlan(known: Vlan) -> dict[str, Any]:
         "primary_rack": known.primary_rack,
         "secondary_rack": known.secondary_rack,
         "external_dhcp": None,
-        "relay_vlan": None,
+        "relay_vlan": vlan(known.relay_vlan) if known.relay_vlan else None,
         "space": SPACE,
         "resource_uri": f"{ROOT}/vlans/{known.id}/",
     }

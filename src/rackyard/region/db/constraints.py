@@ -19,6 +19,12 @@ _FIELDS = {
     "vlan_vid_range": ("vid", "A VID is a number from 0 to 4094."),
     "vlan_mtu_range": ("mtu", "An MTU is a number from 552 to 65535."),
     "vlan_two_racks": ("secondary_rack", "The two racks of a VLAN must be different; name another one."),
+    "vlan_relay_elsewhere": ("relay_vlan", "A VLAN cannot be relayed to itself; name the VLAN that the racks are in."),
+    "vlan_dhcp_or_relay": (
+        "relay_vlan",
+        "DHCP on a VLAN comes from racks in it (dhcp_on) or through a relay (relay_vlan), not both; set dhcp_on=false, "
+        "or relay_vlan to nothing.",
+    ),
     "subnet_name_key": ("name", "A subnet with this name exists already; choose another name."),
     "subnet_cidr_key": ("cidr", "A subnet with this CIDR exists already; change that subnet instead."),
     "subnet_cidr_overlap": ("cidr", "This CIDR overlaps another subnet; choose one that does not."),
@@ -33,6 +39,7 @@ _FIELDS = {
 
 _CONFLICTS = {
     "vlan_fabric_fkey": "The fabric still has VLANs or does not exist; delete its VLANs first.",
+    "vlan_relay_fkey": "Other VLANs are relayed to the VLAN, or it does not exist; set their relay_vlan first.",
     "subnet_vlan_fkey": "The VLAN still has subnets or does not exist; delete its subnets first.",
     "machine_system_id_key": "Two objects drew the same identifier; try again.",
     "rack_system_id_key": "Two objects drew the same identifier; try again.",

@@ -222,8 +222,12 @@ CREATE TABLE vlan (
     dhcp_on         boolean NOT NULL DEFAULT false,
     primary_rack_id bigint REFERENCES rack ON DELETE SET NULL,
     secondary_rack_id bigint REFERENCES rack ON DELETE SET NULL,
+    -- A router brings this VLAN's DHCP to the racks in that one.
+    relay_vlan_id   bigint CONSTRAINT vlan_relay_fkey REFERENCES vlan,
     CONSTRAINT vlan_fabric_vid_key UNIQUE (fabric_id, vid),
-    CONSTRAINT vlan_two_racks CHECK (secondary_rack_id <> primary_rack_id)
+    CONSTRAINT vlan_two_racks CHECK (secondary_rack_id <> primary_rack_id),
+    CONSTRAINT vlan_relay_elsewhere CHECK (relay_vlan_id <> id),
+    CONSTRAINT vlan_dhcp_or_relay CHECK (NOT dhcp_on OR relay_vlan_id IS NULL)
 );
 
 CREATE TABLE subnet (
@@ -240,6 +244,20 @@ CREATE TABLE subnet (
     CONSTRAINT subnet_cidr_overlap EXCLUDE USING gist (cidr inet_ops WITH &&)
 );
 CREATE INDEX subnet_vlan ON subnet (vlan_id);
+
+-- Which rack serves a subnet, and at which of its addresses: those that it has there; else, where a router relays the
+-- VLAN of the subnet, those of the same family that it has in the VLAN that is relayed to.
+CREATE VIEW rack_subnet AS
+SELECT rack_interface.rack_id, subnet.id AS subnet_id, host(rack_interface.address)::inet AS address, false AS relayed
+FROM rack_interface JOIN subnet ON subnet.cidr >>= host(rack_interface.address)::inet
+UNION
+SELECT rack_interface.rack_id, subnet.id, host(rack_interface.address)::inet, true
+FROM subnet
+JOIN vlan ON vlan.id = subnet.vlan_id
+JOIN subnet AS near ON near.vlan_id = vlan.relay_vlan_id AND family(near.cidr) = family(subnet.cidr)
+JOIN rack_interface ON near.cidr >>= host(rack_interface.address)::inet
+WHERE NOT EXISTS (SELECT FROM rack_interface AS own
+                  WHERE own.rack_id = rack_interface.rack_id AND host(own.address)::inet <<= subnet.cidr);
 
 CREATE TABLE ip_range (
     id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

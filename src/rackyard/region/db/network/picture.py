@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rackyard.region.db.pool import Transaction
@@ -20,7 +20,10 @@ class Fabric:
 
 @dataclass(frozen=True)
 class Vlan:
-    """One VLAN; `primary_rack` and `secondary_rack` are the system_ids of the racks that serve DHCP."""
+    """One VLAN; `primary_rack` and `secondary_rack` are the system_ids of the racks that serve DHCP.
+
+    A router relays the DHCP of a VLAN with a `relay_vlan` to the racks in that one; what it is relayed to itself is not
+    said here."""
 
     id: int
     fabric_id: int
@@ -32,6 +35,10 @@ class Vlan:
     dhcp_on: bool
     primary_rack: str | None
     secondary_rack: str | None
+    relay_vlan: Vlan | None = None
+
+    def __str__(self) -> str:
+        return f"VLAN {self.vid} of fabric {self.fabric}"
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,10 @@ def fabrics(tx: Transaction) -> list[Fabric]:
 
 def vlans(tx: Transaction) -> list[Vlan]:
     """All VLANs by id."""
-    return [Vlan(**row) for row in tx.all("network.picture.vlans")]
+    rows = tx.all("network.picture.vlans")
+    relays = {row["id"]: row.pop("relay_vlan_id") for row in rows}
+    found = {row["id"]: Vlan(**row) for row in rows}
+    return [replace(vlan, relay_vlan=found.get(relays[vlan.id])) for vlan in found.values()]
 
 
 def subnets(tx: Transaction) -> list[Subnet]:

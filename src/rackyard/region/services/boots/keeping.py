@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 
 from rackyard.region import ephemeral
 from rackyard.region.context import Context
@@ -85,18 +84,13 @@ def metadata(ctx: Context, rack: Rack, boot_id: str) -> Kept:
 
 
 def _config(ctx: Context, tx: Transaction, rack: Rack, kept: BootAtRack) -> KeptConfig | None:
-    """What the region itself would answer, at each address that the rack has where the machine is."""
+    """What the region itself would answer, at each address at which the rack serves the machine."""
     boot = records.of_mac(tx, kept.macs[0])
     if boot is None or boot.id != kept.id or boot.manifest is None:
         return None
-    networks = [
-        str(network)
-        for network in serving.of_rack(tx, rack).networks
-        if any(ip_address(address) in network for address in kept.addresses)
-    ]
-    rows = tx.all("racks.registration.addresses", rack_id=rack.id, networks=networks)
+    rows = tx.all("racks.registration.addresses_for", rack_id=rack.id, clients=list(kept.addresses))
     queries = [
-        BootQuery(mac, boot.architecture, "", row["address"], row["address"])
+        BootQuery(mac, boot.architecture, "", row["client"], row["address"])
         for mac in kept.macs[:_MAX_MACS]
         for row in rows[:_MAX_ADDRESSES]
     ]

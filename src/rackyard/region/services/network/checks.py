@@ -40,6 +40,8 @@ def problems(network: Network, racks: Sequence[RackAddress]) -> Iterator[Problem
         yield from _alone(vlan)
         if vlan.dhcp_on:
             yield from _unserved(network, vlan, racks)
+        if vlan.relay_vlan is not None:
+            yield from _unrelayed(network, vlan, network.vlan(str(vlan.relay_vlan.id)))
 
 
 def _given_away(subnet: Subnet, known: IpRange) -> Iterator[Problem]:
@@ -53,15 +55,14 @@ def _given_away(subnet: Subnet, known: IpRange) -> Iterator[Problem]:
 
 
 def _unserved(network: Network, vlan: Vlan, racks: Sequence[RackAddress]) -> Iterator[Problem]:
-    name = f"VLAN {vlan.vid} of fabric {vlan.fabric}"
     if vlan.primary_rack is None:
-        yield Problem("dhcp_on", f"DHCP on {name} needs a rack that serves it; give primary_rack as well.")
+        yield Problem("dhcp_on", f"DHCP on {vlan} needs a rack that serves it; give primary_rack as well.")
         return
     pools = [subnet for subnet in network.subnets_of(vlan) if _has_pool(network.ranges_of(subnet))]
     if not pools:
         yield Problem(
             "dhcp_on",
-            f"dhcp can only be turned on when a dynamic IP range is defined, and {name} would have none: add one to a "
+            f"dhcp can only be turned on when a dynamic IP range is defined, and {vlan} would have none: add one to a "
             "subnet of it (POST ipranges/), or turn DHCP off first (dhcp_on=false).",
         )
         return
@@ -72,8 +73,29 @@ def _unserved(network: Network, vlan: Vlan, racks: Sequence[RackAddress]) -> Ite
             wanted = ", ".join(subnet.cidr for subnet in pools)
             yield Problem(
                 field,
-                f"Rack {own[0].hostname} has no address in {wanted}, so {_loss(field)} DHCP on {name} (it has "
+                f"Rack {own[0].hostname} has no address in {wanted}, so {_loss(field)} DHCP on {vlan} (it has "
                 f"{', '.join(sorted(rack.address for rack in own))}); give it an interface there or name another rack.",
+            )
+
+
+def _unrelayed(network: Network, vlan: Vlan, relay: Vlan) -> Iterator[Problem]:
+    if relay.relay_vlan is not None:
+        yield Problem(
+            "relay_vlan",
+            f"{vlan} would be relayed to {relay}, which is relayed itself, to {relay.relay_vlan}; name that one.",
+        )
+    elif not relay.dhcp_on:
+        yield Problem(
+            "relay_vlan",
+            f"{vlan} would be relayed to {relay}, where DHCP is off: turn it on there (dhcp_on=true), or relay {vlan} "
+            "to another VLAN or to none (relay_vlan).",
+        )
+    for subnet in network.subnets_of(vlan):
+        if subnet.managed and not subnet.gateway_ip and _has_pool(network.ranges_of(subnet)):
+            yield Problem(
+                "gateway_ip",
+                f"Machines in subnet {subnet.name}, which is relayed to {relay}, reach their racks through a router "
+                "only; give the subnet its gateway_ip.",
             )
 
 
@@ -81,8 +103,7 @@ def _alone(vlan: Vlan) -> Iterator[Problem]:
     if vlan.secondary_rack is not None and vlan.primary_rack is None:
         yield Problem(
             "secondary_rack",
-            f"VLAN {vlan.vid} of fabric {vlan.fabric} would have a secondary_rack and no primary_rack; give "
-            "primary_rack as well.",
+            f"{vlan} would have a secondary_rack and no primary_rack; give primary_rack as well.",
         )
 
 

@@ -10,7 +10,7 @@ from rackyard.region.context import Context
 from rackyard.region.db.network import picture as rows
 from rackyard.region.db.network.picture import Fabric, Vlan
 from rackyard.region.db.pool import Transaction
-from rackyard.region.errors import Conflict, Invalid
+from rackyard.region.errors import Conflict, Invalid, NotFound
 from rackyard.region.services.network import picture
 from rackyard.region.services.network.network import Network
 from rackyard.region.services.site import validation
@@ -25,7 +25,8 @@ FindVlan = Callable[[Network], Vlan]
 
 @dataclass(frozen=True)
 class VlanWish:
-    """What an operator wants a VLAN to be; None leaves things as they are. An empty rack means none."""
+    """What an operator wants a VLAN to be; None leaves things as they are. An empty rack means none, and so does an
+    empty `relay_vlan`, which is an id."""
 
     vid: str | None = None
     name: str | None = None
@@ -34,6 +35,7 @@ class VlanWish:
     dhcp_on: bool | None = None
     primary_rack: str | None = None
     secondary_rack: str | None = None
+    relay_vlan: str | None = None
 
 
 def create_fabric(ctx: Context, actor: Actor, name: str | None, description: str | None) -> Fabric:
@@ -43,7 +45,7 @@ def create_fabric(ctx: Context, actor: Actor, name: str | None, description: str
         text = validation.text("description", description or "")
         fabric_id = rows.add(tx, "fabric", name=label, description=text)
         columns = _vlan_columns(tx, VlanWish(vid=str(DEFAULT_VID), name="untagged"), fabric_id, None)
-        rows.add(tx, "vlan", **columns)
+        rows.add(tx, "vlan", **columns, relay_vlan_id=None)
         picture.record(ctx, tx, actor, f"Fabric {label} was created")
         return picture.load(tx).fabric(str(fabric_id))
 
@@ -78,19 +80,20 @@ def create_vlan(ctx: Context, actor: Actor, fabric_specifier: str, wish: VlanWis
         fabric = before.fabric(fabric_specifier)
         columns = _vlan_columns(tx, wish, fabric.id, None)
         _refuse_used_vid(before, fabric, str(columns["vid"]))
-        vlan_id = rows.add(tx, "vlan", **columns)
+        vlan_id = rows.add(tx, "vlan", **columns, relay_vlan_id=_relay_id(before, wish, None))
         picture.record(ctx, tx, actor, f"VLAN {columns['vid']} of fabric {fabric.name} was created")
         return picture.load(tx).vlan(str(vlan_id))
 
 
 def update_vlan(ctx: Context, actor: Actor, find: FindVlan, wish: VlanWish) -> Vlan:
-    """Change what is given. Raises Forbidden, NotFound, Invalid (DHCP without rack or dynamic range)."""
+    """Change what is given. Raises Forbidden, NotFound, Invalid (DHCP without rack or dynamic range, and not both from
+    racks there and through a relay)."""
     with picture.changing(ctx, actor) as (tx, before):
         vlan = find(before)
         columns = _vlan_columns(tx, wish, vlan.fabric_id, vlan)
         if columns["vid"] != vlan.vid:
             _refuse_used_vid(before, before.fabric(str(vlan.fabric_id)), str(columns["vid"]))
-        rows.update(tx, "vlan", vlan.id, **columns)
+        rows.update(tx, "vlan", vlan.id, **columns, relay_vlan_id=_relay_id(before, wish, vlan))
         picture.record(ctx, tx, actor, f"VLAN {columns['vid']} of fabric {vlan.fabric} was changed")
         return picture.load(tx).vlan(str(vlan.id))
 
@@ -151,6 +154,17 @@ def _vlan_columns(tx: Transaction, wish: VlanWish, fabric_id: int, before: Vlan 
         "primary_rack_id": _rack_id(tx, "primary_rack", primary),
         "secondary_rack_id": _rack_id(tx, "secondary_rack", secondary),
     }
+
+
+def _relay_id(before: Network, wish: VlanWish, vlan: Vlan | None) -> int | None:
+    if wish.relay_vlan is None:
+        return vlan.relay_vlan.id if vlan and vlan.relay_vlan else None
+    if not wish.relay_vlan:
+        return None
+    try:
+        return before.vlan(wish.relay_vlan).id
+    except NotFound as error:
+        raise Invalid.field("relay_vlan", error.message) from error
 
 
 def _rack_id(tx: Transaction, field: str, name: str | None) -> int | None:

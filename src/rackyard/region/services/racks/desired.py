@@ -11,7 +11,7 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from rackyard.daemons.syslog import RELP_PORT
@@ -23,8 +23,6 @@ from rackyard.region.services.racks import dhcp_pairs, dhcp_turns, enrolment, fo
 from rackyard.region.services.racks.dhcp_pairs import Pairing
 from rackyard.region.services.site import images
 from rackyard.region.turns import Turn
-
-Address = IPv4Address | IPv6Address
 
 REGION_HTTP_PORT, SYSLOG_PORT, PROXY_PORT = 5240, 5247, 8000
 MAX_WAIT_S = 30.0
@@ -46,11 +44,13 @@ class Document:
 
 @dataclass(frozen=True)
 class _Site:
-    """What every document is made of, read in one transaction. Subnets have their `network` beside its text."""
+    """What every document is made of, read in one transaction. Subnets have their `network` beside its text; `serving`
+    are the addresses of racks by the id of the subnet that they serve."""
 
     regions: tuple[str, ...]
     racks: tuple[Row, ...]
     subnets: tuple[Row, ...]
+    serving: dict[int, list[Row]]
     pools: dict[int, list[dict[str, str]]]
     forbidden: tuple[str, ...]
     images: tuple[Row, ...]
@@ -60,6 +60,10 @@ class _Site:
     def rack_addresses(self) -> list[str]:
         """Addresses of all racks that count."""
         return [row["address"] for row in self.racks]
+
+    def served_by(self, rack_id: int) -> list[Row]:
+        """The managed subnets that a rack serves."""
+        return [row for row in self.subnets if any(each["rack_id"] == rack_id for each in self.serving[row["id"]])]
 
 
 def for_rack(ctx: Context, rack: Rack, sections: Collection[str] | None = None) -> Document:
@@ -119,7 +123,10 @@ def for_region(ctx: Context) -> Document:
         "domain": ctx.config.domain,
         "dns": {
             "trusted": sorted({*rack_hosts, *_cidrs(site.subnets, "allow_dns")}),
-            "reverse": names.reverse_zones(site.racks, [row["cidr"] for row in site.subnets]),
+            "reverse": names.reverse_zones(
+                (row for rows in site.serving.values() for row in rows),
+                {row["id"]: row["cidr"] for row in site.subnets},
+            ),
         },
         "proxy": {
             "parents": [],
@@ -146,13 +153,12 @@ def _other_regions(ctx: Context, site: _Site) -> list[dict[str, Any]]:
 
 
 def _rack_content(ctx: Context, site: _Site, rack: Rack) -> dict[str, Any]:
-    own = [ip_address(row["address"]) for row in site.racks if row["rack_id"] == rack.id]
-    served = [row for row in site.subnets if _inside(own, row)]
+    served = site.served_by(rack.id)
     regions = [*site.regions]
     return {
         "rack": {"system_id": rack.system_id, "hostname": rack.hostname},
         "domain": ctx.config.domain,
-        "dhcp": _dhcp(ctx, site, rack, own),
+        "dhcp": _dhcp(ctx, site, rack),
         "dns": {"forwarders": regions, "trusted": _cidrs(served, "allow_dns")},
         "http": {
             # For nginx of racks of the release before, which pass metadata on without TLS.
@@ -175,8 +181,8 @@ def _rack_content(ctx: Context, site: _Site, rack: Rack) -> dict[str, Any]:
     }
 
 
-def _dhcp(ctx: Context, site: _Site, rack: Rack, own: list[Address]) -> dict[str, Any]:
-    networks = _dhcp_networks(ctx, site, rack, own)
+def _dhcp(ctx: Context, site: _Site, rack: Rack) -> dict[str, Any]:
+    networks = _dhcp_networks(ctx, site, rack)
     return {
         "networks": networks,
         "pairs": site.pairing.documents(rack.id, site.subnets),
@@ -185,7 +191,7 @@ def _dhcp(ctx: Context, site: _Site, rack: Rack, own: list[Address]) -> dict[str
     }
 
 
-def _dhcp_networks(ctx: Context, site: _Site, rack: Rack, own: list[Address]) -> list[dict[str, Any]]:
+def _dhcp_networks(ctx: Context, site: _Site, rack: Rack) -> list[dict[str, Any]]:
     by_vlan: dict[int, list[Row]] = defaultdict(list)
     for row in site.subnets:
         if site.pairing.serves(rack.id, row):
@@ -221,14 +227,13 @@ def _dhcp_subnet(ctx: Context, site: _Site, row: Row, servers: list[str]) -> dic
 
 
 def _serving(site: _Site, rack: Rack, subnet: Row) -> list[str]:
-    """Addresses of racks in the subnet: this rack's own, then one of each other, in the order of their addresses.
+    """Addresses of racks for the subnet: this rack's own, then one of each other, in the order of their addresses.
 
     Of all racks that are enrolled, dead or alive: the list stands in dhcpd's configuration, which must not start anew
     at each death, and in leases that outlive it anyway. A client passes over a server that does not answer."""
     first: dict[int, str] = {}
-    for row in site.racks:
-        if ip_address(row["address"]) in subnet["network"]:
-            first.setdefault(row["rack_id"], row["address"])
+    for row in site.serving[subnet["id"]]:
+        first.setdefault(row["rack_id"], row["address"])
     own = first.pop(rack.id)
     return [own, *first.values()]
 
@@ -257,10 +262,15 @@ def _site(ctx: Context, tx: Transaction) -> _Site:
     for row in tx.all("racks.desired.ranges"):
         pools[row["subnet_id"]].append({"start": row["start_ip"], "end": row["end_ip"]})
     subnets = [{**row, "network": ip_network(row["cidr"])} for row in tx.all("racks.desired.subnets")]
+    serving: dict[int, list[Row]] = {row["id"]: [] for row in subnets}
+    for row in tx.all("racks.desired.serving"):
+        if row["subnet_id"] in serving:
+            serving[row["subnet_id"]].append(row)
     return _Site(
         regions=tuple(sorted(regions, key=_by_address)),
         racks=tuple(rack_rows),
         subnets=tuple(subnets),
+        serving=serving,
         pools=pools,
         forbidden=tuple(
             forbidden.networks(
@@ -272,7 +282,7 @@ def _site(ctx: Context, tx: Transaction) -> _Site:
             )
         ),
         images=tuple(tx.all("racks.desired.images")),
-        pairing=dhcp_pairs.load(tx, rack_rows, sorted(regions)),
+        pairing=dhcp_pairs.load(tx, rack_rows, sorted(regions), serving),
     )
 
 
@@ -286,10 +296,6 @@ def _array(tx: Transaction, name: str) -> list[str]:
     assert row is not None
     (texts,) = row.values()
     return list(texts)
-
-
-def _inside(addresses: Iterable[Address], subnet: Row) -> list[Address]:
-    return [each for each in addresses if each in subnet["network"]]
 
 
 def _host_network(address: str) -> str:

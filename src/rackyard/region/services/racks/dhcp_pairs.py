@@ -23,12 +23,14 @@ MCLT_S = 300
 @dataclass(frozen=True)
 class Pairing:
     """What decides over pairs: the racks that can be in one (by id, with their names), who was declared dead to whom
-    (survivor and dead, with the number of the declaration), addresses of racks and regions."""
+    (survivor and dead, with the number of the declaration), addresses of racks and regions, and at which addresses
+    racks serve which managed subnet (by its id)."""
 
     able: Mapping[int, str]
     declared: Mapping[tuple[int, int], int]
     racks: Sequence[Row]
     regions: Sequence[str]
+    serving: Mapping[int, Sequence[Row]]
 
     def serves(self, rack_id: int, subnet: Row) -> bool:
         """Whether that rack answers in that subnet."""
@@ -55,49 +57,63 @@ class Pairing:
 
     def documents(self, rack_id: int, subnets: Iterable[Row]) -> list[dict[str, Any]]:
         """The pairs of a rack as its desired state has them."""
-        shared: dict[int, list[IPv4Network]] = {}
+        shared: dict[int, list[Row]] = {}
         for subnet in subnets:
             partner_id = self.partner(rack_id, subnet)
             if partner_id is not None:
-                shared.setdefault(partner_id, []).append(subnet["network"])
-        return [self._document(rack_id, other, networks) for other, networks in sorted(shared.items())]
+                shared.setdefault(partner_id, []).append(subnet)
+        return [self._document(rack_id, other, theirs) for other, theirs in sorted(shared.items())]
 
-    def _document(self, rack_id: int, partner_id: int, shared: Sequence[IPv4Network]) -> dict[str, Any]:
-        network = self._between(rack_id, partner_id) or min(shared)
+    def _document(self, rack_id: int, partner_id: int, shared: Sequence[Row]) -> dict[str, Any]:
+        own, others = self._between(rack_id, partner_id) or self._within(rack_id, partner_id, shared)
         return {
             "name": self.name(rack_id, partner_id),
             "role": "primary" if rack_id < partner_id else "secondary",
-            "address": self._address(rack_id, network),
-            "peer_address": self._address(partner_id, network),
+            "address": own,
+            "peer_address": others,
             "mclt_s": MCLT_S,
             "partner_down": self.declared.get((rack_id, partner_id)),
         }
 
     def _there(self, subnet: Row) -> list[int]:
-        """The VLAN's racks that have an address in a subnet of IPv4, the primary first."""
+        """The racks that answer DHCP in a subnet of IPv4 and have an address for it, the primary first."""
         if subnet["network"].version != 4:
             return []
         wanted = (subnet["primary_rack_id"], subnet["secondary_rack_id"])
-        return [each for each in wanted if each is not None and self._address(each, subnet["network"])]
+        return [each for each in wanted if each is not None and self._served_at(each, subnet)]
 
     def _can_pair(self, racks: Sequence[int]) -> bool:
         return len(racks) == 2 and all(each in self.able for each in racks)
 
-    def _between(self, rack_id: int, partner_id: int) -> IPv4Network | None:
-        """The network by which both reach a region: no machine is in it."""
+    def _between(self, rack_id: int, partner_id: int) -> tuple[str, str] | None:
+        """The addresses of both in the network by which they reach a region: no machine is in it."""
         regions = [ip_address(each) for each in self.regions]
         own, others = self._networks(rack_id), self._networks(partner_id)
-        found = [each for each in own & others if any(region in each for region in regions)]
-        return min(found, default=None)
+        found = [each for each in own.keys() & others.keys() if any(region in each for region in regions)]
+        network = min(found, default=None)
+        return None if network is None else (own[network], others[network])
 
-    def _networks(self, rack_id: int) -> set[IPv4Network]:
-        found = (ip_interface(row["interface"]).network for row in self.racks if row["rack_id"] == rack_id)
-        return {network for network in found if isinstance(network, IPv4Network)}
+    def _networks(self, rack_id: int) -> dict[IPv4Network, str]:
+        """The networks of a rack, each with its first address there."""
+        found: dict[IPv4Network, str] = {}
+        for row in self.racks:
+            network = ip_interface(row["interface"]).network
+            if row["rack_id"] == rack_id and isinstance(network, IPv4Network):
+                found.setdefault(network, row["address"])
+        return found
 
-    def _address(self, rack_id: int, network: IPv4Network) -> str | None:
-        """The rack's first address in a network."""
-        addresses = (row["address"] for row in self.racks if row["rack_id"] == rack_id)
-        return next((address for address in addresses if ip_address(address) in network), None)
+    def _within(self, rack_id: int, partner_id: int, shared: Sequence[Row]) -> tuple[str, str]:
+        """The addresses at which both serve the first subnet that they share."""
+        subnet = min(shared, key=lambda each: each["network"])
+        own, others = self._served_at(rack_id, subnet), self._served_at(partner_id, subnet)
+        assert own is not None
+        assert others is not None
+        return own, others
+
+    def _served_at(self, rack_id: int, subnet: Row) -> str | None:
+        """The rack's first address for a subnet."""
+        rows = self.serving[subnet["id"]]
+        return next((row["address"] for row in rows if row["rack_id"] == rack_id), None)
 
 
 def name(first_system_id: str, second_system_id: str) -> str:
@@ -105,11 +121,14 @@ def name(first_system_id: str, second_system_id: str) -> str:
     return f"pair-{first_system_id}-{second_system_id}"
 
 
-def load(tx: Transaction, racks: Sequence[Row], regions: Sequence[str]) -> Pairing:
+def load(
+    tx: Transaction, racks: Sequence[Row], regions: Sequence[str], serving: Mapping[int, Sequence[Row]]
+) -> Pairing:
     """What decides over pairs now."""
     return Pairing(
         able={row["id"]: row["system_id"] for row in tx.all("racks.dhcp_pairs.able", ability=ABILITY)},
         declared={(row["survivor_id"], row["dead_id"]): row["number"] for row in tx.all("racks.dhcp_pairs.declared")},
         racks=racks,
         regions=regions,
+        serving=serving,
     )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Taking a rack out of use while its host is upgraded, so that no machine is caught between DHCP and image.
 
-A drained rack serves what it began: where another rack has an address in the subnet, its own leaves the subnet's name,
+A drained rack serves what it began: where another rack serves the subnet too, its own address leaves the subnet's name,
 and power orders go to others; where it is the only one, orders to switch on wait until it is back in use. It ends by
 itself, so that nothing is left out of use by an upgrade that nobody finishes."""
 

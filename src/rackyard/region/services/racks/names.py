@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The names of racks. The internal domain has one for each managed subnet, with the live racks' addresses in it;
-reverse zones lead from these addresses back to it."""
+"""The names of racks. The internal domain has one for each managed subnet, with the addresses at which live racks serve
+it; reverse zones lead from these addresses back to the subnet that they lie in."""
 
 from __future__ import annotations
 
@@ -77,30 +77,35 @@ def wanted(ctx: Context) -> list[Zone]:
     """The internal domain, then the reverse zones, sorted. A subnet without a live rack has no name; one whose only
     live rack is drained keeps it, for the machines that began to boot before."""
     with ctx.db.transaction() as tx:
-        racks = tx.all("racks.desired.all_rack_addresses")
-        cidrs = [row["cidr"] for row in tx.all("racks.desired.subnets")]
-    return [_internal(ctx.config.domain, racks, cidrs), *_reverse(ctx.config.domain, racks, cidrs)]
+        serving = tx.all("racks.desired.serving")
+        cidrs = {row["id"]: row["cidr"] for row in tx.all("racks.desired.subnets")}
+    return [_internal(ctx.config.domain, serving, cidrs), *_reverse(ctx.config.domain, serving, cidrs)]
 
 
-def reverse_zones(racks: Iterable[Row], cidrs: Iterable[str]) -> list[str]:
-    """The reverse zones of all racks' addresses, living or not: so a death needs no new configuration."""
-    return sorted({reverse_zone(address, cidr) for address, cidr, _alive in _placed(racks, cidrs)})
+def reverse_zones(serving: Iterable[Row], cidrs: Mapping[int, str]) -> list[str]:
+    """The reverse zones of all racks' addresses, living or not: so a death needs no new configuration.
+
+    `serving` says which addresses serve subnets, `cidrs` has the managed ones by id."""
+    return sorted({reverse_zone(address, cidr) for address, cidr, _alive in _placed(serving, cidrs)})
 
 
-def _internal(domain: str, racks: Iterable[Row], cidrs: Iterable[str]) -> Zone:
-    living = [row for row in racks if row["alive"]]
+def _internal(domain: str, serving: Iterable[Row], cidrs: Mapping[int, str]) -> Zone:
+    living: dict[int, list[Row]] = defaultdict(list)
+    for row in serving:
+        if row["alive"]:
+            living[row["subnet_id"]].append(row)
     names = {}
-    for cidr in cidrs:
-        there = [row for row in living if ip_address(row["address"]) in ip_network(cidr)]
-        serving = [row for row in there if not row["drained"]] or there
-        if serving:
-            names[subnet_label(cidr)] = frozenset(_record(row["address"]) for row in serving)
+    for subnet_id, cidr in cidrs.items():
+        there = living[subnet_id]
+        in_use = [row for row in there if not row["drained"]] or there
+        if in_use:
+            names[subnet_label(cidr)] = frozenset(_record(row["address"]) for row in in_use)
     return Zone(domain, names, lambda label, _records: is_subnet_label(label))
 
 
-def _reverse(domain: str, racks: Iterable[Row], cidrs: Iterable[str]) -> list[Zone]:
+def _reverse(domain: str, serving: Iterable[Row], cidrs: Mapping[int, str]) -> list[Zone]:
     zones: dict[str, dict[str, Records]] = defaultdict(dict)
-    for address, cidr, alive in _placed(racks, cidrs):
+    for address, cidr, alive in _placed(serving, cidrs):
         zone = reverse_zone(address, cidr)
         names = zones[zone]
         if alive:
@@ -109,15 +114,13 @@ def _reverse(domain: str, racks: Iterable[Row], cidrs: Iterable[str]) -> list[Zo
     return [Zone(name, zones[name], lambda _label, records: _is_ours(records, domain)) for name in sorted(zones)]
 
 
-def _placed(racks: Iterable[Row], cidrs: Iterable[str]) -> list[tuple[str, str, bool]]:
-    """Each address in a managed subnet, the smallest such subnet, and whether its rack lives."""
-    networks = sorted((ip_network(cidr) for cidr in cidrs), key=lambda each: -each.prefixlen)
-    placed = []
-    for row in racks:
-        home = next((each for each in networks if ip_address(row["address"]) in each), None)
-        if home is not None:
-            placed.append((row["address"], str(home), bool(row["alive"])))
-    return placed
+def _placed(serving: Iterable[Row], cidrs: Mapping[int, str]) -> list[tuple[str, str, bool]]:
+    """Each address of a rack in a managed subnet, that subnet, and whether the rack lives."""
+    return [
+        (row["address"], cidrs[row["subnet_id"]], bool(row["alive"]))
+        for row in serving
+        if not row["relayed"] and row["subnet_id"] in cidrs
+    ]
 
 
 def _record(address: str) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a rack may speak of: addresses in the subnets that it has an address in itself, and no others."""
+"""What a rack may speak of: addresses in the subnets that it serves, directly or behind a relay, and no others."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Served:
             return ""
         shown = ", ".join(str(network) for network in self.networks) or "none"
         return (
-            f"{address} is in no subnet that rack {self.hostname} has an address in ({shown}); declare the subnet, or "
-            "correct the rack's interfaces"
+            f"{address} is in no subnet that rack {self.hostname} serves ({shown}); declare the subnet, correct the "
+            "rack's interfaces, or the relay_vlan of the subnet's VLAN"
         )
 
 
 def of_rack(tx: Transaction, rack: Rack) -> Served:
-    """The declared subnets that a rack has an address in."""
+    """The declared subnets that a rack serves."""
     rows = tx.all("racks.registration.served", rack_id=rack.id)
     return Served(rack.hostname, [ip_network(row["cidr"]) for row in rows])

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
 from rackyard.region.context import Context
+from rackyard.region.db.pool import Row
 from rackyard.region.db.power.rack_choice import Reach
 from rackyard.region.db.racks.view import RackReport, RackService
 from rackyard.region.db.site.regions import RegionService
@@ -99,26 +99,25 @@ def dhcp(details: Sequence[RackDetails], network: Network, pairs: Sequence[Mappi
     return found
 
 
-def subnets(
-    ctx: Context, details: Sequence[RackDetails], network: Network, regions: Sequence[RegionDetails]
-) -> list[Document]:
-    """Each subnet with its name, the racks that it should lead to, and what the regions' name servers have instead."""
-    owners = {each.address.partition("/")[0]: one.rack for one in details for each in one.interfaces}
+def subnets(ctx: Context, network: Network, serving: Sequence[Row], regions: Sequence[RegionDetails]) -> list[Document]:
+    """Each subnet with its name, the racks that it should lead to, and what the regions' name servers have instead.
+
+    `serving` says which racks serve which subnet, and at which address."""
     found = []
     for subnet in network.subnets:
         label = names.subnet_label(subnet.cidr)
-        inside = sorted(each for each in owners if ip_address(each) in ip_network(subnet.cidr))
-        living = [each for each in inside if owners[each].alive] if subnet.managed else []
-        members = [each for each in living if owners[each].drained_until is None] or living
+        there = [row for row in serving if row["subnet_id"] == subnet.id]
+        living = [row for row in there if row["alive"]] if subnet.managed else []
+        members = [row for row in living if not row["drained"]] or living
         found.append(
             {
                 "name": subnet.name,
                 "cidr": subnet.cidr,
                 "managed": subnet.managed,
                 "dns_name": f"{label}.{ctx.config.domain}" if subnet.managed else None,
-                "racks": sorted({owners[each].hostname for each in inside}),
-                "members": [{"hostname": owners[each].hostname, "address": each} for each in members],
-                "differs": _differing(regions, label, members) if subnet.managed else {},
+                "racks": sorted({row["hostname"] for row in there}),
+                "members": [{"hostname": row["hostname"], "address": row["address"]} for row in members],
+                "differs": _differing(regions, label, [row["address"] for row in members]) if subnet.managed else {},
             }
         )
     return found

@@ -39,6 +39,7 @@ def controllers(ctx: Context) -> dict[str, Any]:
     with ctx.db.transaction() as tx:
         reach = rack_choice.reach(tx)
         pairs = tx.all("racks.dhcp_pairs.of_vlans")
+        serving = tx.all("racks.desired.serving")
         found = regions.load(tx)
     region_of = {each.address: each.name for region in found for each in region.processes}
     shown = [standing.rack(ctx, each, reach.get(each.rack.id, Reach()), region_of) for each in racks]
@@ -51,7 +52,7 @@ def controllers(ctx: Context) -> dict[str, Any]:
         "database": database.members(ctx),
         "racks": shown,
         "dhcp": standing.dhcp(racks, known, pairs),
-        "subnets": standing.subnets(ctx, racks, known, found),
+        "subnets": standing.subnets(ctx, known, serving, found),
     }
     wrong = troubles.find(facts)
     return {**facts, "well": not wrong, "troubles": wrong}

@@ -18,7 +18,7 @@ SELECT id, name, description FROM fabric ORDER BY id;
 -- name: network.picture.vlans
 -- All VLANs with the names of their fabric and racks.
 SELECT vlan.id, vlan.fabric_id, fabric.name AS fabric, vlan.vid, vlan.name, vlan.description, vlan.mtu, vlan.dhcp_on,
-       rack.system_id AS primary_rack, secondary.system_id AS secondary_rack
+       rack.system_id AS primary_rack, secondary.system_id AS secondary_rack, vlan.relay_vlan_id
 FROM vlan
 JOIN fabric ON fabric.id = vlan.fabric_id
 LEFT JOIN rack ON rack.id = vlan.primary_rack_id
@@ -60,16 +60,17 @@ DELETE FROM fabric WHERE id = %(id)s;
 
 -- name: network.picture.add_vlan
 -- A new VLAN.
-INSERT INTO vlan (fabric_id, vid, name, description, mtu, dhcp_on, primary_rack_id, secondary_rack_id)
+INSERT INTO vlan (fabric_id, vid, name, description, mtu, dhcp_on, primary_rack_id, secondary_rack_id, relay_vlan_id)
 VALUES (%(fabric_id)s, %(vid)s, %(name)s, %(description)s, %(mtu)s, %(dhcp_on)s, %(primary_rack_id)s,
-        %(secondary_rack_id)s)
+        %(secondary_rack_id)s, %(relay_vlan_id)s)
 RETURNING id;
 
 -- name: network.picture.update_vlan
 -- Change a VLAN.
 UPDATE vlan
 SET fabric_id = %(fabric_id)s, vid = %(vid)s, name = %(name)s, description = %(description)s, mtu = %(mtu)s,
-    dhcp_on = %(dhcp_on)s, primary_rack_id = %(primary_rack_id)s, secondary_rack_id = %(secondary_rack_id)s
+    dhcp_on = %(dhcp_on)s, primary_rack_id = %(primary_rack_id)s, secondary_rack_id = %(secondary_rack_id)s,
+    relay_vlan_id = %(relay_vlan_id)s
 WHERE id = %(id)s;
 
 -- name: network.picture.delete_vlan

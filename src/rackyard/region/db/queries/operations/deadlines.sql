@@ -8,8 +8,8 @@ WHERE operation.outcome = 'running' AND operation.deadline_at < %(now)s
   AND (operation.ends_at < %(now)s OR NOT EXISTS (
       SELECT FROM boot JOIN subnet ON subnet.cidr >>= boot.client_ip CROSS JOIN LATERAL (
           SELECT bool_or(rack.alive) AS heard
-          FROM rack JOIN rack_interface ON rack_interface.rack_id = rack.id
-          WHERE rack.revoked_at IS NULL AND host(rack_interface.address)::inet <<= subnet.cidr
+          FROM rack JOIN rack_subnet ON rack_subnet.rack_id = rack.id
+          WHERE rack.revoked_at IS NULL AND rack_subnet.subnet_id = subnet.id
       ) AS racks
       WHERE boot.operation_id = operation.id AND boot.outcome = 'running' AND NOT racks.heard))
 ORDER BY operation.deadline_at LIMIT 100;
@@ -19,8 +19,8 @@ ORDER BY operation.deadline_at LIMIT 100;
 UPDATE operation SET deadline_at = least(ends_at, greatest(deadline_at, %(until)s))
 FROM boot
 WHERE boot.operation_id = operation.id AND boot.outcome = 'running' AND operation.outcome = 'running'
-  AND EXISTS (SELECT FROM rack_interface JOIN subnet ON subnet.cidr >>= host(rack_interface.address)::inet
-              WHERE rack_interface.rack_id = %(rack_id)s AND boot.client_ip <<= subnet.cidr);
+  AND EXISTS (SELECT FROM rack_subnet JOIN subnet ON subnet.id = rack_subnet.subnet_id
+              WHERE rack_subnet.rack_id = %(rack_id)s AND boot.client_ip <<= subnet.cidr);
 
 -- name: operations.deadlines.beat
 -- A worker leads the site; since when somebody last did. `since` starts anew after a gap.

@@ -9,14 +9,12 @@ UPDATE rack SET drained_until = now() + make_interval(secs => %(for_s)s) WHERE i
 UPDATE rack SET drained_until = NULL WHERE id = %(rack_id)s AND drained_until IS NOT NULL RETURNING id;
 
 -- name: racks.draining.handed_over
--- Managed subnets in which the rack has an address and another rack, that is alive and not drained, has one, too.
-SELECT subnet.cidr::text AS cidr FROM subnet
-WHERE subnet.managed
-  AND EXISTS (SELECT FROM rack_interface AS own
-              WHERE own.rack_id = %(rack_id)s AND host(own.address)::inet <<= subnet.cidr)
-  AND EXISTS (SELECT FROM rack_interface AS theirs JOIN rack ON rack.id = theirs.rack_id
-              WHERE rack.id <> %(rack_id)s AND rack.alive AND rack.revoked_at IS NULL
-                AND NOT coalesce(rack.drained_until > now(), false) AND host(theirs.address)::inet <<= subnet.cidr)
+-- Managed subnets that the rack serves and another rack, that is alive and not drained, serves, too.
+SELECT DISTINCT subnet.cidr::text AS cidr FROM subnet
+JOIN rack_subnet AS own ON own.subnet_id = subnet.id AND own.rack_id = %(rack_id)s
+JOIN rack_subnet AS theirs ON theirs.subnet_id = subnet.id AND theirs.rack_id <> own.rack_id
+JOIN rack ON rack.id = theirs.rack_id
+WHERE subnet.managed AND rack.alive AND rack.revoked_at IS NULL AND NOT coalesce(rack.drained_until > now(), false)
 ORDER BY cidr;
 
 -- name: racks.draining.dhcp_is_covered

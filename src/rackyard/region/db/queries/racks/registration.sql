@@ -19,15 +19,17 @@ DELETE FROM rack_interface
 WHERE rack_id = %(rack_id)s AND NOT (name || ' ' || address::text = ANY (%(keep)s));
 
 -- name: racks.registration.served
--- The declared subnets that a rack has an address in.
-SELECT DISTINCT subnet.cidr::text AS cidr FROM rack_interface
-JOIN subnet ON subnet.cidr >>= host(rack_interface.address)::inet
-WHERE rack_interface.rack_id = %(rack_id)s ORDER BY cidr;
+-- The declared subnets that a rack serves.
+SELECT DISTINCT subnet.cidr::text AS cidr FROM rack_subnet JOIN subnet ON subnet.id = rack_subnet.subnet_id
+WHERE rack_subnet.rack_id = %(rack_id)s ORDER BY cidr;
 
--- name: racks.registration.addresses
--- The addresses that a rack has in these networks.
-SELECT DISTINCT host(address) AS address FROM rack_interface
-WHERE rack_id = %(rack_id)s AND host(address)::inet <<= ANY (%(networks)s::inet[]) ORDER BY address;
+-- name: racks.registration.addresses_for
+-- The addresses at which a rack serves these clients, each with the first of the clients that it is for.
+SELECT DISTINCT ON (rack_subnet.address) host(rack_subnet.address) AS address, host(client.ip) AS client
+FROM unnest(%(clients)s::inet[]) WITH ORDINALITY AS client (ip, number)
+JOIN subnet ON subnet.cidr >>= client.ip
+JOIN rack_subnet ON rack_subnet.subnet_id = subnet.id
+WHERE rack_subnet.rack_id = %(rack_id)s ORDER BY rack_subnet.address, client.number;
 
 -- name: racks.registration.by_address
 -- The unrevoked rack that owns this address, if any.

@@ -12,10 +12,11 @@ FROM rack WHERE revoked_at IS NULL ORDER BY hostname;
 -- name: racks.view.interfaces
 -- Addresses of enrolled racks with the subnet they lie in.
 SELECT rack_interface.rack_id, rack_interface.name, rack_interface.mac, rack_interface.address::text AS address,
-       subnet.id AS subnet_id
+       rack_subnet.subnet_id
 FROM rack_interface
 JOIN rack ON rack.id = rack_interface.rack_id AND rack.revoked_at IS NULL
-LEFT JOIN subnet ON subnet.cidr >>= host(rack_interface.address)::inet
+LEFT JOIN rack_subnet ON rack_subnet.rack_id = rack_interface.rack_id AND NOT rack_subnet.relayed
+     AND rack_subnet.address = host(rack_interface.address)::inet
 ORDER BY rack_interface.rack_id, rack_interface.name, rack_interface.address;
 
 -- name: racks.view.services
