@@ -80,6 +80,10 @@ options:
   allow_proxy:
     description: Whether the racks' HTTP proxy serves this subnet.
     type: bool
+  router_advertisements:
+    description:
+      - Whether the racks in a subnet of IPv6 send router advertisements, because no router there says that addresses come by DHCP. They name no router.
+    type: bool
   managed:
     description: Whether the region hands out addresses in this subnet.
     type: bool
@@ -224,6 +228,7 @@ def main() -> None:
             dns_servers={"type": "list", "elements": "str"},
             allow_dns={"type": "bool"},
             allow_proxy={"type": "bool"},
+            router_advertisements={"type": "bool"},
             managed={"type": "bool"},
             description={"type": "str"},
             ranges={

@@ -72,6 +72,7 @@ class NetworkView:
             "dns_servers": list(row["dns_servers"] or []),
             "allow_dns": row["allow_dns"],
             "allow_proxy": row["allow_proxy"],
+            "router_advertisements": row.get("router_advertisements", False),
             "managed": row["managed"],
             "description": row["description"],
             "ranges": [_range(one) for one in self.ranges if one["subnet"]["id"] == row["id"]],

@@ -14,7 +14,10 @@ from .plan import Action, Plan, differing
 
 RANGE_TYPES = ("dynamic", "reserved")
 VLAN_FIELDS = ("vlan_name", "mtu", "dhcp_on", "primary_rack", "secondary_rack", "relay_vlan")
-SUBNET_FIELDS = ("name", "cidr", "gateway_ip", "dns_servers", "allow_dns", "allow_proxy", "managed", "description")
+SUBNET_FIELDS = (
+    "name", "cidr", "gateway_ip", "dns_servers", "allow_dns", "allow_proxy", "router_advertisements", "managed",
+    "description",
+)  # fmt: skip
 
 
 class BadSubnet(ValueError):

@@ -7,8 +7,10 @@ of it starts a boot that needs all the others.
 
 from __future__ import annotations
 
-from rackyard.daemons import dhcp, dns, http, ntp, proxy, syslog
+from rackyard.daemons import dhcp, dhcp6, dns, http, ntp, proxy, ra, syslog
 from rackyard.daemons.model import Daemon
 
-DAEMONS: tuple[Daemon, ...] = (dns.DAEMON, ntp.DAEMON, http.DAEMON, syslog.DAEMON, proxy.DAEMON, dhcp.DAEMON)
+DAEMONS: tuple[Daemon, ...] = (
+    dns.DAEMON, ntp.DAEMON, http.DAEMON, syslog.DAEMON, proxy.DAEMON, dhcp6.DAEMON, ra.DAEMON, dhcp.DAEMON,
+)  # fmt: skip
 UNITS = {daemon.name: daemon.unit for daemon in DAEMONS} | {"tftp": "tftpd-hpa"}

@@ -22,6 +22,7 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL}){{0,31}}")
 _HOST_LABEL = re.compile(_LABEL)
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
+_INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}")
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _URL_PATH = re.compile(r"(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,127}){1,12}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -55,6 +56,14 @@ def address4(value: Any, what: str) -> IPv4Address:
     return found
 
 
+def address6(value: Any, what: str) -> IPv6Address:
+    """An IPv6 address."""
+    found = address(value, what)
+    if not isinstance(found, IPv6Address):
+        _refuse(what, value, "an IPv6 address")
+    return found
+
+
 def network(value: Any, what: str) -> Network:
     """A network in CIDR form without host bits; a plain address is a network of one."""
     if not isinstance(value, str) or "%" in value:
@@ -70,6 +79,14 @@ def network4(value: Any, what: str) -> IPv4Network:
     found = network(value, what)
     if not isinstance(found, IPv4Network):
         _refuse(what, value, "an IPv4 network")
+    return found
+
+
+def network6(value: Any, what: str) -> IPv6Network:
+    """An IPv6 network in CIDR form."""
+    found = network(value, what)
+    if not isinstance(found, IPv6Network):
+        _refuse(what, value, "an IPv6 network")
     return found
 
 
@@ -96,6 +113,11 @@ def domain(value: Any, what: str) -> str:
 def name(value: Any, what: str) -> str:
     """A name made by the region: lower case letters, digits, dashes."""
     return _matching(_NAME, value, what, "a name of lower-case letters, digits and dashes")
+
+
+def interface(value: Any, what: str) -> str:
+    """A network interface of this host."""
+    return _matching(_INTERFACE, value, what, "the name of an interface")
 
 
 def label(value: Any, what: str) -> str:
@@ -164,6 +186,11 @@ def addresses(section: Section, key: str, what: str) -> list[Address]:
 def addresses4(section: Section, key: str, what: str) -> list[IPv4Address]:
     """IPv4 addresses under ``key`` in the order given, each once."""
     return list(dict.fromkeys(address4(value, f"{what}.{key}") for value in items(section, key, what)))
+
+
+def addresses6(section: Section, key: str, what: str) -> list[IPv6Address]:
+    """IPv6 addresses under ``key`` in the order given, each once."""
+    return list(dict.fromkeys(address6(value, f"{what}.{key}") for value in items(section, key, what)))
 
 
 def networks(section: Section, key: str, what: str) -> list[Network]:

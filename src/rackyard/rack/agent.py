@@ -16,7 +16,7 @@ from typing import Any
 
 from rackyard import __version__
 from rackyard.daemons import Systemd, apply, files, http
-from rackyard.daemons.registry import UNITS
+from rackyard.daemons.registry import DAEMONS
 from rackyard.daemons.tftp import LoaderError
 from rackyard.rack import boot_evidence, host, identity, machine_posts
 from rackyard.rack.backoff import Backoff, shortened
@@ -239,8 +239,10 @@ class Agent:
         return {**counts, "reasons": posts["reasons"]}
 
     def _has_work(self) -> dict[str, bool]:
-        dhcp = files.read(self._config.daemons_root / "dhcp/dhcpd.conf")
-        return dict.fromkeys(UNITS, True) | {"dhcp": bool(dhcp)}
+        return {
+            daemon.name: daemon.should_run(files.read(self._config.daemons_root / daemon.path) or b"")
+            for daemon in DAEMONS
+        }
 
     def _write_status(
         self, services: list[dict[str, str]], pairs: list[dict[str, str]], waiting: dict[str, Any]

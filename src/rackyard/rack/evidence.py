@@ -45,23 +45,35 @@ class Evidence:
 def from_journal(entry: Mapping[str, Any]) -> Evidence | None:
     """One journal entry (`journalctl -o json`) as evidence, or None when it says nothing of interest."""
     message = _text(entry.get("MESSAGE"))
+    reader = {"dhcpd": _dhcpd, "in.tftpd": _tftpd, "rackyard_http": _nginx}.get(str(entry.get("SYSLOG_IDENTIFIER")))
+    found = reader(message) if message and reader is not None else None
+    return None if found is None else _dated(entry, found)
+
+
+def lease(entry: Mapping[str, Any], action: str, ip: str, mac: str, seconds: int) -> Evidence | None:
+    """A lease event that a journal entry tells of, or None when its address or its time is none."""
+    found = _lease(action, ip, mac, seconds)
+    return None if found is None else _dated(entry, found)
+
+
+def _dated(entry: Mapping[str, Any], found: Evidence) -> Evidence | None:
     key = hashlib.sha256(str(entry.get("__CURSOR", "")).encode()).hexdigest()[:32]
     at = _time(entry.get("__REALTIME_TIMESTAMP"))
-    if not message or at is None:
-        return None
-    reader = {"dhcpd": _dhcpd, "in.tftpd": _tftpd, "rackyard_http": _nginx}.get(str(entry.get("SYSLOG_IDENTIFIER")))
-    found = reader(message) if reader is not None else None
-    return None if found is None else Evidence(found.kind, {"key": key, "at": at, **found.item})
+    return None if at is None else Evidence(found.kind, {"key": key, "at": at, **found.item})
 
 
 def _dhcpd(message: str) -> Evidence | None:
     match = _LEASE.fullmatch(message.strip())
-    ip = _ip(match["ip"]) if match else None
-    if match is None or ip is None:
+    if match is None:
         return None
-    mac = macs.of_octets(match["mac"])
-    seconds = min(int(match["seconds"]), 2**32 - 1)
-    return Evidence("leases", {"action": match["action"], "ip": ip, "mac": mac, "lease_s": seconds})
+    return _lease(match["action"], match["ip"], macs.of_octets(match["mac"]), int(match["seconds"]))
+
+
+def _lease(action: str, text: str, mac: str, seconds: int) -> Evidence | None:
+    ip = _ip(text)
+    if ip is None:
+        return None
+    return Evidence("leases", {"action": action, "ip": ip, "mac": mac, "lease_s": min(seconds, 2**32 - 1)})
 
 
 def _tftpd(message: str) -> Evidence | None:

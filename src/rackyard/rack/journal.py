@@ -17,6 +17,7 @@ from pathlib import Path
 
 from rackyard.daemons import files
 from rackyard.rack import evidence
+from rackyard.rack.evidence6 import Dhcp6Log
 from rackyard.rack.log import log
 from rackyard.rack.spool import Spool, SpoolFull
 
@@ -42,6 +43,7 @@ class JournalFollower:
         self._stop = stop
         self._leased = leased
         self._macs: dict[str, str] = {}
+        self._dhcp6 = Dhcp6Log()
 
     def run(self) -> None:
         """Until stopped; journalctl is started again when it ends."""
@@ -87,7 +89,7 @@ class JournalFollower:
             except (ValueError, RecursionError):
                 continue
             cursor = str(entry.get("__CURSOR", cursor))
-            found = evidence.from_journal(entry)
+            found = evidence.from_journal(entry) or self._dhcp6.read(entry)
             if found is None:
                 continue
             if not runs or runs[-1][0] != found.kind:

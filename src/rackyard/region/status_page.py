@@ -15,8 +15,8 @@ Rows = Sequence[Sequence[str]]
 _STATES = {"running": "ok", "degraded": "DEGRADED", "dead": "DEAD", "off": "off", "unknown": "?"}
 # The order in which a person looks for them: what is Rackyard's own, then daemons.
 _SERVICES = (
-    "api", "metadata", "rpc", "polls", "worker", "agent", "boot", "dhcp", "tftp", "http", "dns", "ntp", "proxy",
-    "syslog",
+    "api", "metadata", "rpc", "polls", "worker", "agent", "boot", "dhcp", "dhcp6", "ra", "tftp", "http", "dns",
+    "ntp", "proxy", "syslog",
 )  # fmt: skip
 # An older failure is history.
 _LATELY_S = 86400

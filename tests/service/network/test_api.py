@@ -142,6 +142,16 @@ def test_subnet_may_be_ipv6(api, fabric) -> None:
     assert ok(api.post("ipranges/", data=span))["subnet"]["id"] == made["id"]
 
 
+def test_range_of_an_ipv6_subnet_begins_after_the_address_of_its_routers_and_may_be_huge(api, fabric) -> None:
+    ok(api.post("subnets/", data={"cidr": "2001:db8::/64"}))
+    span = {"type": "dynamic", "start_ip": "2001:db8::", "end_ip": "2001:db8::ffff"}
+    assert "begin at 2001:db8::1" in refused(api.post("ipranges/", data=span), "start_ip")
+    whole = {"start_ip": "2001:db8::1", "end_ip": "2001:db8::ffff:ffff:ffff:ffff"}
+    assert ok(api.post("ipranges/", data={**span, **whole}))["end_ip"] == "2001:db8::ffff:ffff:ffff:ffff"
+    inside = {"type": "reserved", "start_ip": "2001:db8::7", "end_ip": "2001:db8::7"}
+    assert "overlaps the dynamic range" in refused(api.post("ipranges/", data=inside), "start_ip")
+
+
 @pytest.mark.parametrize("cidr", ["10.20.0.128/25", "10.20.0.0/24", "10.0.0.0/8", "0.0.0.0/0"])
 def test_overlapping_subnet_names_the_other_and_the_remedy(api, subnet, cidr) -> None:
     message = refused(api.post("subnets/", data={"name": "other", "cidr": cidr}), "cidr")

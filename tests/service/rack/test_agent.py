@@ -242,8 +242,9 @@ def test_agent_on_a_regions_host_leaves_alone_what_the_region_configures(site: S
     (root / "dns").mkdir(parents=True)
     (root / "dns/named.conf").write_text("// the region's\n")
     site.rack.start()
-    wait_until(lambda: site.rows("SELECT count(*) FROM rack_daemon") == [(3,)], "the report", timeout_s=40)
-    assert site.rows("SELECT name FROM rack_daemon ORDER BY name") == [("dhcp",), ("http",), ("tftp",)]
+    wait_until(lambda: site.rows("SELECT count(*) FROM rack_daemon") == [(5,)], "the report", timeout_s=40)
+    own = [name for (name,) in site.rows("SELECT name FROM rack_daemon ORDER BY name")]
+    assert own == ["dhcp", "dhcp6", "http", "ra", "tftp"]
     assert (root / "dns/named.conf").read_text() == "// the region's\n"
     assert not {path.name for path in root.iterdir()} & {"proxy", "syslog", "ntp"}
 

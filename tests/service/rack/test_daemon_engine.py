@@ -36,7 +36,7 @@ def document() -> dict[str, Any]:
 
 def empty() -> dict[str, Any]:
     """A rack that has nothing to do and knows no region."""
-    return {name: {} for name in ("dhcp", "dns", "http", "proxy", "syslog", "ntp", "tftp")}
+    return {name: {} for name in ("dhcp", "dhcp6", "ra", "dns", "http", "proxy", "syslog", "ntp", "tftp")}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -122,6 +122,8 @@ def test_daemons_are_told_once_and_dhcpd_last(tmp_path: Path, units: Units) -> N
         ("reload-or-restart", "nginx"),
         ("restart", "rsyslog"),
         ("reload-or-restart", "squid"),
+        ("restart", "isc-dhcp-server6"),
+        ("restart", "radvd"),
         ("restart", "isc-dhcp-server"),
     ]
 

@@ -131,6 +131,32 @@ def test_checker_accepts_role_and_service_together(
     assert done.returncode == 0, done.stderr + done.stdout
 
 
+@pytest.mark.parametrize("written", ["nothing", "everything"])
+def test_checker_accepts_dhcp_of_ipv6_too(written: str, tmp_path: Path) -> None:
+    subnet = {
+        "cidr": "2001:db8:20::/64",
+        "server": "2001:db8:20::2",
+        "dns_servers": ["2001:db8:20::2", "2001:db8::53"],
+        "ntp_servers": ["2001:db8:20::2"],
+        "domain_name": "rackyard.internal",
+        # Ends that are no prefix's, and nearly all of a subnet.
+        "pools": [
+            {"start": "2001:db8:20::1:3", "end": "2001:db8:20::1:6ff"},
+            {"start": "2001:db8:20::2:0", "end": "2001:db8:20:0:ffff:ffff:ffff:ffff"},
+        ],
+    }
+    networks = [{"name": "vlan-1", "subnets": [subnet]}] if written == "everything" else []
+    (tmp_path / "dhcpd6.conf").write_bytes(RENDERERS["dhcp6"].render({"networks": networks}))
+    file = tmp_path / "main.conf"
+    file.write_text(render("dhcp", "etc/dhcp/dhcpd6.conf", ["rack"], {"dhcp_service_dir": str(tmp_path)}))
+    found = shutil.which("dhcpd", path="/usr/sbin:/usr/bin:/sbin")
+    assert found
+    done = subprocess.run(
+        [found, "-t", "-6", "-cf", str(file)], capture_output=True, text=True, timeout=30, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_host_of_both_tiers_is_a_region_that_machines_may_ask() -> None:
     """Nobody above it is asked in the region's place, and what it refuses machines is found under every name."""
     both = ["region", "rack"]

@@ -134,7 +134,9 @@ def test_every_renderer_takes_the_documents(served: RackClient, world: Context):
             if daemon.name in document:
                 # Where the files of reverse zones are, a region's worker adds.
                 more = {"zones": "/var/lib/rackyard/dns/zones"} if daemon.name == "dns" else {}
-                assert daemon.render({**document[daemon.name], **more})
+                content = daemon.render({**document[daemon.name], **more})
+                # There is no IPv6 here, and then nothing to run.
+                assert content or daemon.name in ("dhcp6", "ra")
 
 
 def test_same_content_has_the_same_etag_and_generation(served: RackClient):

@@ -29,6 +29,7 @@ def view(**changes: Any) -> dict[str, Any]:
         "dns_servers": [],
         "allow_dns": True,
         "allow_proxy": True,
+        "router_advertisements": False,
         "managed": True,
         "description": "",
         "ranges": [RANGE],

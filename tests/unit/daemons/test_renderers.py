@@ -29,7 +29,7 @@ def document() -> dict[str, Any]:
 
 def empty() -> dict[str, Any]:
     """A rack that has nothing to do and knows no region."""
-    return {name: {} for name in ("dhcp", "dns", "http", "proxy", "syslog", "ntp", "tftp")}
+    return {name: {} for name in ("dhcp", "dhcp6", "ra", "dns", "http", "proxy", "syslog", "ntp", "tftp")}
 
 
 def lines(name: str, desired: dict[str, Any] | None = None) -> list[str]:
@@ -201,12 +201,57 @@ def test_dhcp_file_does_not_depend_on_who_is_registered() -> None:
     assert RENDER["dhcp"](desired["dhcp"]) == before
 
 
-def test_dhcp_without_networks_is_an_empty_file() -> None:
-    assert RENDER["dhcp"]({"networks": []}) == b""
-    assert RENDER["dhcp"]({"networks": [{"name": "vlan-1", "subnets": []}]}) == b""
+@pytest.mark.parametrize("name", ["dhcp", "dhcp6"])
+def test_dhcp_without_networks_is_an_empty_file(name: str) -> None:
+    assert RENDER[name]({"networks": []}) == b""
+    assert RENDER[name]({"networks": [{"name": "vlan-1", "subnets": []}]}) == b""
 
 
-@pytest.mark.parametrize("name", sorted(set(RENDER) - {"dhcp"}))
+def test_dhcp6() -> None:
+    base = "http://[fd00:20::2]:5248"
+    assert lines("dhcp6")[1:] == [
+        "option dhcp6.user-class code 15 = string;",
+        "option dhcp6.vendor-class code 16 = { integer 32, integer 16, string };",
+        "",
+        "shared-network vlan-1 {",
+        "  subnet6 fd00:20::/64 {",
+        "    option dhcp6.name-servers fd00:20::2, 2001:db8::53;",
+        "    option dhcp6.sntp-servers fd00:20::2;",
+        '    option dhcp6.domain-search "rackyard.internal";',
+        '    if exists dhcp6.user-class and substring(option dhcp6.user-class, 2, 4) = "iPXE" {',
+        f'      option dhcp6.bootfile-url "{base}/ipxe.cfg";',
+        "    } elsif substring(option dhcp6.client-arch-type, 0, 2) = 00:10 {",
+        f'      option dhcp6.bootfile-url "{base}/boot/bootx64.efi";',
+        '      option dhcp6.vendor-class 0 10 "HTTPClient";',
+        "    } elsif substring(option dhcp6.client-arch-type, 0, 2) = 00:13 {",
+        f'      option dhcp6.bootfile-url "{base}/boot/bootaa64.efi";',
+        '      option dhcp6.vendor-class 0 10 "HTTPClient";',
+        "    }",
+        "    pool6 { range6 fd00:20::1:0 fd00:20::1:fff; }",
+        "  }",
+        "}",
+    ]
+
+
+def test_ra_names_the_network_and_no_router() -> None:
+    assert lines("ra")[1:] == [
+        "",
+        "interface pxe0 {",
+        "  IgnoreIfMissing on;",
+        "  AdvSendAdvert on;",
+        "  MaxRtrAdvInterval 60;",
+        "  AdvDefaultLifetime 0;",
+        "  AdvManagedFlag on;",
+        "  AdvOtherConfigFlag on;",
+        "  prefix fd00:20::/64 { AdvOnLink on; AdvAutonomous off; };",
+        "};",
+    ]
+    assert RENDER["ra"]({"interfaces": []}) == b""
+    section = {"interfaces": [{"name": "pxe0", "mtu": 9000, "dhcp": False, "prefixes": []}]}
+    assert {"  AdvLinkMTU 9000;", "  AdvManagedFlag off;"} <= set(lines("ra", {"ra": section}))
+
+
+@pytest.mark.parametrize("name", sorted(set(RENDER) - {"dhcp", "dhcp6", "ra"}))
 def test_files_say_who_manages_them_and_empty_ones_define_all_names(name: str) -> None:
     text = RENDER[name](empty()[name]).decode()
     assert HEADER in text.splitlines()[0]
@@ -256,6 +301,15 @@ HOSTILE = [
         ("dhcp", ("networks", 0, "subnets", 0, "next_server")),
         ("dhcp", ("networks", 0, "subnets", 0, "dns_servers", 0)),
         ("dhcp", ("networks", 0, "subnets", 0, "pools", 0, "start")),
+        ("dhcp6", ("networks", 0, "name")),
+        ("dhcp6", ("networks", 0, "subnets", 0, "cidr")),
+        ("dhcp6", ("networks", 0, "subnets", 0, "server")),
+        ("dhcp6", ("networks", 0, "subnets", 0, "dns_servers", 0)),
+        ("dhcp6", ("networks", 0, "subnets", 0, "ntp_servers", 0)),
+        ("dhcp6", ("networks", 0, "subnets", 0, "pools", 0, "end")),
+        ("ra", ("interfaces", 0, "name")),
+        ("ra", ("interfaces", 0, "mtu")),
+        ("ra", ("interfaces", 0, "prefixes", 0)),
         ("dns", ("forwarders", 0)),
         ("dns", ("trusted", 0)),
         ("http", ("tls_regions", 0, "address")),
@@ -283,20 +337,37 @@ def test_hostile_values_are_refused_and_named(section: str, path: tuple[Any, ...
     assert "correct it in the region" in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["dhcp", "dhcp6"])
 @pytest.mark.parametrize("domain", ["Upper.Case", "a b", 'x";', "-a.b", "a..b", "a" * 64, ".".join(["a" * 60] * 5)])
-def test_hostile_domain_is_refused(domain: str) -> None:
+def test_hostile_domain_is_refused(name: str, domain: str) -> None:
     desired = document()
-    desired["dhcp"]["networks"][0]["subnets"][0]["domain_name"] = domain
+    desired[name]["networks"][0]["subnets"][0]["domain_name"] = domain
     with pytest.raises(Refused, match="domain_name"):
-        RENDER["dhcp"](desired["dhcp"])
+        RENDER[name](desired[name])
 
 
-@pytest.mark.parametrize(("start", "end"), [("10.20.1.1", "10.20.1.9"), ("10.20.0.9", "10.20.0.1")])
-def test_pool_outside_its_subnet_is_refused(start: str, end: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "start", "end"),
+    [
+        ("dhcp", "10.20.1.1", "10.20.1.9"),
+        ("dhcp", "10.20.0.9", "10.20.0.1"),
+        ("dhcp6", "fd00:21::1", "fd00:21::9"),
+        ("dhcp6", "fd00:20::9", "fd00:20::1"),
+    ],
+)
+def test_pool_outside_its_subnet_is_refused(name: str, start: str, end: str) -> None:
     desired = document()
-    desired["dhcp"]["networks"][0]["subnets"][0]["pools"] = [{"start": start, "end": end}]
-    with pytest.raises(Refused, match=r"10\.20\.0\.0/24: pool .* is not inside it; correct the IP range"):
-        RENDER["dhcp"](desired["dhcp"])
+    desired[name]["networks"][0]["subnets"][0]["pools"] = [{"start": start, "end": end}]
+    with pytest.raises(Refused, match=r"subnet [^ ]+/[0-9]+: pool .* is not inside it; correct the IP range"):
+        RENDER[name](desired[name])
+
+
+@pytest.mark.parametrize(("name", "cidr"), [("dhcp", "fd00:20::/64"), ("dhcp6", "10.20.0.0/24")])
+def test_dhcp_of_one_family_refuses_a_subnet_of_the_other(name: str, cidr: str) -> None:
+    desired = document()
+    desired[name]["networks"][0]["subnets"][0]["cidr"] = cidr
+    with pytest.raises(Refused, match=r"is not an IPv[46] network"):
+        RENDER[name](desired[name])
 
 
 JSON = st.recursive(
@@ -308,7 +379,7 @@ JSON = st.recursive(
 
 KEYS = (
     "networks", "hosts", "forwarders", "trusted", "tls_regions", "parents", "clients", "forbidden",
-    "relp_targets", "relays", "servers",
+    "relp_targets", "relays", "servers", "interfaces",
 )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ import pytest
 SCRIPT = Path(__file__).parents[3] / "roles/boot_image/files/recipe/late/usr/lib/live/boot/9999-rackyard-fetch.sh"
 SYSTEM = bytes(range(256)) * 4096
 FIRST, SECOND = "127.0.0.1", "127.0.0.2"
+NEWER = "::1"
 
 
 @dataclass
@@ -54,6 +55,7 @@ def rack(address: str, port: int, gives: int = len(SYSTEM)) -> Rack:
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
+        address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
 
         def server_close(self) -> None:
             stop.set()
@@ -87,7 +89,7 @@ def start(closing: ExitStack, address: str, port: int, gives: int = len(SYSTEM))
     return found
 
 
-def fetch(tmp_path: Path, port: int, name_servers: tuple[str, str]) -> tuple[int, bytes]:
+def fetch(tmp_path: Path, port: int, name_servers: tuple[str, str], host: str = FIRST) -> tuple[int, bytes]:
     """What live-boot does: exit status, and what was stored."""
     busybox = shutil.which("busybox")
     assert busybox, "the initramfs' shell: install busybox"
@@ -98,7 +100,7 @@ def fetch(tmp_path: Path, port: int, name_servers: tuple[str, str]) -> tuple[int
     target = tmp_path / "filesystem.squashfs"
     commands = f'. {SCRIPT}; RACKYARD_QUIET_S=1; RACKYARD_ROUNDS=2; wget "${{FETCH}}" -O {target}'
     environment = {
-        "PATH": str(programs), "FETCH": f"http://{FIRST}:{port}/images/x/filesystem.squashfs",
+        "PATH": str(programs), "FETCH": f"http://{host}:{port}/images/x/filesystem.squashfs",
         "IPV4DNS0": name_servers[0], "IPV4DNS1": name_servers[1],
     }  # fmt: skip
     done = subprocess.run(
@@ -111,6 +113,12 @@ def test_system_comes_from_the_rack_that_was_named(tmp_path: Path, closing: Exit
     first, second = start(closing, FIRST, port), start(closing, SECOND, port)
     assert fetch(tmp_path, port, (FIRST, SECOND)) == (0, SYSTEM)
     assert (len(first.ranges), second.ranges) == (1, [])
+
+
+def test_system_comes_by_ipv6(tmp_path: Path, closing: ExitStack, port: int) -> None:
+    found = start(closing, NEWER, port, gives=len(SYSTEM) // 2)
+    assert fetch(tmp_path, port, ("", ""), f"[{NEWER}]") == (0, SYSTEM)
+    assert len(found.ranges) == 2
 
 
 def test_rack_that_dies_in_the_middle_is_followed_by_the_next_one_from_there_on(

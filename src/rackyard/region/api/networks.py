@@ -217,6 +217,7 @@ def _subnet_wish(params: Params) -> SubnetWish:
         dns_servers=params.words("dns_servers"),
         allow_dns=params.flag("allow_dns"),
         allow_proxy=params.flag("allow_proxy"),
+        router_advertisements=params.flag("router_advertisements"),
         managed=params.flag("managed"),
     )
 

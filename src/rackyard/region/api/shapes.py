@@ -90,6 +90,8 @@ def subnet(known: Subnet, on: Vlan) -> dict[str, Any]:
         "allow_dns": known.allow_dns,
         "allow_proxy": known.allow_proxy,
         "managed": known.managed,
+        # Ours: MAAS leaves them to routers.
+        "router_advertisements": known.router_advertisements,
         "disabled_boot_architectures": [],
         "space": SPACE,
         "resource_uri": f"{ROOT}/subnets/{known.id}/",

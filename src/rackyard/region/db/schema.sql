@@ -241,6 +241,8 @@ CREATE TABLE subnet (
     allow_dns   boolean NOT NULL DEFAULT true,
     allow_proxy boolean NOT NULL DEFAULT true,
     managed     boolean NOT NULL DEFAULT true,
+    -- The racks in it say by IPv6 that addresses come by DHCP, and which are on the link: where no router does.
+    router_advertisements boolean NOT NULL DEFAULT false,
     CONSTRAINT subnet_cidr_overlap EXCLUDE USING gist (cidr inet_ops WITH &&)
 );
 CREATE INDEX subnet_vlan ON subnet (vlan_id);

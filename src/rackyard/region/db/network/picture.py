@@ -54,6 +54,7 @@ class Subnet:
     dns_servers: list[str]
     allow_dns: bool
     allow_proxy: bool
+    router_advertisements: bool
     managed: bool
 
 

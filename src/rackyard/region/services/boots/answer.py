@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from rackyard.region.context import Context
 from rackyard.region.db.boots import records
 from rackyard.region.db.boots.records import BootOfMac
 from rackyard.region.db.network import subnets
+from rackyard.region.db.network.subnets import Subnet
 from rackyard.region.db.pool import Transaction
 from rackyard.region.db.racks.identity import Rack
 from rackyard.region.errors import Conflict, Forbidden, NotFound, TooEarly
@@ -90,14 +92,16 @@ def line(ctx: Context, tx: Transaction, boot: BootOfMac, query: BootQuery) -> li
     Raises Conflict when the asker's subnet is not managed, BadRequest when a site's own option cannot be used."""
     assert boot.boot_id is not None
     assert boot.manifest is not None
+    subnet = _subnet(tx, boot.hostname, query)
     return kernel_line.build(
         KernelLine(
             boot_id=boot.boot_id,
             mac=query.mac,
             rack_address=query.local_ip,
-            subnet_name=_subnet_name(ctx, tx, boot.hostname, query),
+            subnet_name=names.subnet_name(subnet.cidr, ctx.config.domain),
             squashfs_path=images.paths(boot.manifest).squashfs,
             options=(*CONSOLES, *str(settings.get(tx, "kernel_options")).split()),
+            address6=_address6(subnet, query.client_ip),
         )
     )
 
@@ -106,11 +110,16 @@ def _unknown(mac: str) -> NotFound:
     return NotFound(f"no machine has the MAC address {mac}; register it with mac_addresses={mac}")
 
 
-def _subnet_name(ctx: Context, tx: Transaction, hostname: str, query: BootQuery) -> str:
+def _address6(subnet: Subnet, address: str) -> str:
+    """An address of IPv6 with the length of its network's prefix; empty for one of IPv4."""
+    return f"{address}/{ip_network(subnet.cidr).prefixlen}" if ip_address(address).version == 6 else ""
+
+
+def _subnet(tx: Transaction, hostname: str, query: BootQuery) -> Subnet:
     for address in (query.client_ip, query.local_ip):
         subnet = subnets.containing(tx, address)
         if subnet is not None:
-            return names.subnet_name(subnet.cidr, ctx.config.domain)
+            return subnet
     raise Conflict(
         f"{hostname} boots at {query.client_ip}, which is in no managed subnet; declare that subnet with the playbook "
         "rackyard.metal.network"

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The kernel line of the ephemeral system (live-boot and cloud-init's MAAS datasource).
 
+A machine that boots by IPv6 is told the address that its firmware was given: the initramfs has no DHCP for IPv6.
+
 No `ip=`: live-boot reads it in a syntax of its own and then no name resolves. The only identifier on the line is
 the per-boot id: no secret, no system id."""
 
@@ -29,6 +31,8 @@ class KernelLine:
     subnet_name: str
     squashfs_path: str
     options: tuple[str, ...] = ()
+    # The machine's own, with the length of its network's prefix.
+    address6: str = ""
 
 
 def build(line: KernelLine) -> list[str]:
@@ -50,6 +54,7 @@ def build(line: KernelLine) -> list[str]:
         "?op=get_preseed",
         f"log_host={line.rack_address}",
         f"log_port={SYSLOG_PORT}",
+        *([f"rackyard.address6={line.address6}"] if line.address6 else []),
     ]
     for word in words:
         if not _WORD.fullmatch(word.replace("?", "").replace("[", "").replace("]", "")):

@@ -68,14 +68,17 @@ def _unserved(network: Network, vlan: Vlan, racks: Sequence[RackAddress]) -> Ite
         return
     for field, system_id in (("primary_rack", vlan.primary_rack), ("secondary_rack", vlan.secondary_rack)):
         own = [rack for rack in racks if rack.system_id == system_id]
-        # A rack that has told no address yet has only just been enrolled.
-        if own and not any(ip_address(rack.address) in ip_network(subnet.cidr) for rack in own for subnet in pools):
-            wanted = ", ".join(subnet.cidr for subnet in pools)
-            yield Problem(
-                field,
-                f"Rack {own[0].hostname} has no address in {wanted}, so {_loss(field)} DHCP on {vlan} (it has "
-                f"{', '.join(sorted(rack.address for rack in own))}); give it an interface there or name another rack.",
-            )
+        for version in (4, 6):
+            there = [subnet for subnet in pools if ip_network(subnet.cidr).version == version]
+            # A rack that has told no address yet has only just been enrolled.
+            if own and there and not _is_in(own, there):
+                wanted = ", ".join(subnet.cidr for subnet in there)
+                yield Problem(
+                    field,
+                    f"Rack {own[0].hostname} has no address in {wanted}, so {_loss(field)} DHCP on {vlan} (it has "
+                    f"{', '.join(sorted(rack.address for rack in own))}); give it an interface there or name another "
+                    "rack.",
+                )
 
 
 def _unrelayed(network: Network, vlan: Vlan, relay: Vlan) -> Iterator[Problem]:
@@ -109,6 +112,11 @@ def _alone(vlan: Vlan) -> Iterator[Problem]:
 
 def _loss(field: str) -> str:
     return "nobody would serve" if field == "primary_rack" else "it could not serve"
+
+
+def _is_in(racks: Iterable[RackAddress], subnets: Iterable[Subnet]) -> bool:
+    networks = [ip_network(subnet.cidr) for subnet in subnets]
+    return any(ip_address(rack.address) in network for rack in racks for network in networks)
 
 
 def _has_pool(ranges: Iterable[IpRange]) -> bool:

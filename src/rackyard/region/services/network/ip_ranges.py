@@ -111,10 +111,12 @@ def _check_inside(subnet: Subnet, start: Address, end: Address) -> None:
                 field,
                 f"{address} lies outside subnet {subnet.name} ({subnet.cidr}); give addresses inside it.",
             )
-    if cidr.version == 4 and cidr.prefixlen < 31:
+    if cidr.prefixlen < cidr.max_prefixlen - 1:
         if start == cidr.network_address:
-            raise Invalid.field("start_ip", f"{start} is the network's own address; begin at {start + 1}.")
-        if end == cidr.broadcast_address:
+            # RFC 4291, 2.6.1, for IPv6.
+            owner = "the network's own address" if cidr.version == 4 else "the address of any router of the network"
+            raise Invalid.field("start_ip", f"{start} is {owner}; begin at {start + 1}.")
+        if cidr.version == 4 and end == cidr.broadcast_address:
             raise Invalid.field("end_ip", f"{end} is the broadcast address of {subnet.cidr}; end at {end - 1}.")
 
 

@@ -35,6 +35,7 @@ class SubnetWish:
     dns_servers: Sequence[str] | None = None
     allow_dns: bool | None = None
     allow_proxy: bool | None = None
+    router_advertisements: bool | None = None
     managed: bool | None = None
 
 
@@ -82,8 +83,18 @@ def _columns(before: Network, wish: SubnetWish, subnet: Subnet | None) -> dict[s
         "dns_servers": [str(validation.address("dns_servers", server)) for server in servers],
         "allow_dns": _flag(wish.allow_dns, subnet.allow_dns if subnet else True),
         "allow_proxy": _flag(wish.allow_proxy, subnet.allow_proxy if subnet else True),
+        "router_advertisements": _advertised(wish, subnet, cidr),
         "managed": _flag(wish.managed, subnet.managed if subnet else True),
     }
+
+
+def _advertised(wish: SubnetWish, subnet: Subnet | None, cidr: Cidr) -> bool:
+    wanted = _flag(wish.router_advertisements, subnet.router_advertisements if subnet else False)
+    if wanted and cidr.version != 6:
+        raise Invalid.field(
+            "router_advertisements", f"Router advertisements are of IPv6, and {cidr} is not; leave them off there."
+        )
+    return wanted
 
 
 def _flag(wish: bool | None, otherwise: bool) -> bool:

@@ -19,7 +19,7 @@ from rackyard.daemons.tiers import RACK
 from rackyard.region.context import Context
 from rackyard.region.db.pool import Row, Transaction
 from rackyard.region.db.racks.identity import Rack
-from rackyard.region.services.racks import dhcp_pairs, dhcp_turns, enrolment, forbidden, names
+from rackyard.region.services.racks import dhcp6, dhcp_pairs, dhcp_turns, enrolment, forbidden, names
 from rackyard.region.services.racks.dhcp_pairs import Pairing
 from rackyard.region.services.site import images
 from rackyard.region.turns import Turn
@@ -159,6 +159,10 @@ def _rack_content(ctx: Context, site: _Site, rack: Rack) -> dict[str, Any]:
         "rack": {"system_id": rack.system_id, "hostname": rack.hostname},
         "domain": ctx.config.domain,
         "dhcp": _dhcp(ctx, site, rack),
+        "dhcp6": _dhcp6(ctx, site, rack),
+        "ra": {
+            "interfaces": dhcp6.advertisements(site.subnets, [row for row in site.racks if row["rack_id"] == rack.id])
+        },
         "dns": {"forwarders": regions, "trusted": _cidrs(served, "allow_dns")},
         "http": {
             # For nginx of racks of the release before, which pass metadata on without TLS.
@@ -191,6 +195,11 @@ def _dhcp(ctx: Context, site: _Site, rack: Rack) -> dict[str, Any]:
     }
 
 
+def _dhcp6(ctx: Context, site: _Site, rack: Rack) -> dict[str, Any]:
+    served = dhcp6.Served(site.subnets, site.serving, site.pools, ctx.config.domain)
+    return {"networks": dhcp6.networks(served, rack.id, lambda subnet: _serving(site, rack, subnet))}
+
+
 def _dhcp_networks(ctx: Context, site: _Site, rack: Rack) -> list[dict[str, Any]]:
     by_vlan: dict[int, list[Row]] = defaultdict(list)
     for row in site.subnets:
@@ -218,8 +227,9 @@ def _dhcp_subnet(ctx: Context, site: _Site, row: Row, servers: list[str]) -> dic
         "cidr": row["cidr"],
         "next_server": servers[0],
         "routers": [row["gateway_ip"]] if row["gateway_ip"] else [],
-        # Racks first: only they resolve the internal domain, by which a booting machine finds its metadata.
-        "dns_servers": [*servers, *(server for server in row["dns_servers"] if server not in servers)],
+        # Racks first: only they resolve the internal domain, by which a booting machine finds its metadata. The option
+        # holds no address of IPv6.
+        "dns_servers": list(dict.fromkeys([*servers, *(each for each in row["dns_servers"] if ":" not in each)])),
         "ntp_servers": servers,
         "domain_name": ctx.config.domain,
         "pools": site.pools.get(row["id"], []),

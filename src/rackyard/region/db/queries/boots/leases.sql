@@ -1,12 +1,14 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
 
 -- name: boots.leases.holding
--- Who holds an address, whether that is a MAC of this machine, and where else this machine is.
+-- Who holds an address, whether that is a MAC of this machine, and where else this machine is (by the same family:
+-- a machine may have an address of each).
 SELECT held.mac::text AS holder,
        coalesce(held.mac IN (SELECT mac FROM machine_interface WHERE machine_id = %(machine_id)s), false) AS own,
        (SELECT host(other.ip) FROM lease AS other
         JOIN machine_interface ON machine_interface.mac = other.mac
-        WHERE machine_interface.machine_id = %(machine_id)s AND other.ip <> %(ip)s::inet AND other.state = 'commit'
+        WHERE machine_interface.machine_id = %(machine_id)s AND other.ip <> %(ip)s::inet
+          AND family(other.ip) = family(%(ip)s::inet) AND other.state = 'commit'
           AND (other.expires_at IS NULL OR other.expires_at > %(at)s)
         ORDER BY other.at DESC LIMIT 1) AS elsewhere
 FROM (SELECT 1) AS always

@@ -6,7 +6,7 @@ SELECT desired_generation, desired_sha256 FROM rack WHERE id = %(rack_id)s;
 
 -- name: racks.desired.all_rack_addresses
 -- Addresses of every unrevoked rack; `interface` has the prefix length of its network too.
-SELECT rack.id AS rack_id, host(rack_interface.address) AS address,
+SELECT rack.id AS rack_id, rack_interface.name, host(rack_interface.address) AS address,
        host(rack_interface.address) || '/' || masklen(rack_interface.address) AS interface
 FROM rack_interface JOIN rack ON rack.id = rack_interface.rack_id
 WHERE rack.revoked_at IS NULL ORDER BY rack_interface.address;
@@ -22,8 +22,8 @@ WHERE rack.revoked_at IS NULL ORDER BY rack_subnet.address;
 -- Managed subnets with their VLAN, and who answers DHCP there: the racks of the VLAN that it is relayed to, if it is.
 SELECT subnet.id, subnet.cidr::text AS cidr, host(subnet.gateway_ip) AS gateway_ip,
        ARRAY(SELECT host(server) FROM unnest(subnet.dns_servers) AS server) AS dns_servers, subnet.allow_dns,
-       subnet.allow_proxy, vlan.id AS vlan_id, vlan.mtu, answering.dhcp_on, answering.primary_rack_id,
-       answering.secondary_rack_id
+       subnet.allow_proxy, subnet.router_advertisements, vlan.id AS vlan_id, vlan.mtu, answering.dhcp_on,
+       answering.primary_rack_id, answering.secondary_rack_id
 FROM subnet JOIN vlan ON vlan.id = subnet.vlan_id
 JOIN vlan AS answering ON answering.id = coalesce(vlan.relay_vlan_id, vlan.id)
 WHERE subnet.managed ORDER BY subnet.cidr;
