@@ -324,7 +324,17 @@ def lab(session: nox.Session) -> None:
     """The whole product on fresh lab hosts and blank machines."""
     with Part(session) as part:
         debian(session, LAB_PACKAGES)
-        part.pytest("tests/lab", *session.posargs)
+        part.pytest("tests/lab", "--ignore", "tests/lab/ha", *session.posargs)
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """What dies, hangs, is parted or full, in a lab of two regions and two racks: `./run test --faults`."""
+    if REPORT:
+        (REPORT / "parts.json").write_text(json.dumps(["faults"]), encoding="utf-8")
+    with Part(session) as part:
+        debian(session, LAB_PACKAGES)
+        part.pytest("tests/lab/ha", *session.posargs)
 
 
 @nox.session

@@ -7,6 +7,8 @@ import json
 import os
 import re
 import subprocess
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -150,6 +152,16 @@ def boot_files() -> Path:
     manifests = {path: json.loads(path.read_text()) for path in cache.glob("????????????????/manifest.json")}
     ours = [path for path, manifest in manifests.items() if manifest["suite"] == "bookworm"]
     return max(ours, key=lambda path: path.stat().st_mtime).parent
+
+
+def eventually(true: Callable[[], object], within_s: float, every_s: float = 0.5) -> bool:
+    """Whether that comes true in time."""
+    deadline = time.monotonic() + within_s
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(every_s)
+    return True
 
 
 def ask_dns(name: str, server: str) -> str:

@@ -6,12 +6,11 @@ from __future__ import annotations
 
 import re
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from lab_site import REGION_URL, ROOT, STATE, Lab
+from lab_site import REGION_URL, ROOT, STATE, Lab, eventually
 
 REGION, RACK = "10.10.0.11", "10.10.0.21"
 BMC, OTHER_BMC = "10.30.0.11", "10.30.0.12"
@@ -35,15 +34,6 @@ def row(lab: Lab, name: str) -> list[str]:
 def ssh_answers(host: str) -> bool:
     command = ["ssh", "-F", str(STATE / "ssh/config"), "-o", "ConnectTimeout=2", "-o", "BatchMode=yes", host, "true"]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-
-def eventually(true: Callable[[], object], within_s: float) -> bool:
-    deadline = time.monotonic() + within_s
-    while not true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.5)
-    return True
 
 
 def services(lab: Lab, host: str) -> set[str]:

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from sdnotify import SystemdNotifier
+
 from rackyard import __version__
 from rackyard.daemons import Systemd, apply, files, http
 from rackyard.daemons.registry import DAEMONS
@@ -41,6 +43,8 @@ from rackyard_core.power.pool import PowerPool
 _HEARTBEAT_S = 60.0
 # A daemon that dies is to be known within five seconds.
 _SERVICES_S = 2.0
+# A part of the unit's WatchdogSec.
+_ALIVE_S = 20.0
 # How soon a new identity on disk is noticed.
 _FOLLOW_S = 2.0
 _RENEWAL_RETRY_S = 60.0
@@ -105,7 +109,11 @@ class Agent:
         }
         for name, part in parts.items():
             threading.Thread(target=self._guard, args=(name, part), name=name, daemon=True).start()
-        self._stop.wait()
+        # Whoever is frozen does not say this, and is started anew.
+        systemd = SystemdNotifier()
+        systemd.notify("WATCHDOG=1")
+        while not self._stop.wait(_ALIVE_S):
+            systemd.notify("WATCHDOG=1")
         log("info", "agent-stops")
         self._jobs.close()
         self._pool.close()

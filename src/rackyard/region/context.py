@@ -36,12 +36,13 @@ class Context:
     @classmethod
     def from_config(cls, config: Config, *, statement_timeout_s: int = STATEMENT_TIMEOUT_S) -> Context:
         """The real world. Nothing is connected until it is first needed, so this is safe before a fork."""
+        db = Database(config.dsn, size=config.pool_size, statement_timeout_s=statement_timeout_s)
         return cls(
             config=config,
-            db=Database(config.dsn, size=config.pool_size, statement_timeout_s=statement_timeout_s),
+            db=db,
             notifier=Notifier(config.dsn),
             box=SecretBox.from_file(config.secrets_key),
-            clock=Clock(),
+            clock=Clock(db.time.ahead),
             random=Randomness(),
         )
 

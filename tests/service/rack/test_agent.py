@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 from collections.abc import Callable
 from ipaddress import ip_network
 
@@ -284,6 +285,15 @@ def test_agent_stops_at_once_when_told(site: Site) -> None:
     site.rack.start()
     wait_until(lambda: site.rack.config.status_file.exists(), "the status")
     site.rack.stop()
+
+
+def test_agent_tells_systemd_that_it_is_not_frozen(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(site.rack.home / "notify"))
+        systemd.settimeout(30)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(site.rack.home / "notify"))
+        site.rack.start()
+        assert [systemd.recv(100) for _turn in range(2)] == [b"WATCHDOG=1"] * 2
 
 
 def test_soft_power_off_asks_the_machine(site: Site, sim) -> None:

@@ -275,6 +275,7 @@ class MovableClock(Clock):
     """The real time, moved by a test; processes that a test starts keep the real one."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.ahead = timedelta()
         self.passes_for: Callable[[float], None] = lambda _seconds: None
 

@@ -15,9 +15,11 @@ from rackyard.region.db.racks import identity
 from rackyard.region.metadata import credentials
 from rackyard.region.services.boots.deliveries import Delivery
 from rackyard.region.services.operations import signals
+from rackyard.region.worker.tasks import deadlines
 
 from . import test_whole_commissioning as whole
 from .conftest import RackClient, now_iso
+from .hardware import outputs
 from .play import AgentPlay, MachinePlay, register_machine
 
 agent, image, m1, machine = whole.agent, whole.image, whole.m1, whole.machine
@@ -76,6 +78,44 @@ def test_final_word_repeated_while_the_first_is_taken_is_no_error(
         rack = identity.by_address(tx, machine.peer)
     assert rack is not None
     signals.handle(world, before, signals.Signal("OK", "", (), None, None, {}), Delivery(rack))
+
+
+def all_but_one(machine: MachinePlay) -> tuple[str, int]:
+    """Run the scripts, and say OK before the result of one of them has come; its name and id."""
+    ids = machine.scripts()
+    late = "30-lldp"
+    printed = outputs()
+    for name in ids.keys() - {late}:
+        out = {name: printed.get(name, b""), f"{name}.out": printed.get(name, b"")}
+        assert machine.signal("WORKING", out, script_result_id=ids[name], exit_status=0).status_code == 200
+    assert machine.signal("OK").status_code == 200
+    return late, ids[late]
+
+
+def test_result_that_another_rack_kept_may_come_after_the_last_word(
+    api: Any, agent: AgentPlay, machine: MachinePlay, m1: str
+):
+    """A machine reaches its racks by one name. The one that took a result may be cut off from every region, and the one
+    that takes the last word not."""
+    whole.until_scripts(api, agent, machine, m1)
+    late, number = all_but_one(machine)
+    assert read(api, m1)["status_name"] == "Commissioning"
+    assert "results of 30-lldp wait on a rack" in whole.timeline(api, m1)["steps"][10]["detail"]
+    out = {late: outputs()[late], f"{late}.out": outputs()[late]}
+    assert machine.signal("WORKING", out, script_result_id=number, exit_status=0).status_code == 200
+    assert read(api, m1)["status_name"] == "Ready"
+
+
+def test_result_that_never_comes_fails_the_machine_at_its_deadline(
+    api: Any, agent: AgentPlay, machine: MachinePlay, m1: str, world: Context
+):
+    whole.until_scripts(api, agent, machine, m1)
+    all_but_one(machine)
+    world.clock.advance(3600)
+    deadlines.fail_past_deadline(world)
+    known = read(api, m1)
+    assert known["status_name"] == "Failed commissioning"
+    assert "reported OK, but results of 30-lldp never came" in known["status_message"]
 
 
 def test_machine_that_is_ready_but_cannot_be_switched_off_ends_its_timeline(

@@ -94,10 +94,10 @@ def test_ipxe(world: World) -> None:
     _, text = world.get(PATHS["ipxe"])
     assert text.startswith("#!ipxe\n")
     assert (
-        f"kernel http://10.20.0.2:5248{IMAGE}/vmlinuz initrd=initrd.img boot=live console=ttyS0,115200n8 "
-        "cc:{'datasource_list': ['MAAS']}end_cc log_host=10.20.0.2 || goto failed\n"
+        f"kernel --timeout 20000 http://10.20.0.2:5248{IMAGE}/vmlinuz initrd=initrd.img boot=live "
+        "console=ttyS0,115200n8 cc:{'datasource_list': ['MAAS']}end_cc log_host=10.20.0.2 || goto failed\n"
     ) in text
-    assert f"initrd --name initrd.img http://10.20.0.2:5248{IMAGE}/initrd.img || goto failed\n" in text
+    assert f"initrd --timeout 20000 --name initrd.img http://10.20.0.2:5248{IMAGE}/initrd.img || goto failed\n" in text
 
 
 def test_grub_quotes_every_word_and_has_no_quote_inside(world: World) -> None:

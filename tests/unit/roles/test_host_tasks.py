@@ -89,7 +89,7 @@ def test_connections_that_somebody_has_chosen_stay(tmp_path: Path) -> None:
 def test_the_default_site_goes_only_with_the_nginx_that_this_run_brings(installed: list[str], goes: bool) -> None:
     internals = yaml.safe_load((ROLES / "http/vars/main.yml").read_text(encoding="utf-8"))
     variables = {key: trust_as_template(value) for key, value in internals.items() if isinstance(value, str)}
-    variables |= {"__daemon_host": {"packages": installed}, "http_tiers": [], "__http_by_tier": {}}
+    variables |= {"__daemon_host": {"packages": installed}, "http_tiers": [], "__http_by_tier": {}, "__http_unit": []}
     files = Templar(loader=DataLoader(), variables=variables).template(trust_as_template("{{ __http_files }}"))
     assert files == ([{"path": "/etc/nginx/sites-enabled/default", "state": "absent"}] if goes else [])
 

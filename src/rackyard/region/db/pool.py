@@ -19,6 +19,7 @@ import psycopg2
 from rackyard.region.db import connections, types
 from rackyard.region.db.constraints import domain_error
 from rackyard.region.db.queries import query
+from rackyard.region.db.server_time import ServerTime
 from rackyard.region.errors import RackyardError, Unavailable, Undecided
 
 Row = dict[str, Any]
@@ -116,6 +117,7 @@ class Database:
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self.on_statement: Callable[[str], None] | None = None
+        self.time = ServerTime()
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -153,9 +155,9 @@ class Database:
                 while self._idle:
                     connection = self._idle.pop()
                     if _usable(connection):
-                        return connection
+                        return self.time.compared(connection)
                     connection.close()
-            return self._connect()
+            return self.time.compared(self._connect())
         except psycopg2.Error as error:
             self._slots.release()
             # The driver's words name host, user and database: they are for the journal, not for whoever asks.

@@ -48,7 +48,16 @@ class OwnState:
         except units.UnitsUnknown as reason:
             found = [{"name": name, "state": "unknown", "info": str(reason)} for name in watched]
         # Whoever speaks runs.
-        return [*merged(found, self._daemons.refused), {"name": "worker", "state": "running", "info": ""}]
+        degraded = self._daemons.refused | clock_words(self._ctx.db.time.ahead().total_seconds())
+        return [*merged(found, degraded), {"name": "worker", "state": "running", "info": ""}]
+
+
+def clock_words(behind_s: float) -> dict[str, str]:
+    """What is wrong with this host's clock, by the service that keeps it; nothing when it agrees with PostgreSQL's."""
+    if not behind_s:
+        return {}
+    how = "behind" if behind_s > 0 else "ahead of"
+    return {"ntp": f"the clock is {abs(behind_s):.0f} s {how} PostgreSQL's, which counts; see `chronyc tracking`"}
 
 
 def unit_names(config: Config, daemons: Iterable[str]) -> dict[str, str]:

@@ -18,11 +18,13 @@ from rackyard.region.services.operations.kinds import COMMISSION, Kind
 class Entry:
     """A kind and its functions, each called in the transaction that holds the machine's lock.
 
-    `on_ok` and `on_failed` take the machine's last word (`op=signal` with OK; FAILED or TIMEDOUT), `on_deadline` the
-    diagnosis when it never came."""
+    `on_ok` and `on_failed` take the machine's last word (`op=signal` with OK; FAILED or TIMEDOUT), `on_result` hears
+    that a script's result was stored, which may be after that word, `on_deadline` takes the diagnosis when the end
+    never came."""
 
     kind: Kind
     on_ok: Callable[[Context, Transaction, BootOfToken, MachineState, str], None]
+    on_result: Callable[[Context, Transaction, BootOfToken, MachineState, str], None]
     on_failed: Callable[[Context, Transaction, BootOfToken, MachineState, str, str, str], None]
     on_deadline: Callable[[Context, Transaction, MachineState, str], None]
 
@@ -33,6 +35,7 @@ ENTRIES: Mapping[str, Entry] = {
         Entry(
             COMMISSION,
             on_ok=commissioning_report.succeeded,
+            on_result=commissioning_report.completed,
             on_failed=commissioning_report.failed,
             on_deadline=commissioning_report.overdue,
         ),

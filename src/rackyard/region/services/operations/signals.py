@@ -61,6 +61,8 @@ def handle(ctx: Context, boot: BootOfToken, signal: Signal, delivery: Delivery) 
         lifecycle.progress(tx, boot.id, ctx.clock.now(), SILENCE_S)
         if signal.status == "WORKING":
             _working(tx, boot, signal, delivery.at(ctx, boot))
+            if signal.exit_status is not None:
+                entry.on_result(ctx, tx, boot, machine, via)
         elif signal.status == "OK":
             entry.on_ok(ctx, tx, boot, machine, via)
         elif signal.status in FINAL:

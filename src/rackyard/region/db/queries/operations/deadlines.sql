@@ -23,11 +23,11 @@ WHERE boot.operation_id = operation.id AND boot.outcome = 'running' AND operatio
               WHERE rack_subnet.rack_id = %(rack_id)s AND boot.client_ip <<= subnet.cidr);
 
 -- name: operations.deadlines.beat
--- A worker leads the site; since when somebody last did. `since` starts anew after a gap.
+-- A worker leads the site; since when somebody last did. `since` starts anew after a gap, and where PostgreSQL's clock was put back.
 INSERT INTO leadership AS held (since, beat_at) VALUES (%(now)s, %(now)s)
 ON CONFLICT (only_one) DO UPDATE
 SET beat_at = excluded.beat_at,
-    since = CASE WHEN held.beat_at < %(now)s - make_interval(secs => %(gap_s)s) THEN excluded.since ELSE held.since END
+    since = CASE WHEN abs(extract(epoch FROM %(now)s - held.beat_at)) > %(gap_s)s THEN excluded.since ELSE held.since END
 RETURNING since;
 
 -- name: operations.deadlines.last_beat
