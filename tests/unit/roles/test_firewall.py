@@ -21,6 +21,8 @@ from ansible_collections.rackyard.metal.plugins.filter import firewall
 
 ROOT = Path(__file__).resolve().parents[3]
 TIERS = ("region", "rack")
+# A host of the last one has nothing but the database, and is in no other.
+HOSTS = (*TIERS, "witness")
 SITE = {
     "firewall_operators": ["192.0.2.0/25"],
     "firewall_regions": ["192.0.2.11", "2001:db8::11"],
@@ -38,7 +40,7 @@ def documented() -> set[Opening]:
     page = (ROOT / "docs/ports.md").read_text(encoding="utf-8")
     found = set()
     for sender, tier, words in re.findall(r"^\| (\w+) \| (\w+) \| ([^|]+) \|", page, re.MULTILINE):
-        if tier in TIERS:
+        if tier in HOSTS:
             if words == "VRRP":
                 found.add((sender, tier, "vrrp", ""))
                 continue
@@ -52,6 +54,7 @@ def opened() -> set[Opening]:
     """Openings of the hosts, by the role's own table."""
     names = {
         "operators": "operator", "racks": "rack", "machines": "machine", "regions": "region", "gateways": "gateway",
+        "database_members": "member",
     }  # fmt: skip
     rows, _parties = firewall_role.table(["region"], **SITE)
     return {
@@ -72,7 +75,7 @@ def test_what_the_documentation_keeps_on_loopback_is_open_to_nobody() -> None:
     page = (ROOT / "docs/ports.md").read_text(encoding="utf-8")
     (words,) = re.findall(r"^On loopback only: (.*)$", page, re.MULTILINE)
     closed = {int(port) for port in re.findall(r"\b(\d{4})\b", words)}
-    assert closed == {5244, 5246, 5249, 7911, 5432}
+    assert closed == {2379, 5244, 5246, 5249, 7911, 5432}
     rows, parties = firewall_role.table(list(TIERS), **SITE)
     for port in closed:
         for sender in ("192.0.2.1", "192.0.2.11", "192.0.2.21", "198.51.100.7", "192.0.2.200", "203.0.113.1"):

@@ -131,6 +131,19 @@ def test_a_region_may_share_its_database_with_regions_that_know_where_it_is(tmp_
         assert "postgres_password has 5 characters" in said, place
 
 
+@pytest.mark.parametrize(
+    "members",
+    [{"region1": "192.0.2.11"}, {"a": "192.0.2.1", "b": "192.0.2.2"}, {"a": "x", "b": "y", "c": "z"}],
+    ids=str,
+)
+def test_members_that_could_not_agree_are_refused(tmp_path: Path, members: dict[str, str]) -> None:
+    """One or two outlive nobody, and a name would have to be looked up before there is a network."""
+    network = {"ansible.builtin.import_role": {"name": "rackyard.metal.postgres", "tasks_from": "input"}}
+    site = {"rackyard_database_password": "of the vault", "rackyard_region_addresses": ["192.0.2.11"]}
+    said = ansible(tmp_path, [network], {}, **site, rackyard_database_members=members)
+    assert "which must be three hosts, or another odd number" in said
+
+
 def cluster(folder: Path, version: str, port: int) -> None:
     """What Debian's PostgreSQL leaves in /etc for a cluster."""
     place = folder / "clusters" / version / "main"

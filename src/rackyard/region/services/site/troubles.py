@@ -62,7 +62,8 @@ def _database(picture: Picture) -> Iterator[Trouble]:
     for each in members:
         server = f"PostgreSQL at {each['server']}"
         if each["state"] == "away":
-            yield Trouble(server, f"does not answer: {each['error']}", "`systemctl status 'postgresql@*'` on its host")
+            units = "`systemctl status 'postgresql@*' 'patroni@*'` on its host"
+            yield Trouble(server, f"does not answer: {each['error']}", units)
         elif (each["lag_s"] or 0) > LAG_S:
             yield Trouble(
                 server, f"is {age(each['lag_s'])} behind", "look at the server's log, and at its way to the other one"
