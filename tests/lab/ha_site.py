@@ -18,7 +18,9 @@ INVENTORY = "inventory/lab_ha"
 REGIONS = {"region1": "10.10.0.11", "region2": "10.10.0.12"}
 # In subnet pxe-a, which both serve.
 RACKS = {"rack1": "10.20.0.2", "rack2": "10.20.0.3"}
-HOSTS = (*REGIONS, *RACKS)
+# Of the database.
+MEMBERS = (*REGIONS, "witness1")
+HOSTS = (*MEMBERS, *RACKS)
 SUBNET_NAME = "10-20-0-0--24.rackyard.internal"
 
 # Prints all addresses of a name, sorted: sys.argv is name and server.
@@ -67,9 +69,14 @@ class HaLab(Lab):
         stored(self, f"fault-{name}", {"fault": fault, "lost": lost, "seconds": dict(seconds)})
 
     def psql(self, statement: str) -> list[str]:
-        """Rows of a question to the site's PostgreSQL, columns between bars."""
-        command = "runuser -u rackyard -- psql -XAtq rackyard -v ON_ERROR_STOP=1"
-        return self.ssh("region1", command, stdin=f"{statement};\n").splitlines()
+        """Rows of a question to the member of the database that takes writes, columns between bars."""
+        command = "cd /; runuser -u postgres -- psql -XAtq rackyard -v ON_ERROR_STOP=1"
+        return self.ssh(self.leader(), command, stdin=f"{statement};\n").splitlines()
+
+    def leader(self) -> str:
+        """The member of the database that takes writes."""
+        command = "cd /; runuser -u postgres -- psql -XAtc 'SELECT NOT pg_is_in_recovery()'"
+        return next(name for name in MEMBERS if self.ssh(name, command, check=False).strip() == "t")
 
     def service(self, controller: str, name: str) -> str:
         """How the site's picture has a service of a region or a rack: running, dead, degraded, off."""

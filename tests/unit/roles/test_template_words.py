@@ -17,6 +17,7 @@ SITE = {
     "rackyard_region_url": "http://192.0.2.11:5240/MAAS",
     "rackyard_region_addresses": ["192.0.2.11"],
     "rackyard_first_region": "region1",
+    "rackyard_database_members": {"host1": "192.0.2.11"},
     "inventory_hostname": "host1",
     "inventory_hostname_short": "host1",
     "__daemon_host": {"release": "12", "packages": []},

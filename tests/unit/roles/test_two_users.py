@@ -35,6 +35,8 @@ SITE = {
     "controller_identity_name": "host1",
     # What a task reads on the first region.
     "__controller_identity_read": {"results": []},
+    "__controller_identity_member_signed": {"certificate": ""},
+    "rackyard_database_members": {"host1": "192.0.2.11"},
 }
 # All that the user who faces the network may write: its sockets, and on a rack what its agent takes away and judges.
 WRITABLE = {
