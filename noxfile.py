@@ -342,8 +342,8 @@ def retention(session: nox.Session) -> None:
     """A year of 10,000 machines in a database that is gone afterwards: `./run bench retention`."""
     with Part(session) as part:
         debian(session, TEST_PACKAGES + host_python_packages())
-        command = ("python", "tests/load/retention.py", "dbname=postgres", *session.posargs)
-        part.check("pg_virtualenv", "-o", "fsync=off", *command, name="retention", env={"PYTHONPATH": IMPORT_PATH})
+        command = ("tests/load/with-database", "python", "tests/load/retention.py", "dbname=postgres")
+        part.check(*command, *session.posargs, name="retention", env={"PYTHONPATH": IMPORT_PATH})
 
 
 @nox.session
@@ -351,9 +351,9 @@ def racks(session: nox.Session) -> None:
     """Two hundred simulated racks at one region of this machine: `./run bench racks`."""
     with Part(session) as part:
         debian(session, TEST_PACKAGES + host_python_packages())
-        command = ("python", "tests/load/racks.py", "dbname=postgres", *session.posargs)
+        command = ("tests/load/with-database", "python", "tests/load/racks.py", "dbname=postgres")
         path = os.pathsep.join((IMPORT_PATH, str(ROOT / "tests" / "service")))
-        part.check("pg_virtualenv", "-o", "fsync=off", *command, name="racks", env={"PYTHONPATH": path})
+        part.check(*command, *session.posargs, name="racks", env={"PYTHONPATH": path})
 
 
 @nox.session

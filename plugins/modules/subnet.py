@@ -202,6 +202,8 @@ def ensure(client: RegionClient, options: dict[str, Any], check_mode: bool) -> d
         row = view.find(name, wish.cidr)
         view.check(wish, row)
         plan = subnets.plan_present(view.subnet(row), view.place(wish), wish)
+        if not check_mode:
+            view.check_relay(wish)
     after = dict(plan.after)
     if plan.changed and not check_mode:
         carry_out(client, view, row, wish, plan)

@@ -57,6 +57,18 @@ class NetworkView:
                     f"enrolled: {', '.join(known) or 'none'}. Enrol it with playbook rackyard.metal.rack"
                 )
 
+    def check_relay(self, wish: SubnetWish) -> None:
+        """Refuse a relay to another VLAN that is not there, before anything is done. Raises BadSubnet.
+
+        Not in check mode: what comes before it in the same playbook may be to make that VLAN."""
+        place = wish.vlan.get("relay_vlan")
+        own = f"{wish.fabric}/{wish.vid}"
+        if place and place != own and vlan_row(self.fabrics, *_place(place)) is None:
+            raise BadSubnet(
+                f"There is no VLAN {place} (FABRIC/VID) that subnet {wish.name} could be relayed to; declare a subnet "
+                "in that VLAN first"
+            )
+
     def subnet(self, row: Row | None) -> dict[str, Any]:
         """A subnet in the module's words; ``alone`` says that its VLAN has no other. Empty for None."""
         if row is None:
@@ -106,6 +118,12 @@ def vlan_row(fabrics: Sequence[Row], fabric: str, vid: int) -> Row | None:
     """The API's VLAN object, None when there is none."""
     rows = [vlan for one in fabrics if one["name"] == fabric for vlan in one["vlans"] if vlan["vid"] == vid]
     return rows[0] if rows else None
+
+
+def _place(text: str) -> tuple[str, int]:
+    """Fabric and VID of FABRIC/VID."""
+    fabric, _slash, vid = text.rpartition("/")
+    return fabric, int(vid)
 
 
 def _range(row: Row) -> dict[str, str]:
@@ -174,10 +192,9 @@ class _Work:
         raise RegionRefused(f"The range {old['start_ip']}-{old['end_ip']} is gone; somebody else changed it, run again")
 
     def _relay_id(self, place: str) -> int:
-        fabric, _slash, vid = place.rpartition("/")
-        vlan = vlan_row(self._client.get("fabrics/"), fabric, int(vid))
+        vlan = vlan_row(self._client.get("fabrics/"), *_place(place))
         if vlan is None:
-            raise RegionRefused(f"There is no VLAN {vid} of fabric {fabric} to relay to; declare a subnet in it first")
+            raise RegionRefused(f"VLAN {place} is gone; somebody else changed it, run again")
         return int(vlan["id"])
 
     def _fabric_row(self) -> Row:

@@ -126,10 +126,12 @@ def refuse_overlap(wish: SubnetWish, others: Iterable[Mapping[str, Any]]) -> Non
 
 
 def plan_absent(view: Mapping[str, Any], name: str) -> Plan:
-    """Remove the subnet and its ranges; fabric and VLAN stay, others may use them."""
+    """Remove the subnet and its ranges; fabric and VLAN stay, others may use them. A VLAN without a subnet is not
+    served, and keeps no other one from being turned off because it is relayed to that."""
     if not view:
         return Plan({}, {})
-    actions = [Action("update", _vlan_name(view), {"dhcp_on": False})] if view["dhcp_on"] and view["alone"] else []
+    ended = {"dhcp_on": False} if view["dhcp_on"] else {"relay_vlan": ""} if view["relay_vlan"] else {}
+    actions = [Action("update", _vlan_name(view), ended)] if ended and view["alone"] else []
     return Plan(shown(view), {}, (*actions, Action("delete", f"subnet {name}")))
 
 

@@ -7,13 +7,13 @@ Source: dhcpd.conf(5), dhcp-options(5), dhcp-eval(5); architecture numbers of RF
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network
-from pathlib import Path
 
-from rackyard.daemons import dhcp_pairs, values
+from rackyard.daemons import dhcp_networks, dhcp_pairs, values
 from rackyard.daemons.dhcp_hosts import HostRegister
 from rackyard.daemons.dhcp_pairs import Pairs
-from rackyard.daemons.model import Daemon, Live, Refused, Section, comment
+from rackyard.daemons.model import Daemon, Live, Section, comment
 
 _RACK_HTTP_PORT = 5248
 _MAX_HOSTS = 100_000
@@ -29,9 +29,8 @@ def render(section: Section) -> bytes:
 
     When the region says which machines are registered (`hosts`), strangers get a bounded part of each subnet only.
     """
-    networks = sorted(values.mappings(section, "networks", "dhcp"), key=lambda network: str(network.get("name")))
     known, divide = dhcp_pairs.names(section), "hosts" in section
-    lines = [line for network in networks for line in _network(network, known, divide=divide)]
+    lines = dhcp_networks.shared_networks(section, "dhcp", partial(_subnet, pairs=known, divide=divide))
     return comment([*dhcp_pairs.peers(section), *lines]) if lines else b""
 
 
@@ -55,23 +54,10 @@ def _tell_hosts(register: HostRegister, section: Section, check_only: bool) -> s
     return plan.diff()
 
 
-def _network(network: Section, pairs: Sequence[str], *, divide: bool) -> list[str]:
-    label = values.name(network.get("name"), "dhcp network name")
-    mtu = values.number(network.get("mtu", 1500), 552, 9216, f"dhcp network {label} mtu")
-    subnets = values.mappings(network, "subnets", f"dhcp network {label}")
-    if not subnets:
-        return []
-    lines = ["", f"shared-network {label} {{"]
-    for subnet in sorted(
-        subnets, key=lambda subnet: values.network4(subnet.get("cidr"), f"dhcp network {label} subnet cidr")
-    ):
-        lines += [f"  {line}" for line in _subnet(subnet, mtu, pairs, divide=divide)]
-    return [*lines, "}"]
-
-
-def _subnet(subnet: Section, mtu: int, pairs: Sequence[str], *, divide: bool) -> list[str]:
+def _subnet(subnet: Section, network: Section, *, pairs: Sequence[str], divide: bool) -> tuple[IPv4Network, list[str]]:
     cidr = values.network4(subnet.get("cidr"), "dhcp subnet cidr")
     what = f"dhcp subnet {cidr}"
+    mtu = values.number(network.get("mtu", 1500), 552, 9216, f"dhcp network {network.get('name')} mtu")
     rack = values.address4(subnet.get("next_server"), f"{what} next_server")
     lines = [
         f"subnet {cidr.network_address} netmask {cidr.netmask} {{",
@@ -93,16 +79,9 @@ def _subnet(subnet: Section, mtu: int, pairs: Sequence[str], *, divide: bool) ->
     lines += [f"  next-server {rack};", "  ignore-client-uids true;"]
     lines += [f"  {line}" for line in _boot_files(str(rack))]
     pair = "" if subnet.get("pair") is None else values.one_of(subnet["pair"], pairs, f"{what} pair")
-    ranges = [_range(pool, cidr, what) for pool in values.mappings(subnet, "pools", what)]
-    return [*lines, *(f"  {line}" for line in _pools(ranges, pair, divide=divide)), "}"]
-
-
-def _range(pool: Section, cidr: IPv4Network, what: str) -> Range:
-    start = values.address4(pool.get("start"), f"{what} pool start")
-    end = values.address4(pool.get("end"), f"{what} pool end")
-    if start not in cidr or end not in cidr or start > end:
-        raise Refused(f"{what}: pool {start} to {end} is not inside it; correct the IP range in the region")
-    return start, end
+    pools = values.mappings(subnet, "pools", what)
+    ranges = [dhcp_networks.pool_range(pool, cidr, values.address4, what) for pool in pools]
+    return cidr, [*lines, *(f"  {line}" for line in _pools(ranges, pair, divide=divide)), "}"]
 
 
 def _pools(ranges: list[Range], pair: str, *, divide: bool) -> list[str]:
@@ -179,13 +158,7 @@ def _http_boot(url: str) -> list[str]:
     ]
 
 
-def _check(candidate: Path, workdir: Path) -> list[str]:
-    wrapper = workdir / "check.conf"
-    wrapper.write_text(f'authoritative;\ninclude "{candidate}";\n', encoding="ascii")
-    return ["/usr/sbin/dhcpd", "-t", "-cf", str(wrapper)]
-
-
 DAEMON = Daemon(
-    "dhcp", "isc-dhcp-server", "dhcp/dhcpd.conf", render, _check,
+    "dhcp", "isc-dhcp-server", "dhcp/dhcpd.conf", render, partial(dhcp_networks.check, 4),
     verb="restart", empty_means_stopped=True, live=tell_running(HostRegister(), Pairs()),
 )  # fmt: skip

@@ -8,11 +8,11 @@ client-arch-type), UEFI 2.10, 24.7.3.1.
 
 from __future__ import annotations
 
+from functools import partial
 from ipaddress import IPv6Address, IPv6Network
-from pathlib import Path
 
-from rackyard.daemons import values
-from rackyard.daemons.model import Daemon, Refused, Section, comment
+from rackyard.daemons import dhcp_networks, values
+from rackyard.daemons.model import Daemon, Section, comment
 
 _RACK_HTTP_PORT = 5248
 # dhcpd does not know the first, and the second as an encapsulation, in which no text can be given. Whoever sends that
@@ -27,25 +27,11 @@ _LOADERS = {"00:10": "bootx64.efi", "00:13": "bootaa64.efi"}
 
 def render(section: Section) -> bytes:
     """The networks this rack serves; empty bytes when there are none."""
-    networks = sorted(values.mappings(section, "networks", "dhcp6"), key=lambda network: str(network.get("name")))
-    lines = [line for network in networks for line in _network(network)]
+    lines = dhcp_networks.shared_networks(section, "dhcp6", lambda subnet, _network: _subnet(subnet))
     return comment([*_OPTIONS, *lines]) if lines else b""
 
 
-def _network(network: Section) -> list[str]:
-    label = values.name(network.get("name"), "dhcp6 network name")
-    subnets = values.mappings(network, "subnets", f"dhcp6 network {label}")
-    if not subnets:
-        return []
-    lines = ["", f"shared-network {label} {{"]
-    for subnet in sorted(
-        subnets, key=lambda subnet: values.network6(subnet.get("cidr"), f"dhcp6 network {label} subnet cidr")
-    ):
-        lines += [f"  {line}" for line in _subnet(subnet)]
-    return [*lines, "}"]
-
-
-def _subnet(subnet: Section) -> list[str]:
+def _subnet(subnet: Section) -> tuple[IPv6Network, list[str]]:
     cidr = values.network6(subnet.get("cidr"), "dhcp6 subnet cidr")
     what = f"dhcp6 subnet {cidr}"
     rack = values.address6(subnet.get("server"), f"{what} server")
@@ -58,17 +44,9 @@ def _subnet(subnet: Section) -> list[str]:
         lines += [f'  option dhcp6.domain-search "{domain}";']
     lines += [f"  {line}" for line in _boot_files(rack)]
     for pool in values.mappings(subnet, "pools", what):
-        start, end = _range(pool, cidr, what)
+        start, end = dhcp_networks.pool_range(pool, cidr, values.address6, what)
         lines.append(f"  pool6 {{ range6 {start} {end}; }}")
-    return [*lines, "}"]
-
-
-def _range(pool: Section, cidr: IPv6Network, what: str) -> tuple[IPv6Address, IPv6Address]:
-    start = values.address6(pool.get("start"), f"{what} pool start")
-    end = values.address6(pool.get("end"), f"{what} pool end")
-    if start not in cidr or end not in cidr or start > end:
-        raise Refused(f"{what}: pool {start} to {end} is not inside it; correct the IP range in the region")
-    return start, end
+    return cidr, [*lines, "}"]
 
 
 def _boot_files(rack: IPv6Address) -> list[str]:
@@ -87,12 +65,7 @@ def _boot_files(rack: IPv6Address) -> list[str]:
     return [*lines, "}"]
 
 
-def _check(candidate: Path, workdir: Path) -> list[str]:
-    wrapper = workdir / "check.conf"
-    wrapper.write_text(f'authoritative;\ninclude "{candidate}";\n', encoding="ascii")
-    return ["/usr/sbin/dhcpd", "-6", "-t", "-cf", str(wrapper)]
-
-
 DAEMON = Daemon(
-    "dhcp6", "isc-dhcp-server6", "dhcp/dhcpd6.conf", render, _check, verb="restart", empty_means_stopped=True
-)
+    "dhcp6", "isc-dhcp-server6", "dhcp/dhcpd6.conf", render, partial(dhcp_networks.check, 6),
+    verb="restart", empty_means_stopped=True,
+)  # fmt: skip

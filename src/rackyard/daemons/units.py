@@ -9,6 +9,9 @@ from collections.abc import Mapping
 _TIMEOUT_S = 10
 PROPERTIES = "--property=Id,LoadState,ActiveState,SubState,Result"
 
+# What else can be said of a service that is dead than that it has failed.
+_STOPPED, _MISSING = " is inactive (success)", " is not installed; "
+
 # A service as a rack or a region tells of it: `name`, `state`, `info`.
 Service = dict[str, str]
 
@@ -41,8 +44,8 @@ def parse(text: str, units: Mapping[str, str], wanted: Mapping[str, bool], playb
 
 
 def failed(state: str, info: str) -> bool:
-    """Whether a service in this state has died, and not been stopped or not been started yet."""
-    return state == "dead" and " is inactive (success)" not in info
+    """Whether a service in this state has died, and not been stopped, not been started or not been installed yet."""
+    return state == "dead" and not any(words in info for words in (_STOPPED, _MISSING))
 
 
 def _service(name: str, unit: str, shown: Mapping[str, str], wanted: bool, playbook: str) -> Service:
@@ -54,6 +57,6 @@ def _service(name: str, unit: str, shown: Mapping[str, str], wanted: bool, playb
     if active in ("activating", "deactivating") and sub != "auto-restart":
         return {"name": name, "state": "degraded", "info": f"{unit} is {active} ({sub})"}
     if shown.get("LoadState") == "not-found":
-        return {"name": name, "state": "dead", "info": f"{unit} is not installed; run the {playbook} playbook"}
+        return {"name": name, "state": "dead", "info": f"{unit}{_MISSING}run the {playbook} playbook"}
     reason = shown.get("Result", "")
     return {"name": name, "state": "dead", "info": f"{unit} is {active} ({reason}); see `journalctl -u {unit}`"}

@@ -21,8 +21,9 @@ FIGURES = pytest.StashKey[list[str]]()
 CUT_OFF = 3
 
 
-def cut_off_site_runs(handle: HaLab) -> None:
-    """Have the first `site.yml` of fresh hosts die at random moments. Whoever runs it again has a site."""
+def cut_off_site_runs(handle: HaLab) -> str:
+    """Have the first `site.yml` of fresh hosts die at random moments; when and with which seed. Whoever runs it again
+    has a site."""
     seed = int(os.environ.get("RACKYARD_FAULTS_SEED") or random.SystemRandom().randrange(10_000))
     dice = random.Random(seed)
     moments = [round(dice.uniform(5, 60), 1) for _run in range(CUT_OFF)]
@@ -34,7 +35,7 @@ def cut_off_site_runs(handle: HaLab) -> None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     times = ", ".join(f"{each} s" for each in moments)
-    handle.figures.append(f"site.yml of fresh hosts killed after {times} (RACKYARD_FAULTS_SEED={seed}): lost nothing")
+    return f"site.yml of fresh hosts killed after {times} (RACKYARD_FAULTS_SEED={seed})"
 
 
 @pytest.fixture(scope="session")
@@ -50,8 +51,10 @@ def lab(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -
     handle.run("lab", "down")
     try:
         handle.run("lab", "up", "--topology", "ha")
-        cut_off_site_runs(handle)
+        killed = cut_off_site_runs(handle)
+        handle.figures.append(f"{killed}: no site from the next run")
         handle.run("demo", "--topology", "ha", timeout_s=3600)
+        handle.figures[-1] = f"{killed}: lost nothing"
         yield handle
     finally:
         handle.run("lab", "down", check=False)

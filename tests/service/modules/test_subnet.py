@@ -123,7 +123,6 @@ def test_relay_comes_last_converges_and_goes(run: Run, served: None) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"relay_vlan": "lab/9"}, "no VLAN 9 of fabric lab to relay to"),
         ({"relay_vlan": "lab/0", "gateway_ip": ""}, "give the subnet its gateway_ip"),
         ({"relay_vlan": "7"}, "cannot be relayed to itself"),
         ({"relay_vlan": "lab/0", "dhcp_on": True}, "not both"),
@@ -135,3 +134,20 @@ def test_relay_that_cannot_work_is_refused_in_the_regions_words(
     refused = run(subnet, **{**FAR, **options})
     assert refused["failed"]
     assert words in refused["msg"]
+
+
+def test_relay_to_a_vlan_that_is_not_there_is_refused_before_anything_is_done(run: Run, served: None) -> None:
+    options = {**FAR, "relay_vlan": "lab/9"}
+    assert run(subnet, check=True, **options)["changed"], "another task may make that VLAN first"
+    refused = run(subnet, **options)
+    assert refused["failed"]
+    assert "no VLAN lab/9 (FABRIC/VID) that subnet far could be relayed to" in refused["msg"]
+    assert not run(subnet, name="far", state="absent")["changed"], "nothing was made"
+
+
+def test_removed_subnet_ends_its_relay_so_that_the_other_vlan_can_go(run: Run, served: None) -> None:
+    run(subnet, **FAR, relay_vlan="lab/0")
+    assert run(subnet, name="far", state="absent")["actions"] == ["update VLAN 7 of fabric hall", "delete subnet far"]
+    gone = run(subnet, name="boot", state="absent")
+    assert gone.get("msg") is None
+    assert gone["actions"] == ["update VLAN 0 of fabric lab", "delete subnet boot"]

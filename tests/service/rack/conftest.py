@@ -4,13 +4,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -23,6 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from roles.namespace import program, wait_until
 
 from rackyard.daemons.http import REGION_NAME
 from rackyard.rack.config import RackConfig
@@ -34,22 +33,6 @@ from rackyard_core.power.ipmi import bmc as ipmi_bmc
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 CODE = f"{REPOSITORY}/src:{REPOSITORY}/plugins/module_utils"
-
-
-def program(name: str, package: str) -> str:
-    """A program that these tests need; the remedy when it is missing."""
-    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/usr/bin:/sbin")
-    if found is None:
-        pytest.exit(f"{name} is missing; install it with: apt-get install {package}", returncode=3)
-    return found
-
-
-def wait_until(condition: Callable[[], object], what: str, timeout_s: float = 20.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"{what} did not happen within {timeout_s} s")
-        time.sleep(0.05)
 
 
 CHASSIS = """#!/bin/sh

@@ -7,26 +7,19 @@ UEFI does: nothing but its link-local address tells whose lease it is.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import jinja2
 import pytest
+from roles.dhcp_server import MAC, Dhcpd, entries
 
 from rackyard.daemons.dhcp6 import render
 from rackyard.daemons.ra import render as render_ra
 from rackyard.rack.evidence6 import Dhcp6Log
 
-from .conftest import REPOSITORY, program, wait_until
+from .conftest import program, wait_until
 
-PROBE = REPOSITORY / "molecule/dhcp/files/dhcp6_probe.py"
-ROLE_FILE = REPOSITORY / "roles/dhcp/templates/etc/dhcp/dhcpd6.conf.j2"
-RACK, MAC = "fd00:20::2", "52:54:00:0a:0b:01"
+RACK = "fd00:20::2"
 POOL = {"start": "fd00:20::1:0", "end": "fd00:20::1:fff"}
 SUBNET = {
     "cidr": "fd00:20::/64", "server": RACK, "dns_servers": [RACK], "ntp_servers": [RACK],
@@ -38,88 +31,29 @@ ADVERTISED = {"interfaces": [{"name": "rack", "mtu": 1500, "dhcp": True, "prefix
 HTTP = ("--architecture", "16", "--vendor-class", "HTTPClient:Arch:00016:UNDI:003001")
 
 
-class Dhcpd6:
-    """dhcpd and a client in one namespace; everything ends with the process that holds it."""
-
-    def __init__(self, home: Path) -> None:
-        self._home = home
-        self._holder = subprocess.Popen(["unshare", "--net", "sleep", "600"])
-        self._processes = [self._holder]
-        wait_until(self._has_namespace, "the namespace")
-        for command in (
-            "ip link set lo up",
-            f"ip link add rack type veth peer name machine address {MAC}",
-            f"ip address add {RACK}/64 dev rack nodad",
-            "ip link set rack up",
-            "ip link set machine up",
-        ):
-            subprocess.run([*self._inside(), *command.split()], check=True)
-        wait_until(self._has_links, "link-local addresses")
-
-    def _has_namespace(self) -> bool:
-        own = Path("/proc/self/ns/net").readlink()
-        return Path(f"/proc/{self._holder.pid}/ns/net").readlink() != own
-
-    def _has_links(self) -> bool:
-        """Addresses that nobody else has: until that is known they are no source."""
-        command = [*self._inside(), "ip", "-6", "address", "show", "scope", "link"]
-        shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        return shown.count("inet6 fe80") == 2 and "tentative" not in shown
-
-    def _inside(self) -> list[str]:
-        return ["nsenter", "--net", "--target", str(self._holder.pid)]
-
-    def start(self) -> None:
-        (self._home / "dhcpd6.conf").write_bytes(render(SECTION))
-        (self._home / "leases").touch()
-        role = jinja2.Environment(trim_blocks=True).from_string(ROLE_FILE.read_text())  # noqa: S701 (not HTML)
-        main = self._home / "main.conf"
-        main.write_text(role.render(dhcp_lease_s=600, dhcp_service_dir=str(self._home)))
-        command = [program("dhcpd", "isc-dhcp-server"), "-6", "-f", "-d", "-cf", str(main), "-lf"]
-        command += [str(self._home / "leases"), "-pf", str(self._home / "dhcpd.pid"), "rack"]
-        with (self._home / "log").open("wb") as log:
-            self._processes.append(subprocess.Popen([*self._inside(), *command], stdout=log, stderr=log))
-        wait_until(lambda: "Server starting service" in self.log(), "dhcpd's start")
+class Dhcpd6(Dhcpd):
+    """dhcpd, and a radvd beside it."""
 
     def advertise(self) -> None:
         """A radvd with the service's file."""
-        file = self._home / "radvd.conf"
+        file = self.home / "radvd.conf"
         file.write_bytes(render_ra(ADVERTISED))
         file.chmod(0o644)
-        command = [program("radvd", "radvd"), "--nodaemon", "--logmethod", "stderr_clean", "--config", str(file)]
-        with (self._home / "radvd.log").open("wb") as log:
-            command += ["--pidfile", str(self._home / "radvd.pid")]
-            self._processes.append(subprocess.Popen([*self._inside(), *command], stdout=log, stderr=log))
+        options = ["--nodaemon", "--logmethod", "stderr_clean", "--config", str(file)]
+        self.net.start("radvd", program("radvd", "radvd"), *options, "--pidfile", str(self.home / "radvd.pid"))
 
     def addresses(self) -> str:
         """The machine's own."""
-        command = [*self._inside(), "ip", "-6", "address", "show", "dev", "machine"]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return self.net.run("ip", "-6", "address", "show", "dev", "machine")
 
     def routes(self) -> str:
         """Where the machine's system sends what by IPv6."""
-        command = [*self._inside(), "ip", "-6", "route", "show", "dev", "machine"]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-    def log(self) -> str:
-        return (self._home / "log").read_text(errors="replace")
-
-    def ask(self, *arguments: str) -> dict[str, Any]:
-        command = [*self._inside(), sys.executable, str(PROBE), "machine", *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=40, check=False)
-        assert done.returncode == 0, done.stderr + self.log()
-        answer: dict[str, Any] = json.loads(done.stdout)
-        return answer
-
-    def stop(self) -> None:
-        for process in reversed(self._processes):
-            process.kill()
-            process.wait()
+        return self.net.run("ip", "-6", "route", "show", "dev", "machine")
 
 
 @pytest.fixture(scope="module")
 def dhcpd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dhcpd6]:
-    server = Dhcpd6(tmp_path_factory.mktemp("dhcpd6"))
+    server = Dhcpd6(tmp_path_factory.mktemp("dhcpd6"), f"{RACK}/64", render(SECTION))
     try:
         server.start()
         yield server
@@ -130,12 +64,7 @@ def dhcpd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dhcpd6]:
 def seen(dhcpd: Dhcpd6) -> list[dict[str, Any]]:
     """Every lease that the log tells of."""
     reader = Dhcp6Log()
-    entries = (
-        {"__CURSOR": str(n), "__REALTIME_TIMESTAMP": str(time.time_ns() // 1000), "SYSLOG_IDENTIFIER": "dhcpd",
-         "MESSAGE": line}
-        for n, line in enumerate(dhcpd.log().splitlines())
-    )  # fmt: skip
-    return [found.item for found in map(reader.read, entries) if found is not None]
+    return [found.item for found in map(reader.read, entries(dhcpd.log())) if found is not None]
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,9 @@ from typing import Any
 
 from rackyard.daemons import dhcp
 
-from .namespace import Namespace, program, wait_until
-from .test_templates import render
+from .dhcp_server import PROBE, command, prepare, starts
+from .namespace import Namespace, wait_until
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-PROBE = REPOSITORY / "molecule/dhcp/files/dhcp_probe.py"
-KEY = 'key "rackyard" { algorithm hmac-md5; secret "b25seSBmb3IgdGVzdHM="; };\n'
 PAIR = "pair-1-2"
 # What the rack's agent does, in the rack's network.
 AGENT = """
@@ -54,10 +51,7 @@ class Rack:
         self.declared: int | None = None
         (home / "dhcp").mkdir(parents=True)
         self.net = Namespace(home)
-        (home / "rackyard-omapi.key").write_text(KEY)
-        (home / "leases").touch()
-        text = render("dhcp", "etc/dhcp/dhcpd.conf", ["rack"], {"dhcp_service_dir": str(home / "dhcp")})
-        (home / "main.conf").write_text(text.replace("/etc/dhcp/", f"{home}/"))
+        prepare(home, home / "dhcp")
 
     @property
     def section(self) -> dict[str, Any]:
@@ -84,17 +78,14 @@ class Rack:
         """Start dhcpd with what the section says now."""
         (self.home / "dhcp/dhcpd.conf").write_bytes(dhcp.render(self.section))
         before = self.starts()
-        command = [program("dhcpd", "isc-dhcp-server"), "-4", "-f", "-d", "-cf", str(self.home / "main.conf")]
-        command += ["-lf", str(self.home / "leases"), "-pf", str(self.home / "pid"), *self.interfaces()]
-        self.process = self.net.start("dhcpd", *command)
+        self.process = self.net.start("dhcpd", *command(self.home, *self.interfaces()))
         wait_until(lambda: self.starts() > before, "dhcpd's start")
 
     def interfaces(self) -> list[str]:
         return [f"rack{index}" for index, _network in enumerate(self.networks)]
 
     def starts(self) -> int:
-        log = self.home / "dhcpd.log"
-        return log.read_text(errors="replace").count("Server starting service") if log.exists() else 0
+        return starts(self.home / "dhcpd.log")
 
     def kill(self) -> None:
         """As a power cut would: dhcpd says nothing any more, and the link to it is gone."""
@@ -115,8 +106,8 @@ class Rack:
         """What the agent does now: `states` or `tell`."""
         (self.home / "agent.py").write_text(AGENT)
         paths = ":".join(path for path in sys.path if path)
-        command = shlex.join([sys.executable, f"{self.home}/agent.py", str(self.home), order, json.dumps(self.section)])
-        return json.loads(self.net.run("sh", "-c", f"PYTHONPATH={paths} {command}"))
+        call = shlex.join([sys.executable, f"{self.home}/agent.py", str(self.home), order, json.dumps(self.section)])
+        return json.loads(self.net.run("sh", "-c", f"PYTHONPATH={paths} {call}"))
 
     def state(self) -> str:
         """How its dhcpd stands to the partner."""

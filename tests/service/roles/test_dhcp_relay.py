@@ -15,11 +15,10 @@ import pytest
 from rackyard.daemons import dhcp
 from rackyard.rack.evidence import from_journal
 
+from .dhcp_server import command, prepare, starts
 from .namespace import Namespace, program, wait_until
-from .test_templates import render
 
 RACK, ROUTER_NEAR, ROUTER_FAR, MAC = "10.20.0.2", "10.20.0.254", "10.90.0.1", "52:54:00:90:01:01"
-KEY = 'key "rackyard" { algorithm hmac-md5; secret "b25seSBmb3IgdGVzdHM="; };\n'
 SAID = ("ip", "router", "dns", "ntpsrv", "siaddr", "serverid", "lease", "boot_file")
 # What a system does with its lease; each event is a line.
 SCRIPT = """#!/bin/sh
@@ -55,14 +54,10 @@ class Site:
         self._start_dhcpd(networks)
 
     def _start_dhcpd(self, networks: list[dict[str, Any]]) -> None:
-        (self.home / "rackyard-omapi.key").write_text(KEY)
-        (self.home / "leases").touch()
+        prepare(self.home, self.home)
         (self.home / "dhcpd.conf").write_bytes(dhcp.render({"networks": networks}))
-        text = render("dhcp", "etc/dhcp/dhcpd.conf", ["rack"], {"dhcp_service_dir": str(self.home)})
-        (self.home / "main.conf").write_text(text.replace("/etc/dhcp/", f"{self.home}/"))
-        command = [program("dhcpd", "isc-dhcp-server"), "-4", "-f", "-d", "-cf", str(self.home / "main.conf")]
-        self.rack.start("dhcpd", *command, "-lf", str(self.home / "leases"), "-pf", str(self.home / "pid"), "eth0")
-        wait_until(lambda: "Server starting service" in self.rack.log("dhcpd"), "dhcpd's start")
+        self.rack.start("dhcpd", *command(self.home, "eth0"))
+        wait_until(lambda: starts(self.home / "dhcpd.log") > 0, "dhcpd's start")
 
     def boot(self) -> int:
         """Start the machine's DHCP client; its process."""

@@ -20,13 +20,11 @@ from rackyard.daemons.dhcp_hosts import HostRegister
 from rackyard.daemons.dhcp_pairs import Pairs
 from rackyard.daemons.engine import Outcome
 
-from .namespace import Namespace, program, wait_until
+from .dhcp_server import PROBE, Dhcpd
+from .namespace import Namespace
 from .test_templates import SECTIONS, render
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-PROBE = REPOSITORY / "molecule/dhcp/files/dhcp_probe.py"
 M1, M2, STRANGER = "52:54:00:00:00:01", "52:54:00:00:00:02", "02:aa:00:00:00:01"
-KEY = 'key "rackyard" { algorithm hmac-md5; secret "b25seSBmb3IgdGVzdHM="; };\n'
 # DISCOVERs of many cards, and a REQUEST for each offer, so that whatever is given away is really taken.
 FLOOD = """
 import importlib.util, socket, struct, sys, time
@@ -75,30 +73,13 @@ print(json.dumps(dhcp.tell_running(HostRegister(home / "leases", control), Pairs
 """
 
 
-class Dhcpd:
-    """dhcpd as the role and the service set it up, and one cable to the machines."""
+class SharedDhcpd(Dhcpd):
+    """One that is told which machines are registered."""
 
     def __init__(self, home: Path) -> None:
-        self.home = home
-        self.net = Namespace(home)
-        self.net.run("ip", "link", "add", "rack", "type", "veth", "peer", "name", "machine")
-        self.net.run("ip", "address", "add", "10.20.0.2/24", "dev", "rack")
-        self.net.run("ip", "link", "set", "rack", "up")
-        self.net.run("ip", "link", "set", "machine", "up")
-        (home / "rackyard-omapi.key").write_text(KEY)
-        (home / "leases").touch()
         self.section: dict[str, Any] = json.loads(json.dumps({**SECTIONS["dhcp"], "hosts": []}))
-        (home / "dhcpd.conf").write_bytes(dhcp.render(self.section))
-        text = render("dhcp", "etc/dhcp/dhcpd.conf", ["rack"], {"dhcp_service_dir": str(home)})
-        (home / "main.conf").write_text(text.replace("/etc/dhcp/", f"{home}/"))
+        super().__init__(home, "10.20.0.2/24", dhcp.render(self.section))
         self.start()
-
-    def start(self) -> None:
-        before = self.net.log("dhcpd").count("Server starting service") if (self.home / "dhcpd.log").exists() else 0
-        command = [program("dhcpd", "isc-dhcp-server"), "-4", "-f", "-d", "-cf", str(self.home / "main.conf")]
-        command += ["-lf", str(self.home / "leases"), "-pf", str(self.home / "pid"), "rack"]
-        self.process = self.net.start("dhcpd", *command)
-        wait_until(lambda: self.net.log("dhcpd").count("Server starting service") > before, "dhcpd's start")
 
     def tell(self, *macs: str) -> str:
         """What the agent does with a document of these machines; the diff."""
@@ -124,15 +105,15 @@ class Dhcpd:
 
 
 @pytest.fixture
-def dhcpd(tmp_path: Path) -> Iterator[Dhcpd]:
-    server = Dhcpd(tmp_path)
+def dhcpd(tmp_path: Path) -> Iterator[SharedDhcpd]:
+    server = SharedDhcpd(tmp_path)
     try:
         yield server
     finally:
         server.net.stop()
 
 
-def test_two_thousand_strangers_leave_registered_machines_their_addresses(dhcpd: Dhcpd) -> None:
+def test_two_thousand_strangers_leave_registered_machines_their_addresses(dhcpd: SharedDhcpd) -> None:
     assert dhcpd.tell(M1) == f"+host {M1}\n"
     taken = dhcpd.flood(2000)
     assert len(taken) == 25, "all that strangers may have, a quarter of a hundred"
@@ -146,7 +127,7 @@ def test_two_thousand_strangers_leave_registered_machines_their_addresses(dhcpd:
     assert lease["lease_s"] == 600
 
 
-def test_machine_is_registered_and_forgotten_while_dhcpd_runs_and_over_its_restart(dhcpd: Dhcpd) -> None:
+def test_machine_is_registered_and_forgotten_while_dhcpd_runs_and_over_its_restart(dhcpd: SharedDhcpd) -> None:
     stranger = dhcpd.lease(M1)
     assert stranger is not None
     assert stranger["lease_s"] == 120
@@ -166,7 +147,7 @@ def test_machine_is_registered_and_forgotten_while_dhcpd_runs_and_over_its_resta
     assert dhcpd.tell(M1, M2) == f"+host {M2}\n", "and may come back"
 
 
-def test_lost_lease_file_is_noticed(dhcpd: Dhcpd) -> None:
+def test_lost_lease_file_is_noticed(dhcpd: SharedDhcpd) -> None:
     dhcpd.tell(M1)
     dhcpd.process.kill()
     dhcpd.process.wait()
@@ -175,7 +156,7 @@ def test_lost_lease_file_is_noticed(dhcpd: Dhcpd) -> None:
     assert dhcpd.tell(M1) == f"+host {M1}\n"
 
 
-def test_stranger_that_is_registered_later_keeps_its_address(dhcpd: Dhcpd) -> None:
+def test_stranger_that_is_registered_later_keeps_its_address(dhcpd: SharedDhcpd) -> None:
     before = dhcpd.lease(M1, keep=True)
     dhcpd.tell(M1)
     after = dhcpd.lease(M1, keep=True)
@@ -184,7 +165,7 @@ def test_stranger_that_is_registered_later_keeps_its_address(dhcpd: Dhcpd) -> No
     assert after["address"] == before["address"]
 
 
-def test_units_rule_closes_the_control_port_but_for_loopback(dhcpd: Dhcpd) -> None:
+def test_units_rule_closes_the_control_port_but_for_loopback(dhcpd: SharedDhcpd) -> None:
     connect = "import socket, sys; socket.create_connection((sys.argv[1], 7911), 3)"
     rules = dhcpd.home / "omapi.nft"
     rules.write_text(render("dhcp", "etc/dhcp/rackyard-omapi.nft", ["rack"], {}))

@@ -141,6 +141,11 @@ def test_rack_advertises_the_network_only_where_a_person_said_that_no_router_doe
     for play in (dual, other):
         assert section(play, "ra")["interfaces"] == [{"name": "pxe0", "mtu": 1500, "dhcp": True, "prefixes": [CIDR]}]
         render_ra(section(play, "ra"))
+    ranges = api.get("ipranges/").get_json()
+    (six,) = [each["id"] for each in ranges if each["start_ip"] == START]
+    api.delete(f"ipranges/{six}/")
+    (one,) = section(dual, "ra")["interfaces"]
+    assert (one["dhcp"], one["prefixes"]) == (False, [CIDR]), "nobody answers DHCP for IPv6 there"
     answer = api.put("subnets/pxe-a/", data={"router_advertisements": "true"})
     assert "Router advertisements are of IPv6" in answer.get_data(as_text=True)
 

@@ -172,6 +172,24 @@ def test_rack_that_comes_back_after_its_partner_went_on_alone_waits_for_that_one
     assert dhcp_alone.judge(world) == 1
 
 
+def test_it_waits_as_long_as_the_leases_of_that_one_last(
+    pair: tuple[RackClient, RackClient], world: Context, execute: Any
+) -> None:
+    first, second = pair
+    say(second, "partner-down")
+    execute(
+        "INSERT INTO lease (ip, mac, rack_id, state, at, expires_at) SELECT '10.20.0.150', '52:54:00:00:00:99', id, "
+        "'commit', now(), now() + interval '5 hours' FROM rack WHERE system_id = %s",
+        (second.system_id,),
+    )
+    fall_silent(world, first)
+    # The clock goes on, and what was heard is set back: both count.
+    for hours, declared in ((2, 0), (1, 1)):
+        world.clock.advance(hours * 3600)  # type: ignore[attr-defined]  # a test's clock
+        say(first, "communications-interrupted")
+        assert dhcp_alone.judge(world) == declared
+
+
 def test_state_of_the_pair_shows_with_its_changes(api: Any, pair: tuple[RackClient, RackClient]) -> None:
     say(pair[0], "normal")
     say(pair[0], "normal")

@@ -267,3 +267,23 @@ def test_ready_machine_that_no_rack_can_switch_off_ends_its_timeline(
     last = timeline(api, m1)["steps"][11]
     assert last["outcome"] == "failed"
     assert "no live rack reaches BMC 10.30.0.11 to switch m1 off; it may still run" in last["detail"]
+
+
+def test_last_step_is_done_when_the_bmc_says_later_that_the_machine_is_off(
+    api: Any, agent: AgentPlay, machine: MachinePlay, m1: str, world: Context, execute: Any
+):
+    whole.until_scripts(api, agent, machine, m1)
+    machine.run_scripts()
+    execute("UPDATE rack SET alive = false")
+    assert machine.signal("OK").status_code == 200
+    failed = timeline(api, m1)["steps"][11]
+    execute("UPDATE rack SET alive = true")
+    for state, outcome in (("on", "failed"), ("off", "done"), ("off", "done")):
+        world.clock.advance(301)
+        assert power.poll_power(world) == 1
+        assert agent.report(agent.job(), state).body == {"accepted": True}
+        last = timeline(api, m1)["steps"][11]
+        assert last["outcome"] == outcome
+    assert last["at"] == failed["at"], "the facts were stored then"
+    assert last["detail"].startswith(failed["detail"]), "what was wrong stays known"
+    assert last["detail"].count("UTC, by rack1 (agent): BMC 10.30.0.11 reads off") == 1

@@ -32,12 +32,15 @@ __all__ = ["config_file", "run"]
 LABEL = "10-20-0-0--24"
 
 
-def told(ctx: Context, *, names: dict[str, list[str]] | None = None, trouble: str = "", dead: str = "") -> None:
-    """What the worker of a region says every two seconds."""
+def told(
+    ctx: Context, *, names: dict[str, list[str]] | None = None, trouble: str = "", dead: str = "", words: str = ""
+) -> None:
+    """What the worker of a region says every two seconds; `words` are of what is dead."""
     services = [{"name": name, "state": "running", "info": ""} for name in ("api", "dns", "worker")]
     for each in services:
         if each["name"] == dead:
-            each |= {"state": "dead", "info": f"unit of {dead} is failed (exit-code); see `journalctl -u {dead}`"}
+            failed = f"unit of {dead} is failed (exit-code); see `journalctl -u {dead}`"
+            each |= {"state": "dead", "info": words or failed}
     end = datetime.now(UTC) + timedelta(days=100)
     regions.tell(ctx, SelfReport(services, end, names or {}, trouble))
 
@@ -151,12 +154,43 @@ def test_why_a_service_died_stays_known_when_it_runs_again(ctx: Context, rack: R
     assert "region1, dns, 20" in page
 
 
-def test_service_that_was_only_stopped_has_not_failed(ctx: Context, rack: Rack, api: Api) -> None:
-    says(ctx, rack, "dead", "isc-dhcp-server is inactive (success); see `journalctl -u isc-dhcp-server`")
-    assert list(troubles(ctx)) == ["rack rack1, dhcp"]
+NEVER_FAILED = [
+    "isc-dhcp-server is inactive (success); see `journalctl -u isc-dhcp-server`",
+    "isc-dhcp-server is not installed; run the rack playbook",
+]
+
+
+@pytest.mark.parametrize("words", NEVER_FAILED)
+def test_service_that_was_stopped_or_not_there_yet_has_not_failed(
+    ctx: Context, rack: Rack, api: Api, words: str
+) -> None:
+    says(ctx, rack, "dead", words)
+    told(ctx, names={LABEL: ["10.20.0.2"]}, dead="dns", words=words)
+    assert list(troubles(ctx)) == ["region region1, dns", "rack rack1, dhcp"]
     says(ctx, rack)
+    told(ctx, names={LABEL: ["10.20.0.2"]})
     (dhcp,) = api.get("rackcontrollers/").json[0]["service_set"]
     assert (dhcp["failure"], dhcp["failed_at"]) == ("", None)
+    assert "Failed within a day" not in api.get("controllers/?op=page").text
+
+
+@pytest.mark.parametrize("words", NEVER_FAILED)
+def test_failure_after_a_stop_has_its_own_time(
+    ctx: Context, rack: Rack, api: Api, execute: Callable[..., object], words: str
+) -> None:
+    died = "isc-dhcp-server is failed (signal); see `journalctl -u isc-dhcp-server`"
+    says(ctx, rack, "dead", died)
+    says(ctx, rack)
+    execute("UPDATE rack_service SET failed_at = failed_at - interval '3 days'")
+    says(ctx, rack, "dead", words)
+    says(ctx, rack, "dead", died)
+    execute("UPDATE rack_service SET failed_at = failed_at - interval '2 hours'")
+    says(ctx, rack, "dead", died)
+    says(ctx, rack)
+    (dhcp,) = api.get("rackcontrollers/").json[0]["service_set"]
+    age_s = (datetime.now(UTC) - datetime.fromisoformat(dhcp["failed_at"])).total_seconds()
+    assert age_s == pytest.approx(2 * 3600, abs=120), "of this failure, not of the one before, and not of its last word"
+    assert "rack1, dhcp, 20" in api.get("controllers/?op=page").text
 
 
 @pytest.mark.parametrize(

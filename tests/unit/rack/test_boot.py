@@ -100,6 +100,18 @@ def test_ipxe(world: World) -> None:
     assert f"initrd --timeout 20000 --name initrd.img http://10.20.0.2:5248{IMAGE}/initrd.img || goto failed\n" in text
 
 
+def test_ipxe_fetches_nothing_without_an_end() -> None:
+    folder = Path(boot.__file__).with_name("templates")
+    fetches = [
+        (template.name, line)
+        for template in folder.glob("ipxe.*")
+        for line in template.read_text().splitlines()
+        if line.split(" ")[0] in ("chain", "kernel", "initrd", "imgfetch")
+    ]
+    assert {name for name, _line in fetches} == {"ipxe.away.j2", "ipxe.boot.j2", "ipxe.start.j2"}
+    assert [each for each in fetches if " --timeout 20000 " not in each[1]] == []
+
+
 def test_grub_quotes_every_word_and_has_no_quote_inside(world: World) -> None:
     _, text = world.get(PATHS["grub"])
     assert (

@@ -150,14 +150,7 @@ class Database:
         if not self._slots.acquire(timeout=self._wait_s):
             raise Unavailable("Every database connection of this region process is busy; try again.")
         try:
-            with self._lock:
-                self._forget_after_fork()
-                while self._idle:
-                    connection = self._idle.pop()
-                    if _usable(connection):
-                        return self.time.compared(connection)
-                    connection.close()
-            return self.time.compared(self._connect())
+            return self._compared(self._take_idle() or self._connect())
         except psycopg2.Error as error:
             self._slots.release()
             # The driver's words name host, user and database: they are for the journal, not for whoever asks.
@@ -168,6 +161,25 @@ class Database:
             ) from error
         except BaseException:
             self._slots.release()
+            raise
+
+    def _take_idle(self) -> Any:
+        """An idle connection that lives, None when there is none."""
+        with self._lock:
+            self._forget_after_fork()
+            while self._idle:
+                connection = self._idle.pop()
+                if _usable(connection):
+                    return connection
+                connection.close()
+        return None
+
+    def _compared(self, connection: Any) -> Any:
+        """Asks PostgreSQL now and then, so it is no work for whoever holds the lock."""
+        try:
+            return self.time.compared(connection)
+        except BaseException:
+            connection.close()
             raise
 
     def _connect(self) -> Any:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from rackyard.region.context import Context
@@ -56,8 +56,11 @@ def rack_found(tx: Transaction, boot_id: int, rack_id: int, by_whom: str, at: da
 
 
 def switched_off(tx: Transaction, boot_id: int, by_whom: str, at: datetime, detail: str) -> None:
-    """The last step of a boot that was done; whoever reads the BMC first records it."""
-    _last(tx, boot_id, by_whom, at, detail, "done")
+    """The last step of a boot that was done; whoever reads the BMC first records it. One that had failed, because
+    nobody could switch the machine off or see that it was, is done with that, and says both."""
+    if _last(tx, boot_id, by_whom, at, detail, "done") == "failed":
+        words = f"off at {at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC, by {by_whom}: {detail}"
+        tx.run("boots.timeline.mend", boot_id=boot_id, step=steps.STORED, words=words, limit=_MAX_DETAIL)
 
 
 def still_on(tx: Transaction, boot_id: int, by_whom: str, at: datetime, detail: str) -> None:
@@ -65,10 +68,14 @@ def still_on(tx: Transaction, boot_id: int, by_whom: str, at: datetime, detail: 
     _last(tx, boot_id, by_whom, at, detail, "failed")
 
 
-def _last(tx: Transaction, boot_id: int, by_whom: str, at: datetime, detail: str, outcome: str) -> None:
-    row = tx.one("boots.records.outcome", id=boot_id)
-    if row is not None and row["outcome"] == "done":
+def _last(tx: Transaction, boot_id: int, by_whom: str, at: datetime, detail: str, outcome: str) -> str | None:
+    """Records the last step of a boot that was done, unless that has an outcome already, which is returned."""
+    row = tx.one("boots.timeline.outcome_of_done", boot_id=boot_id, step=steps.STORED)
+    if row is None:
+        return None
+    if row["outcome"] is None:
         record(tx, boot_id, steps.STORED, by_whom, at, f"facts stored; {detail}", outcome)
+    return None if row["outcome"] is None else str(row["outcome"])
 
 
 def recorded(tx: Transaction, boot_id: int) -> list[Recorded]:

@@ -161,7 +161,9 @@ def _rack_content(ctx: Context, site: _Site, rack: Rack) -> dict[str, Any]:
         "dhcp": _dhcp(ctx, site, rack),
         "dhcp6": _dhcp6(ctx, site, rack),
         "ra": {
-            "interfaces": dhcp6.advertisements(site.subnets, [row for row in site.racks if row["rack_id"] == rack.id])
+            "interfaces": dhcp6.advertisements(
+                _served6(ctx, site), [row for row in site.racks if row["rack_id"] == rack.id]
+            )
         },
         "dns": {"forwarders": regions, "trusted": _cidrs(served, "allow_dns")},
         "http": {
@@ -196,8 +198,12 @@ def _dhcp(ctx: Context, site: _Site, rack: Rack) -> dict[str, Any]:
 
 
 def _dhcp6(ctx: Context, site: _Site, rack: Rack) -> dict[str, Any]:
-    served = dhcp6.Served(site.subnets, site.serving, site.pools, ctx.config.domain)
-    return {"networks": dhcp6.networks(served, rack.id, lambda subnet: _serving(site, rack, subnet))}
+    networks = dhcp6.networks(_served6(ctx, site), rack.id, lambda subnet: _serving(site, rack, subnet))
+    return {"networks": networks}
+
+
+def _served6(ctx: Context, site: _Site) -> dhcp6.Served:
+    return dhcp6.Served(site.subnets, site.serving, site.pools, ctx.config.domain)
 
 
 def _dhcp_networks(ctx: Context, site: _Site, rack: Rack) -> list[dict[str, Any]]:

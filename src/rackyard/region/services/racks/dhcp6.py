@@ -42,16 +42,17 @@ def networks(served: Served, rack_id: int, servers: Callable[[Row], list[str]]) 
     return [{"name": f"vlan-{vlan_id}", "subnets": found} for vlan_id, found in sorted(by_vlan.items())]
 
 
-def advertisements(subnets: Iterable[Row], own: Sequence[Row]) -> list[dict[str, Any]]:
+def advertisements(served: Served, own: Sequence[Row]) -> list[dict[str, Any]]:
     """The interfaces on which a rack, of which these are the addresses, tells machines which network is on their link:
-    where a person has said that no router does."""
+    where a person has said that no router does. It sends them to DHCP only where a rack answers that."""
     found: dict[str, dict[str, Any]] = {}
-    for subnet in subnets:
+    for subnet in served.subnets:
+        answered = bool(served.pools.get(subnet["id"]) and _racks(subnet, served.serving[subnet["id"]]))
         for row in own if subnet["router_advertisements"] else ():
             if ip_address(row["address"]) in subnet["network"]:
-                one = found.setdefault(
-                    row["name"], {"name": row["name"], "mtu": subnet["mtu"], "dhcp": subnet["dhcp_on"], "prefixes": []}
-                )
+                empty = {"name": row["name"], "mtu": subnet["mtu"], "dhcp": False, "prefixes": []}
+                one = found.setdefault(row["name"], empty)
+                one["dhcp"] |= answered
                 if subnet["cidr"] not in one["prefixes"]:
                     one["prefixes"].append(subnet["cidr"])
     return [found[name] for name in sorted(found)]

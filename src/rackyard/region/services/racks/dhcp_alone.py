@@ -22,7 +22,8 @@ _NOT_IN_TOUCH = frozenset(
     {"communications-interrupted", "startup", "recover", "recover-wait", "recover-done", "resolution-interrupted"}
 )
 _ALONE = "partner-down"
-# No lease of a dead rack is that old; racks give out ten minutes unless an operator sets `dhcp_lease_s`.
+# After which no lease of a dead rack is good any more, unless it has told of longer ones: racks give out ten minutes
+# where an operator does not set `dhcp_lease_s`.
 LEASES_END = timedelta(hours=1)
 
 
@@ -61,13 +62,19 @@ def judge(ctx: Context) -> int:
         return sum(_judge(tx, row, now) for row in pairs)
 
 
+def _leases_end(tx: Transaction, rack_id: int) -> timedelta:
+    """How long after its death the last lease ends that a rack gave out."""
+    row = tx.one("racks.dhcp_pairs.longest_lease", rack_id=rack_id)
+    return max(LEASES_END, (row and row["longest"]) or LEASES_END)
+
+
 def _judge(tx: Transaction, row: Row, now: datetime) -> bool:
     if row["number"] is not None and row["other_alive"]:
         tx.run("racks.dhcp_pairs.end_declaration", survivor_id=row["id"], dead_id=row["other_id"])
         text = f"{row['other_hostname']} is heard again: {row['hostname']} shares its DHCP pools with it once more"
         journal.record(tx, now, "DHCP_PARTNER_BACK", text, rack_id=row["other_id"])
         return True
-    if row["number"] is not None or not _is_alone(row, now):
+    if row["number"] is not None or not _is_alone(tx, row, now):
         return False
     if tx.one("racks.dhcp_pairs.declare", survivor_id=row["id"], dead_id=row["other_id"], now=now) is None:
         return False
@@ -79,13 +86,13 @@ def _judge(tx: Transaction, row: Row, now: datetime) -> bool:
     return True
 
 
-def _is_alone(row: Row, now: datetime) -> bool:
+def _is_alone(tx: Transaction, row: Row, now: datetime) -> bool:
     """Whether both say that the other rack is dead, the survivor after the region last heard it."""
     if not row["alive"] or row["other_alive"] or row["own"] not in _NOT_IN_TOUCH:
         return False
     if row["other_seen_at"] is None:
         return True
     # That one went on alone before it died: it alone knows whom it gave addresses to, until those leases have ended.
-    if row["other_own"] == _ALONE and now - row["other_seen_at"] < LEASES_END:
+    if row["other_own"] == _ALONE and now - row["other_seen_at"] < _leases_end(tx, row["other_id"]):
         return False
     return bool(row["updated_at"] > row["other_seen_at"])

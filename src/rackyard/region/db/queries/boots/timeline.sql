@@ -11,6 +11,17 @@ ON CONFLICT (boot_id, step) DO NOTHING;
 UPDATE boot_step SET detail = left(detail || '; ' || %(words)s, %(limit)s)
 WHERE boot_id = %(boot_id)s AND step = %(step)s AND outcome = 'done';
 
+-- name: boots.timeline.outcome_of_done
+-- How a step ended (NULL while it has not) of a boot that was done; nothing for another boot.
+SELECT boot_step.outcome
+FROM boot LEFT JOIN boot_step ON boot_step.boot_id = boot.id AND boot_step.step = %(step)s
+WHERE boot.id = %(boot_id)s AND boot.outcome = 'done';
+
+-- name: boots.timeline.mend
+-- A step that had failed was done after all.
+UPDATE boot_step SET outcome = 'done', detail = left(detail || '; ' || %(words)s, %(limit)s)
+WHERE boot_id = %(boot_id)s AND step = %(step)s AND outcome = 'failed';
+
 -- name: boots.timeline.steps
 -- The recorded steps of a boot.
 SELECT step, by_whom, at, outcome, detail FROM boot_step WHERE boot_id = %(boot_id)s ORDER BY step;

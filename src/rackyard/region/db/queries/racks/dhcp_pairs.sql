@@ -43,6 +43,11 @@ LEFT JOIN dhcp_pair_state AS other_said ON other_said.rack_id = other.id AND oth
 LEFT JOIN dhcp_partner_down ON dhcp_partner_down.survivor_id = rack.id AND dhcp_partner_down.dead_id = other.id
 ORDER BY rack.id, other.id;
 
+-- name: racks.dhcp_pairs.longest_lease
+-- The longest of the leases of IPv4 that a rack told of last; NULL when it told of none.
+SELECT max(expires_at - at) AS longest FROM lease
+WHERE rack_id = %(rack_id)s AND family(ip) = 4 AND state = 'commit';
+
 -- name: racks.dhcp_pairs.declare
 -- That rack is dead to this one.
 INSERT INTO dhcp_partner_down (survivor_id, dead_id, declared_at) VALUES (%(survivor_id)s, %(dead_id)s, %(now)s)

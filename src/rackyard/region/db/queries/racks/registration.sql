@@ -64,8 +64,8 @@ VALUES (%(rack_id)s, %(name)s, %(state)s, %(info)s, %(now)s,
 ON CONFLICT (rack_id, name) DO UPDATE
 SET state = excluded.state, info = excluded.info, updated_at = excluded.updated_at,
     failure = coalesce(nullif(excluded.failure, ''), known.failure),
-    -- Since when it is dead, however often that is said.
-    failed_at = CASE WHEN known.state = 'dead' AND known.failed_at IS NOT NULL THEN known.failed_at
+    -- Since when it is dead by failure, however often that is said.
+    failed_at = CASE WHEN known.state = 'dead' AND known.info = nullif(known.failure, '') THEN known.failed_at
                      ELSE coalesce(excluded.failed_at, known.failed_at) END;
 
 -- name: racks.registration.put_report

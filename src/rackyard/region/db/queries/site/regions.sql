@@ -13,7 +13,7 @@ WHERE name = %(name)s RETURNING id;
 INSERT INTO region (system_id, name, seen_at) VALUES (%(system_id)s, %(name)s, now()) ON CONFLICT (name) DO NOTHING;
 
 -- name: site.regions.put_services
--- Its services; what is as it was is not written. Why one died stays known when it runs again.
+-- Its services; what is as it was is not written. Why one died, and since when it was dead, stays known when it runs again.
 INSERT INTO region_service AS known (region_id, name, state, info, updated_at, failure, failed_at)
 SELECT %(region_id)s, said.name, said.state, said.info, now(),
        CASE WHEN said.failed THEN said.info ELSE '' END, CASE WHEN said.failed THEN now() END
@@ -21,7 +21,7 @@ FROM jsonb_to_recordset(%(said)s::jsonb -> 'services') AS said (name text, state
 ON CONFLICT (region_id, name) DO UPDATE
 SET state = excluded.state, info = excluded.info, updated_at = excluded.updated_at,
     failure = coalesce(nullif(excluded.failure, ''), known.failure),
-    failed_at = CASE WHEN known.state = 'dead' AND known.failed_at IS NOT NULL THEN known.failed_at
+    failed_at = CASE WHEN known.state = 'dead' AND known.info = nullif(known.failure, '') THEN known.failed_at
                      ELSE coalesce(excluded.failed_at, known.failed_at) END
 WHERE (known.state, known.info) IS DISTINCT FROM (excluded.state, excluded.info);
 
