@@ -324,7 +324,7 @@ def lab(session: nox.Session) -> None:
     """The whole product on fresh lab hosts and blank machines."""
     with Part(session) as part:
         debian(session, LAB_PACKAGES)
-        part.pytest("tests/lab", "--ignore", "tests/lab/ha", *session.posargs)
+        part.pytest("tests/lab", "--ignore", "tests/lab/ha", "--ignore", "tests/lab/ipv6", *session.posargs)
 
 
 @nox.session
@@ -335,6 +335,16 @@ def faults(session: nox.Session) -> None:
     with Part(session) as part:
         debian(session, LAB_PACKAGES)
         part.pytest("tests/lab/ha", *session.posargs)
+
+
+@nox.session
+def ipv6(session: nox.Session) -> None:
+    """A machine commissioned by IPv6 alone, in a lab of its own: `./run test --ipv6`."""
+    if REPORT:
+        (REPORT / "parts.json").write_text(json.dumps(["ipv6"]), encoding="utf-8")
+    with Part(session) as part:
+        debian(session, LAB_PACKAGES)
+        part.pytest("tests/lab/ipv6", *session.posargs)
 
 
 @nox.session

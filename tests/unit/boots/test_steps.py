@@ -41,6 +41,18 @@ def test_diagnosis_names_step_time_and_place_to_look():
     assert "52:54:00:00:00:01" in words
 
 
+def test_loader_by_ipv6_alone_is_not_overdue_while_firmware_tries_ipv4_in_between():
+    """In the lab, 64 to 98 s pass from the lease of PXE over IPv6 to the loader by HTTP over IPv6."""
+    leased = [recorded(4, 0), recorded(5, 64)]
+    assert steps.arrange(leased, True, START + timedelta(seconds=64 + 110))[5]["outcome"] == "waiting"
+    assert steps.arrange(leased, True, START + timedelta(seconds=64 + 130))[5]["outcome"] == "overdue"
+    waiting = steps.pending(leased)
+    assert waiting is not None
+    words = steps.diagnose(waiting, START + timedelta(seconds=200), NAMES)
+    assert "UDP 69" in words
+    assert "TCP 5248" in words
+
+
 def test_rows_have_times_from_step_to_step_and_tell_what_is_overdue():
     rows = steps.arrange([recorded(1, 0), recorded(2, 0.5)], True, START + timedelta(seconds=60))
     assert rows[1]["took_seconds"] == 0.5

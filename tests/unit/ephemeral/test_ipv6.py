@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[3] / "roles/boot_image/files/recipe/late/usr/lib/live/boot/9999-rackyard-ipv6.sh"
+LATE = Path(__file__).parents[3] / "roles/boot_image/files/recipe/late/usr/lib"
+SCRIPT = LATE / "live/boot/9999-rackyard-ipv6.sh"
 # What live-boot has, with a function after it that is not to be taken along.
 LIVE_BOOT = """do_netsetup ()
 {
@@ -77,3 +78,29 @@ def test_machine_that_booted_by_ipv6_keeps_the_address_of_its_firmware(tmp_path:
 def test_any_other_goes_live_boots_way(tmp_path: Path, line: str, device: str) -> None:
     assert run(tmp_path, line, device) == ["by ipv4"]
     assert not (tmp_path / "resolv.conf").exists()
+
+
+def port(tmp_path: Path, line: str) -> list[str]:
+    """What systemd-networkd is told of the port that has booted, of a machine with this kernel line."""
+    (tmp_path / "cmdline").write_text(f"{line}\n")
+    (tmp_path / "resolv.conf").write_text("nameserver 192.0.2.1\n")
+    text = (LATE / "rackyard/boot-port").read_text()
+    for place, instead in (
+        ("/proc/cmdline", f"{tmp_path}/cmdline"),
+        ("/etc/resolv.conf", f"{tmp_path}/resolv.conf"),
+        ("/run/systemd/network", f"{tmp_path}/network"),
+    ):
+        assert place in text
+        text = text.replace(place, instead)
+    subprocess.run(["sh", "-c", text], timeout=20, check=True)
+    return (tmp_path / "network/05-rackyard-boot.network").read_text().splitlines()
+
+
+def test_system_that_booted_by_ipv6_asks_racks_for_the_time(tmp_path: Path) -> None:
+    """Its own, then whoever has the name: of servers that DHCP for IPv6 names, Debian 12 tells timesyncd nothing."""
+    url = "cloud-config-url=http://fd00-20----64.rackyard.internal:5248/MAAS/metadata/latest/by-id/x/?op=get_preseed"
+    words = f"{LINE} {url} log_host=fd00:20::2 log_port=5247"
+    found = port(tmp_path, f"{words} rackyard.address6=fd00:20::1:a/64")
+    assert "NTP=fd00:20::2 fd00-20----64.rackyard.internal" in found[found.index("[Network]") : found.index("[DHCPv6]")]
+    assert found[:2] == ["[Match]", "MACAddress=52:54:00:00:00:01"]
+    assert not [each for each in port(tmp_path, words) if each.startswith("NTP=")]

@@ -48,9 +48,11 @@ RULES: Mapping[int, StepRule] = {
     ),
     LOADER: StepRule(
         "boot loader fetched",
-        60,
+        # Without IPv4 in its network, UEFI has a lease by PXE over IPv6, tries HTTP over IPv4 for more than a minute
+        # and then HTTP over IPv6.
+        120,
         "`journalctl -t in.tftpd` on the rack that leased the address, UDP 69, and whether the loader file exists "
-        "under /var/lib/rackyard/tftp",
+        "under /var/lib/rackyard/tftp; for a machine that boots by HTTP, `journalctl -t rackyard_http` and TCP 5248",
     ),
     CONFIG_ASKED: StepRule(
         "boot configuration asked",
