@@ -23,6 +23,9 @@ MEMBERS = (*REGIONS, "witness1")
 HOSTS = (*MEMBERS, *RACKS)
 SUBNET_NAME = "10-20-0-0--24.rackyard.internal"
 
+# No rack is judged in the first 35 s after a time without a leading worker.
+_JUDGED = "SELECT since < now() - interval '40 s' FROM leadership"
+
 # Prints all addresses of a name, sorted: sys.argv is name and server.
 _ADDRESSES = r"""
 import socket, struct, sys
@@ -116,10 +119,11 @@ class HaLab(Lab):
         return said.strip().rpartition(" ")[2]
 
     def whole(self) -> bool:
-        """Whether both racks are alive, named, and share what they do."""
+        """Whether both racks are alive, named, and share what they do, and would be missed if they died now."""
         with suppress(RegionError):
             return (
                 self.alive(*RACKS)
+                and self.psql(_JUDGED) == ["t"]
                 and all(self.named(*RACKS, region=region) for region in REGIONS)
                 and all(self.dhcp_state(name) == "normal" for name in RACKS)
             )

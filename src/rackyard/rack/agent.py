@@ -232,8 +232,15 @@ class Agent:
 
     def _troubles(self) -> list[str]:
         """What keeps this agent from its work, in words; empty when all is well."""
-        parts = (self._spool.trouble, self._desired.trouble, self._keeper.trouble, self._untold)
+        parts = (self._ended(), self._spool.trouble, self._desired.trouble, self._keeper.trouble, self._untold)
         return [words for words in parts if words]
+
+    def _ended(self) -> str:
+        end = self._known.not_after
+        if end > datetime.now(UTC):
+            return ""
+        words = f"its certificate has ended at {end:%Y-%m-%d %H:%M} UTC, and regions refuse it"
+        return f"{words}: enrol it again with `playbooks/rack.yml --limit {self._config.name}`"
 
     def _channels(self) -> dict[str, str]:
         """This rack's channel to each region, in words that fit into a report."""

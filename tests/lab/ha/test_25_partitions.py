@@ -41,10 +41,11 @@ def leases(lab: HaLab) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("leases")
-@pytest.mark.parametrize("way", ["both-ways", "from-the-rack"])
+@pytest.mark.parametrize("way", ["both-ways", "from-the-rack", "to-the-rack"])
 def test_rack_that_is_cut_off_from_every_region_is_dead_and_loses_no_report(lab: HaLab, way: str) -> None:
     for region in REGIONS:
-        lab.run("lab", "partition", "rack1", region, *([] if way == "both-ways" else ["--one-way"]))
+        ends = (region, "rack1") if way == "to-the-rack" else ("rack1", region)
+        lab.run("lab", "partition", *ends, *([] if way == "both-ways" else ["--one-way"]))
     seen = until({"rack is dead": lambda: not lab.alive("rack1"), "unnamed": lambda: lab.named("rack2")}, within_s=60)
     write_leases(lab, "commit")
     time.sleep(20)

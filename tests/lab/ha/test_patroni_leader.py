@@ -28,6 +28,8 @@ PATRONICTL = "patronictl -c /etc/patroni/15-main.yml"
 KILLS = int(os.environ.get("RACKYARD_LEADER_KILLS", "20"))
 # Patroni gives a leader 20 s; who takes over has to be asked, and a cut-off connection to be noticed.
 GAP_LIMIT_S, WHOLE_LIMIT_S = 60, 180
+# A question is given up after 40 s of silence, a worker that says nothing replaced after 100 s.
+FROZEN_LIMIT_S = 150
 # A busy host writes down late what was acknowledged before; nobody takes over so soon.
 SETTLED_S = 1.0
 WRITER = Path(__file__).with_name("database_writer.py")
@@ -239,3 +241,34 @@ def test_leader_that_is_cut_off_stops_taking_writes(lab: Lab, members: Members, 
     }
     print(figures)
     stored(lab, "patroni-leader-cut-off", figures)
+
+
+def test_leader_that_is_frozen_is_replaced_and_takes_no_writes_when_it_goes_on(lab: Lab, members: Members) -> None:
+    """Its kernel still answers for it, so that nobody's connection breaks: regions have to give it up themselves."""
+    old = members.leader()
+    key = lab.ssh("region1", "cat /etc/rackyard/admin.apikey").strip()
+    members.asked = tuple(name for name in MEMBERS if name != old)
+    lab.ssh(old, f"systemctl kill --signal=STOP {PATRONI}")
+    figures: dict[str, Any] = {"leader": old}
+    began = time.monotonic()
+
+    def until_now(what: str, true: Callable[[], Any], within_s: float) -> float:
+        eventually(what, true, within_s)
+        return round(time.monotonic() - began, 1)
+
+    def led() -> bool:
+        """Whether a region's worker has said so a moment ago."""
+        return members.sql(members.leader(), "SELECT beat_at > now() - interval '5 s' FROM leadership") == ["t"]
+
+    try:
+        figures["new_leader_s"] = until_now("there is a leader", lambda: members.leader() in members.asked, GAP_LIMIT_S)
+        for region in REGIONS:
+            figures[f"api_of_{region}_s"] = until_now(f"{region} answers", api_answers(region, key), FROZEN_LIMIT_S)
+        figures["worker_leads_s"] = until_now("a worker leads", led, FROZEN_LIMIT_S)
+    finally:
+        lab.ssh(old, f"systemctl kill --signal=CONT {PATRONI}")
+    eventually("the old one takes no writes", lambda: members.sql(old, "SELECT pg_is_in_recovery()") == ["t"], 60)
+    members.asked = MEMBERS
+    eventually("all members are well", members.whole, WHOLE_LIMIT_S)
+    print(figures)
+    stored(lab, "patroni-leader-frozen", figures)

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import re
+import socket
 import time
 from dataclasses import replace
 from datetime import timedelta
 
 import psycopg2
 import pytest
+from psycopg2.extensions import make_dsn, parse_dsn
 
 from rackyard.region.app import create_app
 from rackyard.region.config import Config
@@ -43,6 +45,40 @@ def test_times_are_utc_whatever_the_server_is_set_to(abroad: str) -> None:
         cursor.execute("SELECT now()")
         assert cursor.fetchone()[0].utcoffset() == timedelta(0)
     connection.close()
+
+
+def test_server_that_says_nothing_costs_one_connection_its_patience_and_not_each(config) -> None:
+    """As a host that lost its power: libpq asks servers in turn, each time from the first one."""
+    there = psycopg2.connect(config.dsn)
+    there_host, there_port = there.info.host, there.info.port
+    there.close()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        given = parse_dsn(config.dsn) | {"connect_timeout": "2"}
+        port = silent.getsockname()[1]
+        dsn = make_dsn(**given | {"host": f"127.0.0.1,{there_host}", "port": f"{port},{there_port}"})
+        took = []
+        for _turn in range(3):
+            began = time.monotonic()
+            connections.connect(dsn, "test").close()
+            took.append(time.monotonic() - began)
+    assert took[0] > 1.5, took
+    assert max(took[1:]) < 1, took
+
+
+def test_servers_are_all_asked_whichever_was_found_last(config) -> None:
+    there = psycopg2.connect(config.dsn)
+    there_host, there_port = there.info.host, there.info.port
+    there.close()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+    given = parse_dsn(config.dsn)
+    dsn = make_dsn(**given | {"host": f"127.0.0.1,{there_host},127.0.0.1", "port": f"{port},{there_port},{port}"})
+    for _turn in range(2):
+        connections.connect(dsn, "test").close()
+    # As if the server had moved: nobody listens where it was found last.
+    connections._found[dsn] = ("127.0.0.1", str(port))
+    connections.connect(dsn, "test").close()
+    assert connections._found[dsn] == (there_host, str(there_port))
 
 
 def test_every_wait_has_an_end(config) -> None:

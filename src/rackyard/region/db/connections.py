@@ -32,6 +32,9 @@ _LEFT_BEHIND = {
     "tcp_user_timeout": "10s",
 }
 
+# Of a DSN with several servers, the one that was found last. It is asked first.
+_found: dict[str, tuple[str, str]] = {}
+
 
 def connect(dsn: str, name: str, *, statement_timeout_s: int = STATEMENT_TIMEOUT_S) -> Any:
     """A connection that PostgreSQL lists under `name`. What the DSN itself says about any of this wins."""
@@ -46,4 +49,26 @@ def connect(dsn: str, name: str, *, statement_timeout_s: int = STATEMENT_TIMEOUT
     ours = " ".join(f"-c {key}={value}" for key, value in session.items())
     defaults = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": name, **_CUT_OFF}
     options = f"{ours} {given.get('options', '')}".strip()
-    return psycopg2.connect(**{**defaults, **given, "options": options})
+    servers = _Servers(given)
+    connection = psycopg2.connect(**{**defaults, **given, "options": options, **servers.ordered(_found.get(dsn))})
+    if servers.several:
+        _found[dsn] = (connection.info.host, str(connection.info.port))
+    return connection
+
+
+class _Servers:
+    """The servers that a DSN names. libpq asks them in turn, and a dead host costs each connection its time-out."""
+
+    def __init__(self, given: dict[str, str]) -> None:
+        self._lists = {name: given[name].split(",") for name in ("host", "hostaddr", "port") if given.get(name)}
+        self._count = max((len(each) for each in self._lists.values()), default=1)
+        self.several = self._count > 1
+
+    def ordered(self, first: tuple[str, str] | None) -> dict[str, str]:
+        """The same parameters, `first` (host, port) before the others."""
+        if not self.several or first is None:
+            return {}
+        whole = {name: each if len(each) > 1 else each * self._count for name, each in self._lists.items()}
+        places = zip(whole.get("host") or whole["hostaddr"], whole.get("port", ["5432"] * self._count), strict=True)
+        at = next((place for place, server in enumerate(places) if server == first), 0)
+        return {name: ",".join([each[at], *each[:at], *each[at + 1 :]]) for name, each in whole.items()}
