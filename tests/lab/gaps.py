@@ -67,6 +67,17 @@ def until(questions: Questions, within_s: float) -> dict[str, float]:
     return seen
 
 
+def waited_for(what: str, true: Callable[[], object], within_s: float, every_s: float = 1) -> float:
+    """Seconds until something is so, also where no region can say for a while; fails the test when it takes longer."""
+    began = time.monotonic()
+    while True:
+        with suppress(RegionError):
+            if true():
+                return round(time.monotonic() - began, 1)
+        assert time.monotonic() - began < within_s, f"after {within_s:.0f} s still not so: {what}"
+        time.sleep(every_s)
+
+
 def said_by_dhcpd(lab: Lab, host: str, since: float, words: Sequence[str]) -> float | None:
     """Seconds from `since` (Unix time) to the first line of a rack's dhcpd that has all of these words."""
     journal = lab.ssh(host, f"journalctl -t dhcpd -o short-unix --no-pager --since '@{since:.0f}'")

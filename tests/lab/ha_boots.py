@@ -3,14 +3,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
+from gaps import waited_for
 from ha_site import HaLab
-
-from rackyard_core.client import RegionError
 
 MACHINES = ("m1", "m2", "m3")
 # Numbers of the twelve steps.
@@ -73,14 +69,3 @@ class Boots:
         for name, status in self.statuses().items():
             if status == "Commissioning":
                 self.lab.region().post(f"machines/{self.ids[name]}/", op="abort")
-
-
-def waited_for(what: str, true: Callable[[], object], within_s: float) -> float:
-    """Seconds until something is so, also where nobody can say for a while; fails the test when it takes longer."""
-    began = time.monotonic()
-    while True:
-        with suppress(RegionError):
-            if true():
-                return round(time.monotonic() - began, 1)
-        assert time.monotonic() - began < within_s, f"after {within_s:.0f} s still not so: {what}"
-        time.sleep(1)

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
+from gaps import waited_for
 from lab_site import Lab, stored
 
 from rackyard_core.client import RegionError
@@ -15,15 +15,6 @@ POSTS = "/var/lib/rackyard/posts"
 BOOT_LIMIT_S, REPLAY_LIMIT_S = 900, 240
 # Of a host that has ssh again: its PostgreSQL and its service have yet to come.
 SERVICE_LIMIT_S = 120
-
-
-def waited_for(what: str, true: Callable[[], object], within_s: float) -> float:
-    """Seconds until something is so; fails the test when it takes longer."""
-    began = time.monotonic()
-    while not true():
-        assert time.monotonic() - began < within_s, f"after {within_s} s still not so: {what}"
-        time.sleep(1)
-    return time.monotonic() - began
 
 
 def answers(lab: Lab) -> bool:

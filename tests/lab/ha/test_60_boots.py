@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 import pytest
-from gaps import said_by_dhcpd, until
-from ha_boots import BOOT_LIMIT_S, CONFIGURED, FACTS, FETCHED, MACHINES, STORED, Boots, waited_for
+from gaps import said_by_dhcpd, until, waited_for
+from ha_boots import BOOT_LIMIT_S, CONFIGURED, FACTS, FETCHED, MACHINES, STORED, Boots
 from ha_site import RACKS, HaLab
 from lab_site import stored
 

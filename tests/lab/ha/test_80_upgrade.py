@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from ha_boots import BOOT_LIMIT_S, CONFIGURED, Boots, waited_for
+from gaps import waited_for
+from ha_boots import BOOT_LIMIT_S, CONFIGURED, Boots
 from ha_site import INVENTORY, RACKS, REGIONS, HaLab
 from lab_site import ROOT, recap
 

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gaps import waited_for
+from ha_site import MEMBERS, REGIONS
 from lab_site import STATE, Lab, stored
 
 from rackyard_core.client import RegionClient, RegionError
 
-MEMBERS = ("region1", "region2", "witness1")
-REGIONS = {"region1": "10.10.0.11", "region2": "10.10.0.12"}
 PATRONI = "patroni@15-main.service"
 PATRONICTL = "patronictl -c /etc/patroni/15-main.yml"
 KILLS = int(os.environ.get("RACKYARD_LEADER_KILLS", "20"))
@@ -30,18 +30,11 @@ KILLS = int(os.environ.get("RACKYARD_LEADER_KILLS", "20"))
 GAP_LIMIT_S, WHOLE_LIMIT_S = 60, 180
 # A question is given up after 40 s of silence, a worker that says nothing replaced after 100 s.
 FROZEN_LIMIT_S = 150
+# Rows that are acknowledged while a leader is frozen.
+WRITE = "INSERT INTO acknowledged SELECT 'while frozen', n FROM generate_series(1, 100) AS n"
 # A busy host writes down late what was acknowledged before; nobody takes over so soon.
 SETTLED_S = 1.0
 WRITER = Path(__file__).with_name("database_writer.py")
-
-
-def eventually(what: str, true: Callable[[], Any], within_s: float) -> float:
-    """Seconds until something is so; fails the test when it takes longer."""
-    began = time.monotonic()
-    while not true():
-        assert time.monotonic() - began < within_s, f"after {within_s} s still not so: {what}"
-        time.sleep(0.5)
-    return time.monotonic() - began
 
 
 @dataclass
@@ -122,7 +115,7 @@ def members(lab: Lab) -> Iterator[Members]:
     if (STATE / "topology").read_text().strip() != "lab_ha":
         pytest.skip("the lab that is up has one member only: topology ha has three")
     found = Members(lab)
-    eventually("all members are well", found.whole, WHOLE_LIMIT_S)
+    waited_for("all members are well", found.whole, WHOLE_LIMIT_S)
     made = "DROP TABLE IF EXISTS acknowledged; CREATE TABLE acknowledged (writer text, number int)"
     found.sql(found.leader(), f"{made}; ALTER TABLE acknowledged OWNER TO rackyard")
     yield found
@@ -188,20 +181,20 @@ def test_leader_dies_again_and_again_and_no_acknowledged_write_is_lost(
     key = lab.ssh("region1", "cat /etc/rackyard/admin.apikey").strip()
     for turn in range(KILLS):
         writers.start()
-        eventually("all members are well", members.whole, WHOLE_LIMIT_S)
+        waited_for("all members are well", members.whole, WHOLE_LIMIT_S)
         time.sleep(2)
         leader, kill = members.leader(), (cut_power, kill_processes)[turn % 2]
         others = [name for name in MEMBERS if name != leader]
         answers = api_answers(next(name for name in others if name in REGIONS), key)
         revive = kill(lab, leader)
         at = time.time()
-        eventually("somebody stores again", lambda at=at: writers.gap_s(at), GAP_LIMIT_S)
-        api_s = time.time() - at + eventually("the API answers", answers, GAP_LIMIT_S)
+        waited_for("somebody stores again", lambda at=at: writers.gap_s(at), GAP_LIMIT_S)
+        api_s = time.time() - at + waited_for("the API answers", answers, GAP_LIMIT_S)
         gap_s = round(writers.gap_s(at) or 0, 1)
         turns.append({"leader": leader, "by": kill.__name__, "gap_s": gap_s, "api_s": round(api_s, 1)})
         print(turns[-1], flush=True)
         revive()
-    eventually("all members are well", members.whole, WHOLE_LIMIT_S)
+    waited_for("all members are well", members.whole, WHOLE_LIMIT_S)
     writers.stop()
     counts = assert_nothing_lost(members, writers)
     gaps = [turn["gap_s"] for turn in turns]
@@ -212,22 +205,22 @@ def test_leader_dies_again_and_again_and_no_acknowledged_write_is_lost(
 
 def test_leader_that_is_cut_off_stops_taking_writes(lab: Lab, members: Members, writers: Writers) -> None:
     """No watchdog in the lab: Patroni itself has to do it before its time is over."""
-    eventually("all members are well", members.whole, WHOLE_LIMIT_S)
+    waited_for("all members are well", members.whole, WHOLE_LIMIT_S)
     old = members.leader()
     members.asked = tuple(name for name in MEMBERS if name != old)
     time.sleep(2)
     for other in members.asked:
         lab.run("lab", "partition", old, other)
     at = time.time()
-    gap_s = eventually("the others have a leader", lambda: members.leader() in members.asked, GAP_LIMIT_S)
+    gap_s = waited_for("the others have a leader", lambda: members.leader() in members.asked, GAP_LIMIT_S)
     follows = "SELECT pg_is_in_recovery()"
-    eventually("the old one takes no writes", lambda: members.sql(old, follows) != ["f"], GAP_LIMIT_S)
+    waited_for("the old one takes no writes", lambda: members.sql(old, follows) != ["f"], GAP_LIMIT_S)
     refused_s = time.time() - at
-    eventually("somebody stores again", lambda: writers.gap_s(at), GAP_LIMIT_S)
+    waited_for("somebody stores again", lambda: writers.gap_s(at), GAP_LIMIT_S)
     written_s = writers.gap_s(at)
     time.sleep(5)
     lab.run("lab", "heal")
-    healed = eventually("all members are well", members.whole, WHOLE_LIMIT_S)
+    healed = waited_for("all members are well", members.whole, WHOLE_LIMIT_S)
     time.sleep(5)
     writers.stop()
     counts = assert_nothing_lost(members, writers)
@@ -250,10 +243,11 @@ def test_leader_that_is_frozen_is_replaced_and_takes_no_writes_when_it_goes_on(l
     members.asked = tuple(name for name in MEMBERS if name != old)
     lab.ssh(old, f"systemctl kill --signal=STOP {PATRONI}")
     figures: dict[str, Any] = {"leader": old}
+    counted = "SELECT count(*) FROM acknowledged WHERE writer = 'while frozen'"
     began = time.monotonic()
 
     def until_now(what: str, true: Callable[[], Any], within_s: float) -> float:
-        eventually(what, true, within_s)
+        waited_for(what, true, within_s)
         return round(time.monotonic() - began, 1)
 
     def led() -> bool:
@@ -265,10 +259,15 @@ def test_leader_that_is_frozen_is_replaced_and_takes_no_writes_when_it_goes_on(l
         for region in REGIONS:
             figures[f"api_of_{region}_s"] = until_now(f"{region} answers", api_answers(region, key), FROZEN_LIMIT_S)
         figures["worker_leads_s"] = until_now("a worker leads", led, FROZEN_LIMIT_S)
+        new = members.leader()
+        members.sql(new, WRITE)
+        assert members.sql(new, counted) == ["100"]
     finally:
         lab.ssh(old, f"systemctl kill --signal=CONT {PATRONI}")
-    eventually("the old one takes no writes", lambda: members.sql(old, "SELECT pg_is_in_recovery()") == ["t"], 60)
+    waited_for("the old one takes no writes", lambda: members.sql(old, "SELECT pg_is_in_recovery()") == ["t"], 60)
     members.asked = MEMBERS
-    eventually("all members are well", members.whole, WHOLE_LIMIT_S)
+    waited_for("all members are well", members.whole, WHOLE_LIMIT_S)
+    assert members.leader() == new, "it took the lock back"
+    assert members.sql(new, counted) == ["100"], "acknowledged and lost"
     print(figures)
     stored(lab, "patroni-leader-frozen", figures)
