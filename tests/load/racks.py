@@ -47,6 +47,7 @@ from rackyard.region.context import Context
 from rackyard.region.db.machines import state
 from rackyard.region.db.migrations import migrate
 from rackyard.region.services.power import queue
+from rackyard.region.services.power.rack_choice import Choice
 
 LIMIT_P99_S = 0.100
 # Threads of a process that polls: gevent's hub and what gunicorn and the notifier start, whatever the number of racks.
@@ -253,8 +254,8 @@ def commit_jobs(ctx: Context, machines: Sequence[int], per_rack: int, pause_s: f
         with ctx.db.transaction() as tx:
             machine = state.lock_by_id(tx, number)
             assert machine is not None
-            rack_id = 1 + (number - 1) // per_rack
-            job = queue.enqueue(ctx, tx, machine, rack_id, "power_query", epoch=machine.epoch)
+            rack = Choice(1 + (number - 1) // per_rack, f"rack{(number - 1) // per_rack}", "it alone has this machine")
+            job = queue.enqueue(ctx, tx, machine, rack, "power_query", epoch=machine.epoch)
             commits[job] = time.monotonic()
     return commits
 
