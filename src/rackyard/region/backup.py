@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from rackyard_core import archive
 from rackyard_core.archive import ArchiveError, Facts, Manifest
 
 _KEYS_FOLDER = Path("/etc/rackyard")
+_SESSIONS_END_S, _LOOK_S = 5, 0.1
 
 
 def contents(ctx: Context) -> dict[str, Any]:
@@ -52,7 +54,7 @@ def restore(ctx: Context, path: Path, *, over_data: bool) -> dict[str, Any]:
     Raises RackyardError for an archive that is damaged or of a newer schema, Conflict for a database that is in use or
     would lose something; nothing is changed then."""
     manifest = verified(path)
-    seen = restoration.holdings(ctx)
+    seen = _with_few_sessions(ctx)
     if seen.restored_from == manifest.sha256:
         return {"changed": bool(_put_images(ctx, path, manifest)), "restored": "as it was before"}
     if seen.would_be_lost and not over_data:
@@ -75,6 +77,14 @@ def restore(ctx: Context, path: Path, *, over_data: bool) -> dict[str, Any]:
     migrations.migrate(ctx.db)
     words = restoration.make_fit(ctx, COMMAND_LINE)
     return {"changed": True, "restored": words, "images": _put_images(ctx, path, manifest)}
+
+
+def _with_few_sessions(ctx: Context) -> restoration.Holdings:
+    """What a restore would replace. PostgreSQL ends a session a moment after a region that was stopped has left it."""
+    deadline = ctx.clock.monotonic() + _SESSIONS_END_S
+    while (seen := restoration.holdings(ctx)).sessions and ctx.clock.monotonic() < deadline:
+        time.sleep(_LOOK_S)
+    return seen
 
 
 def verified(path: Path) -> Manifest:
