@@ -91,6 +91,22 @@ def test_machines_of_a_relayed_subnet_need_their_router(api, near, late: str) ->
     assert "its gateway_ip" in refused(api.put(f"subnets/{subnet['id']}/", data={"gateway_ip": ""}), "gateway_ip")
 
 
+@pytest.mark.parametrize("late", ["range", "relay"])
+def test_machines_behind_a_relay_are_served_by_ipv4_only(api, near, late: str) -> None:
+    """dhcpd could not tell who they are, so a range would be there and nobody would get an address."""
+    ok(api.post("subnets/", data={**FAR, "name": "far6", "cidr": "2001:db8:90::/64"}))
+    whole = {"type": "dynamic", "start_ip": "2001:db8:90::1:0", "end_ip": "2001:db8:90::1:ffff"}
+    steps = {
+        "range": lambda: api.post("ipranges/", data=whole),
+        "relay": lambda: relay(api, near),
+    }
+    last = steps.pop(late)
+    ok(next(iter(steps.values()))())
+    words = refused(last(), "relay_vlan")
+    assert "Subnet far6 has a dynamic range of IPv6 addresses" in words
+    assert "served by IPv4 only" in words
+
+
 def test_relay_is_followed_by_subnets_and_ranges_that_show_their_vlan(api, near) -> None:
     ok(relay(api, near))
     subnet = ok(api.post("subnets/", data={**FAR, "gateway_ip": "10.90.0.1"}))

@@ -21,6 +21,9 @@ SOURCES = ROOT / "roles" / "lab_hosts" / "files" / "lab-package-sources"
         (["demo", "--suite", "sid"], "bookworm (Debian 12) and trixie (Debian 13)"),
         (["demo", "--suite"], "--suite needs a Debian release"),
         (["test", "--verbose"], '"--verbose"'),
+        (["demo", "--topology"], "--topology needs a topology of the lab"),
+        (["demo", "--topology=pair"], "single, ha and ipv6"),
+        (["test", "--topology", "ha"], "--topology is for fresh demo"),
     ],
 )
 def test_a_slip_is_answered_before_anything_is_made(arguments: list[str], said: str, tmp_path: Path) -> None:

@@ -94,7 +94,17 @@ def _unrelayed(network: Network, vlan: Vlan, relay: Vlan) -> Iterator[Problem]:
             "to another VLAN or to none (relay_vlan).",
         )
     for subnet in network.subnets_of(vlan):
-        if subnet.managed and not subnet.gateway_ip and _has_pool(network.ranges_of(subnet)):
+        if not subnet.managed or not _has_pool(network.ranges_of(subnet)):
+            continue
+        if ip_network(subnet.cidr).version == 6:
+            # Firmware names itself by a UUID to a relay, which leads to no MAC address and so to no machine.
+            yield Problem(
+                "relay_vlan",
+                f"Subnet {subnet.name} has a dynamic range of IPv6 addresses, and {vlan} would be relayed to {relay}: "
+                "machines behind a relay are served by IPv4 only. Delete the range, or give a rack an interface in "
+                f"{vlan} (dhcp_on=true, primary_rack).",
+            )
+        elif not subnet.gateway_ip:
             yield Problem(
                 "gateway_ip",
                 f"Machines in subnet {subnet.name}, which is relayed to {relay}, reach their racks through a router "
