@@ -57,7 +57,7 @@ def _tell_hosts(register: HostRegister, section: Section, check_only: bool) -> s
 def _subnet(subnet: Section, network: Section, *, pairs: Sequence[str], divide: bool) -> tuple[IPv4Network, list[str]]:
     cidr = values.network4(subnet.get("cidr"), "dhcp subnet cidr")
     what = f"dhcp subnet {cidr}"
-    mtu = values.number(network.get("mtu", 1500), 552, 9216, f"dhcp network {network.get('name')} mtu")
+    mtu = values.number(network.get("mtu", 1500), 552, 65535, f"dhcp network {network.get('name')} mtu")
     rack = values.address4(subnet.get("next_server"), f"{what} next_server")
     lines = [
         f"subnet {cidr.network_address} netmask {cidr.netmask} {{",

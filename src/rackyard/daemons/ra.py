@@ -26,7 +26,7 @@ def render(section: Section) -> bytes:
 def _interface(interface: Section) -> list[str]:
     name = values.interface(interface.get("name"), "ra interface name")
     what = f"ra interface {name}"
-    mtu = values.number(interface.get("mtu", 1500), 552, 9216, f"{what} mtu")
+    mtu = values.number(interface.get("mtu", 1500), 552, 65535, f"{what} mtu")
     prefixes = sorted(values.network6(each, f"{what}.prefixes") for each in values.items(interface, "prefixes", what))
     dhcp = "on" if interface.get("dhcp") is True else "off"
     return [

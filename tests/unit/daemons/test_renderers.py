@@ -156,10 +156,12 @@ def test_dhcp_answers_each_firmware() -> None:
     assert "interface-mtu" not in text
 
 
-def test_dhcp_tells_an_mtu_only_when_it_is_not_the_usual_one() -> None:
+@pytest.mark.parametrize("mtu", [552, 9000, 65535])
+def test_dhcp_tells_an_mtu_only_when_it_is_not_the_usual_one(mtu: int) -> None:
+    """Every one that the region's API takes."""
     desired = document()
-    desired["dhcp"]["networks"][0]["mtu"] = 9000
-    assert "    option interface-mtu 9000;" in lines("dhcp", desired)
+    desired["dhcp"]["networks"][0]["mtu"] = mtu
+    assert f"    option interface-mtu {mtu};" in lines("dhcp", desired)
 
 
 @pytest.mark.parametrize(
