@@ -115,11 +115,12 @@ def checked(response: Response) -> Response:
 
 
 def _message(response: Response) -> str:
-    text = response.body[:2000].decode("utf-8", "replace").strip()
+    text = " ".join(response.body[:2000].decode("utf-8", "replace").split())
     try:
         document = json.loads(text)
     except ValueError:
-        return text or f"HTTP {response.status}"
+        # A page of the web server before a region's process, which says the same in five lines.
+        return http.client.responses.get(response.status, "") if text.startswith("<") or not text else text
     return str(document.get("error", text)) if isinstance(document, dict) else text
 
 
