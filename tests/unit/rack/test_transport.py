@@ -8,7 +8,7 @@ import pytest
 from rackyard.rack.errors import RegionAway, RegionBusy, RegionFailed, RegionRefused
 from rackyard.rack.transport import Response, checked
 
-PAGE = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
+PAGE = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<hr>nginx\r\n</body>\r\n</html>\r\n"
 
 
 @pytest.mark.parametrize(
