@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from flask import Request
 
+from rackyard.region.api import multipart
 from rackyard.region.errors import BadRequest, Invalid, TooLarge
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -37,7 +38,9 @@ class Params:
         if request.content_length and request.mimetype not in _FORMS:
             kind = request.mimetype[:80] or "no type"
             raise BadRequest(f"A body of {kind} is not understood; send a form (urlencoded or multipart) or JSON.")
-        return {**dict(request.form.lists()), **_uploaded(request)}
+        if request.mimetype == "multipart/form-data":
+            return multipart.values(request.get_data(), request.mimetype_params.get("boundary", ""))
+        return dict(request.form.lists())
 
     def names(self) -> list[str]:
         """What was given."""
@@ -123,15 +126,4 @@ def _from_json(body: bytes) -> dict[str, list[str]]:
             values[name] = [scalar_text(item) for item in value]
         else:
             values[name] = [scalar_text(value)]
-    return values
-
-
-def _uploaded(request: Request) -> dict[str, list[str]]:
-    """Some clients send every multipart field as a file."""
-    values: dict[str, list[str]] = {}
-    for name, storage in request.files.items(multi=True):
-        try:
-            values.setdefault(name, []).append(storage.read().decode("utf-8"))
-        except UnicodeDecodeError:
-            raise BadRequest(f"The field {name[:80]!r} is not UTF-8; send it as UTF-8.") from None
     return values
