@@ -52,6 +52,33 @@ def test_new_fabric_has_its_untagged_vlan(api, fabric) -> None:
     assert ok(api.get("fabrics/lab/vlans/0/")) == ok(api.get(f"vlans/{vlan['id']}/")) == vlan
 
 
+@pytest.mark.parametrize(
+    "specifier",
+    ["{id}", "pxe-a", "10.20.0.0/24", "id:{id}", "name:pxe-a", "cidr:10.20.0.0/24"],
+)
+def test_subnet_is_found_by_id_name_or_cidr(api, subnet, dynamic, specifier: str) -> None:
+    path = f"subnets/{specifier.format(**subnet)}/"
+    assert ok(api.get(path)) == subnet
+    assert ok(api.put(path, data={"description": "racks 1 to 4"}))["description"] == "racks 1 to 4"
+    assert api.delete(path).status_code == 204
+    assert api.get(path).status_code == 404
+
+
+def test_subnet_of_ipv6_is_found_by_its_cidr_however_it_is_written(api, fabric) -> None:
+    made = ok(api.post("subnets/", data={"cidr": "2001:db8:21::/64", "fabric": "lab", "vid": "0"}))
+    for path in ("subnets/2001:db8:21::/64/", "subnets/2001:DB8:21:0::/64/", "subnets/cidr:2001:db8:21::/64/"):
+        assert ok(api.get(path)) == made
+
+
+@pytest.mark.parametrize(
+    "path", ["subnets/10.20.0.0/25/", "subnets/10.20.0.1/24/", "subnets/id:pxe-a/", "subnets/cidr:x/y/"]
+)
+def test_subnet_that_is_not_there_is_named(api, subnet, path: str) -> None:
+    response = api.get(path)
+    assert response.status_code == 404
+    assert f"'{path.removeprefix('subnets/').rstrip('/')}'" in response.text
+
+
 def test_fabric_without_a_name_gets_one(api) -> None:
     assert ok(api.post("fabrics/"))["name"] == "fabric-0"
     assert ok(api.post("fabrics/"))["name"] != "fabric-0"

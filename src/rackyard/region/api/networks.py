@@ -21,6 +21,8 @@ vlan_of_fabric = Resource("/fabrics/<fabric>/vlans/<vid>/")
 one_vlan = Resource("/vlans/<int:vlan_id>/")
 subnet_collection = Resource("/subnets/")
 one_subnet = Resource("/subnets/<subnet>/")
+# A CIDR has a slash.
+subnet_of_cidr = Resource("/subnets/<address>/<prefix>/")
 range_collection = Resource("/ipranges/")
 one_range = Resource("/ipranges/<int:range_id>/")
 
@@ -126,7 +128,7 @@ def create_subnet(call: Call) -> dict[str, Any]:
 
 @one_subnet.read()
 def read_subnet(call: Call, subnet: str) -> dict[str, Any]:
-    """One subnet, by id or name."""
+    """One subnet, by id, name or CIDR."""
     return _subnet(call, picture.read(call.ctx).subnet(subnet))
 
 
@@ -140,6 +142,24 @@ def update_subnet(call: Call, subnet: str) -> dict[str, Any]:
 def delete_subnet(call: Call, subnet: str) -> None:
     """Remove a subnet with its ranges."""
     subnets.delete(call.ctx, call.actor, subnet)
+
+
+@subnet_of_cidr.read()
+def read_subnet_of_cidr(call: Call, address: str, prefix: str) -> dict[str, Any]:
+    """One subnet, by its CIDR."""
+    return read_subnet(call, f"{address}/{prefix}")
+
+
+@subnet_of_cidr.update()
+def update_subnet_of_cidr(call: Call, address: str, prefix: str) -> dict[str, Any]:
+    """Change a subnet, by its CIDR."""
+    return update_subnet(call, f"{address}/{prefix}")
+
+
+@subnet_of_cidr.delete()
+def delete_subnet_of_cidr(call: Call, address: str, prefix: str) -> None:
+    """Remove a subnet with its ranges, by its CIDR."""
+    delete_subnet(call, f"{address}/{prefix}")
 
 
 @range_collection.read()

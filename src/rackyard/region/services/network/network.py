@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import TypeVar
 
 from rackyard.region.db.network.picture import Fabric, IpRange, Subnet, Vlan
 from rackyard.region.errors import NotFound
 from rackyard.region.services.site import validation
 
-Found = TypeVar("Found", Fabric, Vlan, Subnet, IpRange)
+Found = TypeVar("Found", Fabric, Vlan, IpRange)
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,15 @@ class Network:
         raise NotFound(f"Fabric {fabric.name} has no VLAN {validation.shown(vid)}; create it or list them with GET.")
 
     def subnet(self, specifier: str) -> Subnet:
-        """A subnet by id or name. Raises NotFound."""
-        return _pick("subnet", self.subnets, specifier)
+        """A subnet by id, name or CIDR, or by one of these alone: `id:1`, `name:pxe`, `cidr:192.0.2.0/24`. Raises
+        NotFound."""
+        kind, _, value = specifier.partition(":")
+        asked = [(kind, value)] if kind in _SUBNET_WAYS else []
+        for way, text in [*asked, *((way, specifier) for way in _SUBNET_WAYS)]:
+            for candidate in self.subnets:
+                if _SUBNET_WAYS[way](candidate, text):
+                    return candidate
+        raise _none_of("subnet", specifier)
 
     def range(self, specifier: str) -> IpRange:
         """An IP range by id. Raises NotFound."""
@@ -65,4 +74,23 @@ def _pick(kind: str, known: list[Found], specifier: str) -> Found:
     for candidate in known:
         if not isinstance(candidate, Vlan | IpRange) and candidate.name == specifier:
             return candidate
-    raise NotFound(f"There is no {kind} {validation.shown(specifier)}; list what there is with GET.")
+    raise _none_of(kind, specifier)
+
+
+def _none_of(kind: str, specifier: str) -> NotFound:
+    return NotFound(f"There is no {kind} {validation.shown(specifier)}; list what there is with GET.")
+
+
+def _is_cidr(cidr: str, text: str) -> bool:
+    try:
+        return ip_network(text) == ip_network(cidr)
+    except ValueError:
+        return False
+
+
+# The ways to name a subnet, in the order in which they are tried.
+_SUBNET_WAYS: Mapping[str, Callable[[Subnet, str], bool]] = {
+    "id": lambda subnet, text: str(subnet.id) == text,
+    "name": lambda subnet, text: subnet.name == text,
+    "cidr": lambda subnet, text: _is_cidr(subnet.cidr, text),
+}
