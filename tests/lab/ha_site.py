@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from lab_site import Lab, stored
+from lab_site import STATE, Lab, stored
 
 from rackyard_core.client import RegionClient, RegionError
 
@@ -80,6 +82,17 @@ class HaLab(Lab):
         """The member of the database that takes writes."""
         command = "cd /; runuser -u postgres -- psql -XAtc 'SELECT NOT pg_is_in_recovery()'"
         return next(name for name in MEMBERS if self.ssh(name, command, check=False).strip() == "t")
+
+    def new_disks(self, *hosts: str) -> None:
+        """Cut the power of these hosts, and give each an empty Debian of the same name and address."""
+        for host in hosts:
+            self.run("lab", "kill", host)
+        for host in hosts:
+            folder = STATE / "hosts" / host
+            subprocess.run(["umount", "--recursive", str(folder / "root")], check=True)
+            for part in ("upper", "work"):
+                shutil.rmtree(folder / part)
+            self.run("lab", "start", host)
 
     def service(self, controller: str, name: str) -> str:
         """How the site's picture has a service of a region or a rack: running, dead, degraded, off."""

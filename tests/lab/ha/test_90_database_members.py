@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import time
 
 from ha_site import INVENTORY, HaLab
-from lab_site import STATE, eventually, recap
+from lab_site import eventually, recap
 
 GONE = "witness1"
 ETCDCTL = (
@@ -23,16 +21,6 @@ ls -d /var/lib/etcd/rackyard /var/lib/postgresql/15/main /etc/patroni/15-main.ym
 systemctl is-active patroni@15-main etcd | grep -x active
 true
 """
-
-
-def new_disk(lab: HaLab, host: str) -> None:
-    """Cut a host's power, and give it an empty Debian of the same name and address."""
-    lab.run("lab", "kill", host)
-    folder = STATE / "hosts" / host
-    subprocess.run(["umount", "--recursive", str(folder / "root")], check=True)
-    for part in ("upper", "work"):
-        shutil.rmtree(folder / part)
-    lab.run("lab", "start", host)
 
 
 def in_etcd(lab: HaLab) -> dict[str, str]:
@@ -78,7 +66,7 @@ def test_a_member_leaves_and_comes_back_and_another_one_loses_its_disk(lab: HaLa
     assert marks(lab, GONE) == "2"
 
     began = time.monotonic()
-    new_disk(lab, GONE)
+    lab.new_disks(GONE)
     lab.psql("INSERT INTO member_marks VALUES (3)")
     untouched = recap(lab.playbook("database", "--check", inventory=INVENTORY))
     assert untouched[GONE]["failed"] == 0
