@@ -210,6 +210,21 @@ def test_address_without_a_lease_proves_nothing_and_asks_again(
     assert agent.boots()["purpose"] == "commissioning"
 
 
+@pytest.mark.parametrize("end", ["expiry", "release"])
+def test_what_was_seen_during_a_lease_counts_though_its_end_was_told_before(
+    api: Any, agent: AgentPlay, booting: str, world: Context, end: str
+):
+    """Racks that share a subnet kept what they saw while no region answered, and tell it one after the other."""
+    agent.lease()
+    world.clock.advance(600)  # type: ignore[attr-defined]
+    agent.lease(action=end, lease_s=0, at=now_iso(300))
+    image = ("image", "nginx", "filesystem.squashfs, 198.8 MiB in 7.0 s")
+    assert agent.saw(*image, at=now_iso(301), mac=MAC).body["taken"] == 1
+    assert outcomes(api, booting)[8] != "done", "nobody has the address any more"
+    assert agent.saw(*image, at=now_iso(60), mac=MAC).body["taken"] == 1
+    assert outcomes(api, booting)[8] == "done"
+
+
 def test_address_that_changed_hands_is_waited_for(api: Any, agent: AgentPlay, booting: str):
     """The lease of the machine is under way while the region still holds that of the one before it."""
     agent.lease(mac=STRANGER_MAC, at=now_iso(-300))

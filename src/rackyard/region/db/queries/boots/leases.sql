@@ -2,7 +2,8 @@
 
 -- name: boots.leases.holding
 -- Who holds an address, whether that is a MAC of this machine, and where else this machine is (by the same family:
--- a machine may have an address of each).
+-- a machine may have an address of each). A lease that is over was held before it ended: racks that kept what they saw
+-- tell it late, and one may tell of the end before another tells of what was seen until then.
 SELECT held.mac::text AS holder,
        coalesce(held.mac IN (SELECT mac FROM machine_interface WHERE machine_id = %(machine_id)s), false) AS own,
        (SELECT host(other.ip) FROM lease AS other
@@ -12,8 +13,9 @@ SELECT held.mac::text AS holder,
           AND (other.expires_at IS NULL OR other.expires_at > %(at)s)
         ORDER BY other.at DESC LIMIT 1) AS elsewhere
 FROM (SELECT 1) AS always
-LEFT JOIN lease AS held ON held.ip = %(ip)s::inet AND held.state = 'commit'
-     AND (held.expires_at IS NULL OR held.expires_at > %(at)s);
+LEFT JOIN lease AS held ON held.ip = %(ip)s::inet
+     AND CASE WHEN held.state = 'commit' THEN held.expires_at IS NULL OR held.expires_at > %(at)s
+         ELSE held.at > %(at)s END;
 
 -- name: boots.leases.last_holding
 -- Who had an address last, be the lease over or not, and whether that is a MAC of this machine.
