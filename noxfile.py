@@ -116,17 +116,28 @@ class Part:
             (REPORT / f"{self._session.name}.json").write_text(json.dumps(note), encoding="utf-8")
 
 
-def tools(session: nox.Session) -> None:
-    """Put the pinned tools first on PATH, installing them when the lock has changed."""
-    lock = hashlib.sha256(LOCK.read_bytes() + sys.version.encode()).hexdigest()[:12]
-    environment = CACHE / f"tools-{lock}"
+def environment_of(session: nox.Session, name: str, lock: Path) -> Path:
+    """A virtual environment with what a file pins, made anew when the file has changed."""
+    digest = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    environment = CACHE / f"{name}-{digest}"
     complete = environment / ".complete"
     if not complete.exists():
-        session.log(f"making the tools environment {environment} (about 1 min)")
+        session.log(f"making the {name} environment {environment} (about 1 min)")
         shutil.rmtree(environment, ignore_errors=True)
         session.run(sys.executable, "-m", "venv", str(environment))
-        session.run(str(environment / "bin" / "pip"), "install", "--quiet", "--requirement", str(LOCK))
+        session.run(str(environment / "bin" / "pip"), "install", "--quiet", "--requirement", str(lock))
         complete.touch()
+    return environment
+
+
+def clients(session: nox.Session) -> str:
+    """The Python that has MAAS's clients. They are AGPL: programs beside ours, in no environment of ours."""
+    return str(environment_of(session, "clients", ROOT / "tests/service/clients/requirements.txt") / "bin" / "python")
+
+
+def tools(session: nox.Session) -> None:
+    """Put the pinned tools first on PATH, installing them when the lock has changed."""
+    environment = environment_of(session, "tools", LOCK)
     binaries = str(environment / "bin")
     if binaries not in os.environ["PATH"].split(os.pathsep):
         os.environ["PATH"] = os.pathsep.join((binaries, os.environ["PATH"]))
@@ -192,6 +203,7 @@ def service(session: nox.Session) -> None:
     """Tests of the service and the modules against a real temporary PostgreSQL."""
     with Part(session) as part:
         debian(session, TEST_PACKAGES + host_python_packages())
+        os.environ["RACKYARD_CLIENTS_PYTHON"] = clients(session)
         if session.posargs:
             part.pytest("tests/service", *session.posargs)
         else:  # they wait as much as they work

@@ -43,6 +43,7 @@ def spare_machine(lab: Lab, unplugged: dict[str, Any]) -> Iterator[str]:
     """That machine, registered; forgotten afterwards."""
     machine = lab.region().post(
         "machines/",
+        commission="false",
         hostname="spare",
         mac_addresses=unplugged["nics"][0]["mac"],
         power_type="ipmi",

@@ -231,7 +231,7 @@ def carry_out(client: RegionClient, machine: Mapping[str, Any] | None, plan: Pla
     current = dict(machine) if machine is not None else None
     for action in plan.actions:
         if action.verb == "create":
-            current = client.post("machines/", **form_values(action.values))
+            current = client.post("machines/", commission="false", **form_values(action.values))
         elif current is not None and action.verb == "update":
             current = client.put(machine_path(current), **form_values(action.values))
         elif current is not None:

@@ -90,6 +90,7 @@ def _finish(response: Response) -> Response:
     if request.path.startswith(api.PREFIX):
         response.headers.setdefault("Cache-Control", "no-store")
         response.headers["Vary"] = "Authorization"
+        response.headers.update(api.HEADERS)
     return response
 
 

@@ -24,7 +24,8 @@ BMC = {
     "power_parameters_power_user": "maas",
     "power_parameters_power_pass": "s3cret-pass",
 }
-M1 = {"hostname": "m1", "mac_addresses": ["52:54:00:20:01:01", "52:54:00:20:01:02"], **BMC}
+MACS = ["52:54:00:20:01:01", "52:54:00:20:01:02"]
+M1 = {"commission": "false", "hostname": "m1", "mac_addresses": MACS, **BMC}
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def test_body_may_come_in_every_form_that_clients_use(api, form) -> None:
         "multipart": {"data": M1, "content_type": "multipart/form-data"},
         "base64": {"data": in_base64(M1), "content_type": "multipart/form-data; boundary=the-boundary"},
         "words": {"data": {**M1, "mac_addresses": ", ".join(M1["mac_addresses"])}},
-        "files": {"data": {"mac_addresses": (io.BytesIO(b"52:54:00:20:01:01"), "f"), "hostname": "m1"}},
+        "files": {"data": {"mac_addresses": (io.BytesIO(b"52:54:00:20:01:01"), "f"), "commission": "false"}},
     }[form]
     response = api.post("machines/", **kwargs)
     assert response.status_code == 200, response.text
@@ -88,19 +89,19 @@ def test_body_may_come_in_every_form_that_clients_use(api, form) -> None:
 def test_power_parameters_may_be_one_json_object(api) -> None:
     power = {"power_address": "172.16.0.9", "power_user": "u", "power_pass": "p", "power_port": 1623}
     given = {"mac_addresses": "52:54:00:20:01:09", "power_type": "ipmi", "power_parameters": json.dumps(power)}
-    machine = api.post("machines/", data=given).json
+    machine = api.post("machines/", data={"commission": "false", **given}).json
     shown = api.get(f"machines/{machine['system_id']}/?op=power_parameters").json
     assert shown == {"power_address": "172.16.0.9", "power_port": "1623", "power_user": "u"}
 
 
 def test_machine_without_hostname_is_named_after_its_system_id(api) -> None:
-    machine = api.post("machines/", data={"mac_addresses": "52:54:00:20:01:09"}).json
+    machine = api.post("machines/", data={"commission": "false", "mac_addresses": "52:54:00:20:01:09"}).json
     assert machine["hostname"] == f"machine-{machine['system_id']}"
 
 
 def test_site_domain_at_the_end_of_a_hostname_is_dropped(api) -> None:
     given = {"hostname": "Web-1.Rackyard.Internal", "mac_addresses": "52-54-00-20-01-0A"}
-    machine = api.post("machines/", data=given).json
+    machine = api.post("machines/", data={"commission": "false", **given}).json
     assert machine["hostname"] == "web-1"
     assert machine["boot_interface"]["mac_address"] == "52:54:00:20:01:0a"
 
@@ -168,7 +169,9 @@ def test_delete_forgets_the_machine_and_keeps_its_story(m1, api) -> None:
 
 
 def test_filters_pick_machines(m1, api) -> None:
-    other = api.post("machines/", data={"hostname": "m2", "mac_addresses": "52:54:00:20:01:09"}).json
+    other = api.post(
+        "machines/", data={"commission": "false", "hostname": "m2", "mac_addresses": "52:54:00:20:01:09"}
+    ).json
     for query, expected in [
         ("hostname=m2", ["m2"]),
         ("hostname=m1&hostname=m2", ["m1", "m2"]),
@@ -196,7 +199,8 @@ def test_unknown_machine_is_404_and_says_how_to_list(api, method) -> None:
 
 def test_duplicate_mac_names_its_machine_and_the_remedy(m1, api) -> None:
     message = refused(
-        api.post("machines/", data={"hostname": "m2", "mac_addresses": "52:54:00:20:01:02"}), "mac_addresses"
+        api.post("machines/", data={"commission": "false", "hostname": "m2", "mac_addresses": "52:54:00:20:01:02"}),
+        "mac_addresses",
     )
     assert message == (
         f"MAC 52:54:00:20:01:02 already belongs to machine m1 ({m1['system_id']}); "
@@ -210,30 +214,35 @@ def test_duplicate_mac_names_its_machine_and_the_remedy(m1, api) -> None:
     ["52:54:00:20:01", "52:54:00:20:01:0g", "5254.0020.010", "01:00:5e:00:00:01", "00:00:00:00:00:00", "x" * 500],
 )
 def test_malformed_mac_is_named_with_the_remedy(api, mac) -> None:
-    message = refused(api.post("machines/", data={"hostname": "m1", "mac_addresses": mac}), "mac_addresses")
+    message = refused(
+        api.post("machines/", data={"commission": "false", "hostname": "m1", "mac_addresses": mac}), "mac_addresses"
+    )
     assert mac[:70].lower() in message.lower()
     assert "00:00:5e:00:53:01" in message or "printed on the NIC" in message
     assert hostnames(api) == []
 
 
 def test_mac_may_be_written_as_switches_print_it(api) -> None:
-    made = api.post("machines/", data={"hostname": "m1", "mac_addresses": "5254.0020.0101"}).json
+    made = api.post("machines/", data={"commission": "false", "hostname": "m1", "mac_addresses": "5254.0020.0101"}).json
     assert made["interface_set"][0]["mac_address"] == "52:54:00:20:01:01"
 
 
 def test_mac_given_twice_is_refused(api) -> None:
     macs = ["52:54:00:20:01:01", "52-54-00-20-01-01"]
-    assert "given twice" in refused(api.post("machines/", data={"mac_addresses": macs}), "mac_addresses")
+    assert "given twice" in refused(
+        api.post("machines/", data={"commission": "false", "mac_addresses": macs}), "mac_addresses"
+    )
 
 
 def test_machine_without_mac_is_refused(api) -> None:
-    assert "required" in refused(api.post("machines/", data={"hostname": "m1"}), "mac_addresses")
+    assert "required" in refused(api.post("machines/", data={"commission": "false", "hostname": "m1"}), "mac_addresses")
 
 
 @pytest.mark.parametrize("hostname", ["-m1", "m1-", "m_1", "m 1", "m1.elsewhere.example", "a" * 64, "m1\nroot", "ü"])
 def test_malformed_hostname_is_named_with_the_remedy(api, hostname) -> None:
     message = refused(
-        api.post("machines/", data={"hostname": hostname, "mac_addresses": "52:54:00:20:01:01"}), "hostname"
+        api.post("machines/", data={"commission": "false", "hostname": hostname, "mac_addresses": "52:54:00:20:01:01"}),
+        "hostname",
     )
     assert message.startswith(f"{hostname!r} is no hostname (RFC 1123); use 1 to 63 letters")
     assert "\n" not in message
@@ -241,15 +250,22 @@ def test_malformed_hostname_is_named_with_the_remedy(api, hostname) -> None:
 
 
 def test_duplicate_hostname_names_its_machine(m1, api) -> None:
-    message = refused(api.post("machines/", data={"hostname": "M1", "mac_addresses": "52:54:00:20:01:09"}), "hostname")
+    message = refused(
+        api.post("machines/", data={"commission": "false", "hostname": "M1", "mac_addresses": "52:54:00:20:01:09"}),
+        "hostname",
+    )
     assert m1["system_id"] in message
-    other = api.post("machines/", data={"hostname": "m2", "mac_addresses": "52:54:00:20:01:09"}).json
+    other = api.post(
+        "machines/", data={"commission": "false", "hostname": "m2", "mac_addresses": "52:54:00:20:01:09"}
+    ).json
     assert "m1" in refused(api.put(f"machines/{other['system_id']}/", data={"hostname": "m1"}), "hostname")
 
 
 def test_two_machines_cannot_share_a_bmc(m1, api) -> None:
     given = {"hostname": "m2", "mac_addresses": "52:54:00:20:01:09", **BMC}
-    assert f"machine m1 ({m1['system_id']})" in refused(api.post("machines/", data=given), "power_parameters")
+    assert f"machine m1 ({m1['system_id']})" in refused(
+        api.post("machines/", data={"commission": "false", **given}), "power_parameters"
+    )
 
 
 @pytest.mark.parametrize(
@@ -277,7 +293,9 @@ def test_bad_settings_are_named_with_the_remedy(api, changed, field, words) -> N
 
 
 def test_power_parameters_must_be_json(api) -> None:
-    response = api.post("machines/", data={"mac_addresses": "52:54:00:20:01:01", "power_parameters": "{"})
+    response = api.post(
+        "machines/", data={"commission": "false", "mac_addresses": "52:54:00:20:01:01", "power_parameters": "{"}
+    )
     assert response.status_code == 400
     assert "power_parameters is not valid JSON" in response.text
 
@@ -303,7 +321,9 @@ def test_commissioning_machine_cannot_be_deleted_or_rewired(m1, api, change_mach
 
 
 def test_commissioning_without_bmc_is_refused_and_changes_nothing(api) -> None:
-    machine = api.post("machines/", data={"hostname": "m3", "mac_addresses": "52:54:00:20:01:09"}).json
+    machine = api.post(
+        "machines/", data={"commission": "false", "hostname": "m3", "mac_addresses": "52:54:00:20:01:09"}
+    ).json
     path = f"machines/{machine['system_id']}/"
     response = api.post(f"{path}?op=commission")
     assert response.status_code == 400
@@ -325,6 +345,16 @@ def test_creation_with_commissioning_that_fails_registers_nothing(api) -> None:
     response = api.post("machines/", data={**M1, "commission": "true"})
     assert response.status_code in (400, 409)
     assert hostnames(api) == []
+
+
+def test_machine_that_cannot_be_commissioned_when_added_stays_new_and_an_event_tells_why(api) -> None:
+    """As in MAAS, which commissions unless it is told not to; whoever does not say so has only asked to add it."""
+    made = api.post("machines/", data={"hostname": "m1", "mac_addresses": MACS[0]})
+    assert made.status_code == 200, made.text
+    assert made.json["status_name"] == "New"
+    newest, *_ = api.get("events/?op=query").json["events"]
+    assert newest["type"] == "COMMISSIONING_NOT_STARTED"
+    assert "has no BMC" in newest["description"]
 
 
 @pytest.mark.parametrize("op", ["power_on", "power_off", "commission", "abort"])
@@ -358,7 +388,7 @@ def test_rack_that_does_not_report_in_time_is_a_504_that_no_client_repeats(m1, a
 
 def test_manual_machine_has_no_power_parameters(api) -> None:
     given = {"mac_addresses": "52:54:00:20:01:09", "power_type": "manual"}
-    machine = api.post("machines/", data=given).json
+    machine = api.post("machines/", data={"commission": "false", **given}).json
     assert api.get(f"machines/{machine['system_id']}/?op=power_parameters").json == {}
 
 
@@ -367,14 +397,14 @@ def test_list_takes_the_same_number_of_statements_for_one_and_for_many(api, ctx)
     for wanted in (1, 30):
         for number in range(wanted):
             mac = f"52:54:00:{wanted:02x}:00:{number:02x}"
-            assert api.post("machines/", data={"mac_addresses": mac}).status_code == 200
+            assert api.post("machines/", data={"commission": "false", "mac_addresses": mac}).status_code == 200
         statements: list[str] = []
         ctx.db.on_statement = statements.append
         assert api.get("machines/").status_code == 200
         ctx.db.on_statement = None
         counts.append(statements)
     assert counts[0] == counts[1]
-    assert len(counts[0]) == 5
+    assert len(counts[0]) == 6
 
 
 def test_password_goes_with_the_type_of_power_that_it_was_for(m1, api, execute) -> None:
@@ -426,9 +456,11 @@ def test_identifier_that_is_taken_is_drawn_again(m1, api, app, ctx) -> None:
 
     app.extensions["rackyard"] = replace(ctx, random=Drawn())
     data = {"hostname": "m2", "mac_addresses": "52:54:00:20:01:12"}
-    assert api.post("machines/", data=data).json["system_id"] == free
+    assert api.post("machines/", data={"commission": "false", **data}).json["system_id"] == free
     drawn.extend([taken, free, taken])
-    refused = api.post("machines/", data={"hostname": "m3", "mac_addresses": "52:54:00:20:01:13"})
+    refused = api.post(
+        "machines/", data={"commission": "false", "hostname": "m3", "mac_addresses": "52:54:00:20:01:13"}
+    )
     assert refused.status_code == 503
 
 

@@ -98,11 +98,11 @@ def test_few_fields_take_one_statement_without_hardware(api, many_machines, stat
 
 
 @pytest.mark.parametrize("count", [0, 1, 450])
-def test_long_list_is_one_json_text_and_four_statements(api, many_machines, statements, count) -> None:
+def test_long_list_is_one_json_text_and_five_statements(api, many_machines, statements, count) -> None:
     many_machines(count)
     response = api.get("machines/")
     assert [one["hostname"] for one in json.loads(response.text)] == [f"m{n:05}" for n in range(1, count + 1)]
-    assert len(statements) == 4
+    assert len(statements) == 5
 
 
 def test_long_list_is_sent_in_portions(api, many_machines) -> None:

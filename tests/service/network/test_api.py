@@ -369,11 +369,44 @@ def test_network_lists_take_a_constant_number_of_statements(api, ctx, dynamic, p
     assert len(statements) == 5
 
 
-def test_interface_shows_its_vlan_and_leased_address(api, dynamic, ctx, lease) -> None:
-    machine = ok(api.post("machines/", data={"hostname": "m1", "mac_addresses": "52:54:00:20:01:01"}))
+def test_interface_shows_its_vlan_and_leased_address(api, subnet, dynamic, ctx, lease) -> None:
+    machine = ok(
+        api.post("machines/", data={"commission": "false", "hostname": "m1", "mac_addresses": "52:54:00:20:01:01"})
+    )
     lease("10.20.0.101", "52:54:00:20:01:01", 600)
     shown = ok(api.get(f"machines/{machine['system_id']}/"))
     assert shown["ip_addresses"] == ["10.20.0.101"]
-    assert shown["interface_set"][0]["links"][0]["ip_address"] == "10.20.0.101"
+    (nic,) = shown["interface_set"]
+    assert (nic["links"][0]["ip_address"], nic["links"][0]["subnet"]) == ("10.20.0.101", subnet)
+    assert nic["discovered"] == [{"ip_address": "10.20.0.101", "subnet": subnet}]
+    for specifier in (nic["id"], nic["name"]):
+        assert ok(api.get(f"nodes/{machine['system_id']}/interfaces/{specifier}/")) == nic
     ctx.clock.advance(601)
     assert ok(api.get(f"machines/{machine['system_id']}/"))["ip_addresses"] == []
+
+
+def test_address_in_no_known_subnet_has_none(api, dynamic, execute, lease) -> None:
+    """Missing and not null, or gomaasapi refuses the whole list. So has one that is in another VLAN's subnet."""
+    machine = ok(
+        api.post("machines/", data={"commission": "false", "hostname": "m1", "mac_addresses": "52:54:00:20:01:01"})
+    )
+    path = f"nodes/{machine['system_id']}/interfaces/"
+    lease("10.99.0.101", "52:54:00:20:01:01", 600)
+    (nic,) = ok(api.get(path))
+    assert nic["discovered"] == [{"ip_address": "10.99.0.101"}]
+    assert "subnet" not in nic["links"][0]
+    lease("10.20.0.101", "52:54:00:20:01:01", 1200)
+    other = ok(api.post("fabrics/", data={"name": "other"}))["vlans"][0]["id"]
+    execute("UPDATE machine_interface SET vlan_id = %s", (other,))
+    (nic,) = ok(api.get(path))
+    assert nic["discovered"] == [{"ip_address": nic["links"][0]["ip_address"]}]
+
+
+@pytest.mark.parametrize("path", ["interfaces/eth99", "interfaces/999", "blockdevices/999", "results/999"])
+def test_part_that_a_machine_does_not_have_is_named(api, path: str) -> None:
+    machine = ok(
+        api.post("machines/", data={"commission": "false", "hostname": "m1", "mac_addresses": "52:54:00:20:01:01"})
+    )
+    answer = api.get(f"nodes/{machine['system_id']}/{path}/")
+    assert answer.status_code == 404
+    assert f"'{path.split('/')[1]}'" in answer.text

@@ -50,7 +50,7 @@ def m1(site: Site, api: Any, sim: SimulatedBmc, tmp_path: Path) -> str:
         "power_parameters_power_address": sim.bmc.address, "power_parameters_power_port": str(sim.bmc.port),
         "power_parameters_power_user": sim.bmc.user, "power_parameters_power_pass": "secret",
     }  # fmt: skip
-    system_id = str(api.post("machines/", data=machine).get_json()["system_id"])
+    system_id = str(api.post("machines/", data={"commission": "false", **machine}).get_json()["system_id"])
     # A rack tells no loopback addresses, but this BMC has one; once it is reached, it is chosen for that.
     site.rows("INSERT INTO rack_interface (rack_id, name, address) SELECT id, 'bmc0', '127.0.0.2/8' FROM rack")
     asked = api.post(f"machines/{system_id}/?op=commission")
@@ -251,7 +251,7 @@ def test_machine_that_resets_while_no_region_is_there_boots_as_before_and_others
     idle = "52:54:00:00:00:77"
     ipmi = {"power_type": "ipmi", "power_parameters_power_address": "10.30.0.77", "power_parameters_power_user": "a"}
     idler = {"hostname": "m2", "architecture": "amd64", "mac_addresses": idle, "power_parameters_power_pass": "b"}
-    assert api.post("machines/", data=idler | ipmi).status_code == 200
+    assert api.post("machines/", data={"commission": "false", **idler, **ipmi}).status_code == 200
     boot(site)
     told = {path: site.wire().get(path, {}).text for path in LOADERS}
     assert LOCAL in site.wire("10.20.0.102").get(f"/ipxe.cfg-{idle}", {}).text

@@ -39,7 +39,8 @@ def declare_network(api: Any, rack_system_id: str) -> None:
 def register_machine(api: Any, hostname: str = "m1", mac: str = MAC, bmc: str = BMC) -> str:
     """A machine with a BMC; its system id."""
     machine = {
-        "hostname": hostname, "architecture": "amd64", "mac_addresses": mac, "power_type": "ipmi",
+        "commission": "false", "hostname": hostname, "architecture": "amd64", "mac_addresses": mac,
+        "power_type": "ipmi",
         "power_parameters_power_address": bmc, "power_parameters_power_user": "admin",
         "power_parameters_power_pass": "secret-of-bmc",
     }  # fmt: skip

@@ -379,6 +379,19 @@ def test_job_that_no_rack_takes_fails_with_the_racks_name(api: Any, agent: Agent
     assert "rack1 never took the power-on of m1" in known["status_message"]
 
 
+def test_machine_is_commissioned_when_it_is_added_unless_that_is_refused(api: Any, agent: AgentPlay, m1: str):
+    """MAAS's clients (its Ansible modules) do not ask for it, and wait for Ready."""
+    assert read(api, m1)["status_name"] == "New", "commission=false"
+    given = {
+        "mac_addresses": "52:54:00:00:00:66", "power_type": "ipmi", "power_parameters_power_address": "10.30.0.16",
+        "power_parameters_power_user": "admin", "power_parameters_power_pass": "secret-of-bmc",
+    }  # fmt: skip
+    made = api.post("machines/", data={"hostname": "m6", **given}).get_json()
+    assert made["status_name"] == "Commissioning"
+    job = agent.job()
+    assert (job["kind"], job["hostname"]) == ("power_on", "m6")
+
+
 def test_replayed_and_late_evidence_counts_once_and_for_its_own_boot(api: Any, agent: AgentPlay, m1: str):
     commission(api, m1)
     agent.report(agent.job())
@@ -398,7 +411,7 @@ def test_refusals_before_anything_changes(api: Any, agent: AgentPlay, image: str
     assert "no VLAN has DHCP on" in no_dhcp.get_data(as_text=True)
     declare_network(api, agent.rack.system_id)
     machine = {"hostname": "m4", "mac_addresses": "52:54:00:00:00:44", "architecture": "amd64"}
-    without_bmc = api.post("machines/", data=machine).get_json()["system_id"]
+    without_bmc = api.post("machines/", data={"commission": "false", **machine}).get_json()["system_id"]
     refused = commission(api, without_bmc)
     assert refused.status_code == 400
     assert "has no BMC" in refused.get_data(as_text=True)

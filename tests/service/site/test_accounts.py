@@ -110,7 +110,7 @@ def test_empty_op_is_no_op(api) -> None:
 
 
 def test_op_may_come_in_the_body(api) -> None:
-    assert "op=fly" in api.post("machines/", data={"op": "fly"}).text
+    assert "op=fly" in api.post("machines/", data={"commission": "false", "op": "fly"}).text
 
 
 def test_missing_trailing_slash_is_404_and_says_so(api) -> None:
@@ -130,7 +130,7 @@ def test_unknown_url_is_404_in_plain_text(api) -> None:
 
 
 def test_oversized_body_is_refused(api) -> None:
-    response = api.post("machines/", data={"description": "x" * 1_100_000})
+    response = api.post("machines/", data={"commission": "false", "description": "x" * 1_100_000})
     assert response.status_code == 413
     assert "at most" in response.text
 

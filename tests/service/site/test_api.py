@@ -19,7 +19,9 @@ from rackyard.region.services.site.authorisation import COMMAND_LINE
 
 @pytest.fixture
 def m1(api) -> dict:
-    return api.post("machines/", data={"hostname": "m1", "mac_addresses": "52:54:00:20:01:01"}).json
+    return api.post(
+        "machines/", data={"commission": "false", "hostname": "m1", "mac_addresses": "52:54:00:20:01:01"}
+    ).json
 
 
 def test_rack_shows_addresses_services_and_what_a_checker_refused(api, add_rack, execute, ctx) -> None:

@@ -142,7 +142,7 @@ def test_revoked_rack_is_no_longer_in_the_status(run, add_rack) -> None:
 
 
 def test_status_counts_machines(run, api) -> None:
-    api.post("machines/", data={"mac_addresses": "52:54:00:20:01:01"})
+    api.post("machines/", data={"commission": "false", "mac_addresses": "52:54:00:20:01:01"})
     status = json.loads(run("status", "--json")[1])
     assert status["machines"] == {"New": 1}
     assert status["region"] == "region1"

@@ -21,7 +21,7 @@ def site(api, add_rack, execute) -> None:
     """Three machines and a rack."""
     for number in (1, 2, 3):
         data = {"hostname": f"m{number}", "mac_addresses": f"52:54:00:20:01:0{number}"}
-        assert api.post("machines/", data=data).status_code == 200
+        assert api.post("machines/", data={"commission": "false", **data}).status_code == 200
     add_rack("rack1", "10.20.0.2/24")
 
 

@@ -29,7 +29,12 @@ def sealed_by_the_old_key(api, ctx, execute, monkeypatch) -> bytes:
     monkeypatch.setattr(sealed, "BATCH_ROWS", 1)
     for n in (1, 2):
         data = {"hostname": f"m{n}", "mac_addresses": f"52:54:00:20:01:0{n}", **BMC}
-        assert api.post("machines/", data={**data, "power_parameters_power_address": f"10.30.0.{n}"}).status_code == 200
+        assert (
+            api.post(
+                "machines/", data={"commission": "false", **data, "power_parameters_power_address": f"10.30.0.{n}"}
+            ).status_code
+            == 200
+        )
     execute(
         "INSERT INTO operation (machine_id, kind, epoch, requested_at, patience_s, progress_at, deadline_at, ends_at, "
         "outcome) SELECT id, 'commission', 1, now(), 60, now(), now(), now(), 'running' FROM machine"

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from flask import Blueprint
+from flask import Blueprint, Response, current_app, request
 
-from rackyard.region.api import account, controllers, machines, networks, nodes, site
+from rackyard.region.api import account, controllers, describe, machines, networks, nodes, site
 from rackyard.region.api.dispatch import Resource
 
 PREFIX = "/MAAS/api/2.0"
@@ -15,14 +15,25 @@ _MODULES: tuple[ModuleType, ...] = (site, account, machines, nodes, networks, co
 
 
 def resources() -> list[Resource]:
-    """Every URL that needs a key."""
+    """Every URL but that of the description."""
     return [value for module in _MODULES for value in vars(module).values() if isinstance(value, Resource)]
+
+
+_DESCRIPTION = describe.document(resources())
+# On every answer: MAAS's command line says so when the API is no longer the one it knows.
+HEADERS = {describe.HASH_HEADER: str(_DESCRIPTION["hash"])}
 
 
 def blueprint() -> Blueprint:
     """The API as a blueprint of its own app."""
     made = Blueprint("api", __name__, url_prefix=PREFIX)
-    site.mount_version(made)
+    made.add_url_rule("/describe/", endpoint="describe", view_func=_describe, methods=["GET"])
     for resource in resources():
         resource.mount(made)
     return made
+
+
+def _describe() -> Response:
+    # MAAS's command line wants this Content-Type to the letter.
+    body = current_app.json.dumps(describe.on_host(_DESCRIPTION, request.host_url))
+    return Response(body, content_type="application/json")

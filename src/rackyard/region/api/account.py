@@ -7,13 +7,14 @@ from typing import Any
 
 from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.shapes import moment
+from rackyard.region.api.takes import Kind
 from rackyard.region.errors import Invalid
 from rackyard.region.services.site import accounts
 
-own = Resource("/account/")
+own = Resource("/account/", "Account", "The API keys of whoever asks.")
 
 
-@own.create("create_authorisation_token")
+@own.create("create_authorisation_token", takes={"name": Kind.TEXT})
 def create_token(call: Call) -> dict[str, str]:
     """A new key of one's own; its secret is shown this once."""
     key = accounts.create_key(call.ctx, call.actor, call.params.text("name") or "")
@@ -39,7 +40,7 @@ def list_tokens(call: Call) -> list[dict[str, Any]]:
     ]
 
 
-@own.create("delete_authorisation_token")
+@own.create("delete_authorisation_token", takes={"token_key": Kind.TEXT})
 def delete_token(call: Call) -> None:
     """Revoke a key of one's own, be it the one that signs this request."""
     token_key = call.params.text("token_key")

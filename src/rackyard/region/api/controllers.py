@@ -20,11 +20,11 @@ from rackyard.region.services.racks.view import RackDetails
 from rackyard.region.services.site import overview, regions, validation
 from rackyard.region.services.site.regions import RegionDetails
 
-standing = Resource("/controllers/")
-collection = Resource("/rackcontrollers/")
-one = Resource("/rackcontrollers/<system_id>/")
-region_collection = Resource("/regioncontrollers/")
-one_region = Resource("/regioncontrollers/<system_id>/")
+standing = Resource("/controllers/", "Controllers", "How regions and racks are.")
+collection = Resource("/rackcontrollers/", "RackControllers", "All racks.")
+one = Resource("/rackcontrollers/<system_id>/", "RackController", "One rack.")
+region_collection = Resource("/regioncontrollers/", "RegionControllers", "All regions.")
+one_region = Resource("/regioncontrollers/<system_id>/", "RegionController", "One region.")
 
 
 @standing.read()
@@ -154,7 +154,7 @@ def _interfaces(details: RackDetails) -> list[dict[str, Any]]:
                 "mode": "static",
                 "ip_address": interface.address.partition("/")[0],
                 "cidr": interface.address,
-                "subnet": shapes.subnet(subnet, details.network.vlan_of(subnet)) if subnet else None,
+                **({"subnet": shapes.subnet(subnet, details.network.vlan_of(subnet))} if subnet else {}),
             }
         )
     return list(shown.values())

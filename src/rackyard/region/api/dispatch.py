@@ -14,6 +14,8 @@ from flask import Blueprint, Response, current_app, jsonify, request
 
 from rackyard.region import oauth
 from rackyard.region.api.params import Params
+from rackyard.region.api.shapes import ROOT
+from rackyard.region.api.takes import NOTHING, Takes, refuse_unknown, taken
 from rackyard.region.context import Context
 from rackyard.region.errors import BadRequest
 from rackyard.region.services.site import accounts
@@ -34,32 +36,45 @@ class Call:
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
+@dataclass(frozen=True)
+class Action:
+    """A handler, and which parameters it takes."""
+
+    handler: Callable[..., Any]
+    takes: Takes
+
+
 class Resource:
     """One URL: its handlers by method and op. Whether the caller may do it is decided by the service function."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, name: str, doc: str, **renamed: str) -> None:
+        """`name` is that of MAAS's handler, or our own where MAAS has none. `renamed` gives parts of the path the names
+        that MAAS has for them: clients fill them in by these."""
         self.path = path
-        self.actions: dict[tuple[str, str | None], Callable[..., Any]] = {}
+        self.name = name
+        self.doc = doc
+        self.renamed = renamed
+        self.actions: dict[tuple[str, str | None], Action] = {}
 
-    def read(self, op: str | None = None) -> Callable[[Handler], Handler]:
+    def read(self, op: str | None = None, takes: Takes = NOTHING) -> Callable[[Handler], Handler]:
         """Handle GET."""
-        return self._handle("GET", op)
+        return self._handle("GET", op, takes)
 
-    def create(self, op: str | None = None) -> Callable[[Handler], Handler]:
+    def create(self, op: str | None = None, takes: Takes = NOTHING) -> Callable[[Handler], Handler]:
         """Handle POST."""
-        return self._handle("POST", op)
+        return self._handle("POST", op, takes)
 
-    def update(self) -> Callable[[Handler], Handler]:
+    def update(self, takes: Takes = NOTHING) -> Callable[[Handler], Handler]:
         """Handle PUT."""
-        return self._handle("PUT", None)
+        return self._handle("PUT", None, takes)
 
     def delete(self) -> Callable[[Handler], Handler]:
         """Handle DELETE."""
-        return self._handle("DELETE", None)
+        return self._handle("DELETE", None, NOTHING)
 
-    def _handle(self, method: str, op: str | None) -> Callable[[Handler], Handler]:
+    def _handle(self, method: str, op: str | None, takes: Takes) -> Callable[[Handler], Handler]:
         def register(handler: Handler) -> Handler:
-            self.actions[method, op] = handler
+            self.actions[method, op] = Action(handler, takes)
             return handler
 
         return register
@@ -74,10 +89,26 @@ class Resource:
         actor = accounts.authenticate(ctx, credentials.consumer_key, credentials.token_key, credentials.token_secret)
         params = Params.of(request)
         op = request.args.get("op") or params.text("op") or None
-        handler = self.actions.get((request.method, op))
-        if handler is None:
-            raise BadRequest(f"Unrecognised signature: method={request.method} op={op and op[:80]}")
-        return _response(handler(Call(ctx, actor, params), **parts))
+        action = self.actions.get((request.method, op))
+        if action is None:
+            raise _unknown(request.method, op)
+        if request.method == "GET":
+            refuse_unknown(params, action.takes, f"GET {request.path.removeprefix(ROOT + '/')}")
+        return _response(action.handler(Call(ctx, actor, taken(params, action.takes)), **parts))
+
+
+class OpenResource(Resource):
+    """A URL that needs no key, and whose handlers get nothing."""
+
+    def _serve(self, **parts: Any) -> Response:
+        action = self.actions.get((request.method, request.args.get("op") or None))
+        if action is None:
+            raise _unknown(request.method, request.args.get("op"))
+        return _response(action.handler(**parts))
+
+
+def _unknown(method: str, op: str | None) -> BadRequest:
+    return BadRequest(f"Unrecognised signature: method={method} op={op and op[:80]}")
 
 
 def _response(result: Any) -> Response:

@@ -211,6 +211,9 @@ def _hardware_info(known: Machine) -> dict[str, str]:
 def interface(system_id: str, nic: Interface, details: MachineDetails) -> dict[str, Any]:
     """One NIC. `is_boot`, `driver` and `lldp` are ours."""
     vlan = details.vlans.get(nic.vlan_id) if nic.vlan_id else None
+    subnet = details.subnet_of(nic)
+    # gomaasapi takes an address without a subnet, and none with null.
+    on = {"subnet": shapes.subnet(subnet, details.vlans[subnet.vlan_id])} if subnet else {}
     return {
         "system_id": system_id,
         "id": nic.id,
@@ -222,9 +225,9 @@ def interface(system_id: str, nic: Interface, details: MachineDetails) -> dict[s
         "children": [],
         "tags": [],
         "enabled": True,
-        "links": [{"id": nic.id, "mode": "dhcp", "ip_address": nic.ip}] if nic.ip else [],
+        "links": [{"id": nic.id, "mode": "dhcp", "ip_address": nic.ip, **on}] if nic.ip else [],
         "params": "",
-        "discovered": [{"ip_address": nic.ip}] if nic.ip else [],
+        "discovered": [{"ip_address": nic.ip, **on}] if nic.ip else [],
         "effective_mtu": vlan.mtu if vlan else 1500,
         "vendor": nic.vendor or None,
         "product": nic.product or None,

@@ -8,9 +8,10 @@ from typing import Any
 
 from flask import Response
 
-from rackyard.region.api import machine_lists, machine_shapes
+from rackyard.region.api import machine_lists, machine_shapes, shapes
 from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.params import Params, json_object, scalar_text
+from rackyard.region.api.takes import Kind, Takes, fixed, hold
 from rackyard.region.db.machines.registry import MachineFilter
 from rackyard.region.db.pool import Transaction
 from rackyard.region.services.boots import timeline
@@ -24,11 +25,46 @@ from rackyard.region.services.site import validation
 # How long a caller waits for a BMC's own word.
 QUERY_TIMEOUT_S = 30.0
 
-collection = Resource("/machines/")
-one = Resource("/machines/<system_id>/")
+collection = Resource("/machines/", "Machines", "All machines.")
+one = Resource("/machines/<system_id>/", "Machine", "One machine.")
 
 
-@collection.read()
+_FILTER: Takes = {
+    "id": Kind.TEXTS,
+    "hostname": Kind.TEXTS,
+    "mac_address": Kind.TEXTS,
+    "status": Kind.TEXTS,
+    "after": Kind.TEXT,
+}
+_WISH: Takes = {
+    "hostname": Kind.TEXT,
+    "description": Kind.TEXT,
+    "architecture": Kind.TEXT,
+    "mac_addresses": Kind.WORDS,
+    "power_type": Kind.TEXT,
+    "power_parameters": Kind.TEXT,
+    "power_parameters_*": Kind.TEXT,
+    "commissioning_suite": Kind.TEXT,
+    **fixed("zone", "pool", "domain", "subarchitecture", "min_hwe_kernel", "swap_size", "cpu_count", "memory"),
+    **fixed("disable_ipv4", "deployed", "is_dpu"),
+}
+# MAAS's skip_bmc_config, skip_networking and skip_storage are taken as they come: nothing of it is changed here.
+_COMMISSION: Takes = fixed("enable_ssh", "commissioning_scripts", "testing_scripts")
+_COMMISSIONS_WITH = {"enable_ssh": False, "commissioning_scripts": None, "testing_scripts": None}
+# What a new machine has of that which is fixed.
+_NEW = {
+    "zone": shapes.ZONE,
+    "pool": shapes.POOL,
+    "subarchitecture": "generic",
+    "cpu_count": 0,
+    "memory": 0,
+    "disable_ipv4": False,
+    "deployed": False,
+    "is_dpu": False,
+}
+
+
+@collection.read(takes={**_FILTER, "fields": Kind.WORDS, "limit": Kind.INTEGER})
 def list_machines(call: Call) -> Response:
     """Machines that match the given hostname, mac_address, id and status, by hostname.
 
@@ -43,7 +79,7 @@ def list_machines(call: Call) -> Response:
     return machine_lists.answer(call, found, fields, limit)
 
 
-@collection.read("power_parameters")
+@collection.read("power_parameters", takes=_FILTER)
 def show_all_power_parameters(call: Call) -> dict[str, dict[str, Any]]:
     """The power settings of machines by system_id, as for one machine."""
     found = power_settings.find_all(call.ctx, call.actor, _filter(call.params))
@@ -62,15 +98,22 @@ def _filter(params: Params) -> MachineFilter:
     )
 
 
-@collection.create()
+@collection.create(takes={**_WISH, **_COMMISSION, "commission": Kind.FLAG})
 def create_machine(call: Call) -> dict[str, Any]:
-    """Register a machine; with `commission=true` commission it as well."""
+    """Register a machine and commission it, as MAAS does for administrators; `commission=false` only registers it.
+
+    If commissioning cannot begin, the machine stays New; with `commission=true` it is not registered either."""
 
     def commission(tx: Transaction, system_id: str) -> None:
         commissioning.begin(call.ctx, tx, call.actor, system_id)
 
-    wanted = commission if call.params.flag("commission") else None
-    details = registry.create(call.ctx, call.actor, _wish(call.params), also=wanted)
+    domain = shapes.domain(call.ctx.config.domain)
+    hold(call.params, {**_WISH, **_COMMISSION}, lambda: {**_NEW, **_COMMISSIONS_WITH, "domain": domain})
+    asked = call.params.flag("commission")
+    details = registry.create(call.ctx, call.actor, _wish(call.params), also=commission if asked else None)
+    if asked is None:
+        commissioning.start_if_possible(call.ctx, call.actor, details.machine.system_id)
+        details = registry.read(call.ctx, details.machine.system_id)
     return machine_shapes.machine(details, call.ctx.config.domain)
 
 
@@ -80,9 +123,10 @@ def read_machine(call: Call, system_id: str) -> dict[str, Any]:
     return machine_shapes.machine(registry.read(call.ctx, system_id), call.ctx.config.domain)
 
 
-@one.update()
+@one.update(takes=_WISH)
 def update_machine(call: Call, system_id: str) -> dict[str, Any]:
     """Change what is given."""
+    hold(call.params, _WISH, lambda: {**_NEW, **read_machine(call, system_id)})
     details = registry.update(call.ctx, call.actor, system_id, _wish(call.params))
     return machine_shapes.machine(details, call.ctx.config.domain)
 
@@ -93,9 +137,10 @@ def delete_machine(call: Call, system_id: str) -> None:
     registry.delete(call.ctx, call.actor, system_id)
 
 
-@one.create("commission")
+@one.create("commission", takes=_COMMISSION)
 def commission_machine(call: Call, system_id: str) -> dict[str, Any]:
     """Find out what the machine is made of."""
+    hold(call.params, _COMMISSION, lambda: _COMMISSIONS_WITH)
     commissioning.start(call.ctx, call.actor, system_id)
     return read_machine(call, system_id)
 

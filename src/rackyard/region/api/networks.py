@@ -8,23 +8,64 @@ from typing import Any
 from rackyard.region.api import shapes
 from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.params import Params
+from rackyard.region.api.takes import Kind, Takes, fixed, hold
 from rackyard.region.db.network.picture import Subnet
 from rackyard.region.services.network import fabrics, ip_ranges, picture, subnets
 from rackyard.region.services.network.fabrics import FindVlan, VlanWish
 from rackyard.region.services.network.ip_ranges import RangeWish
 from rackyard.region.services.network.subnets import SubnetWish
 
-fabric_collection = Resource("/fabrics/")
-one_fabric = Resource("/fabrics/<fabric>/")
-vlan_collection = Resource("/fabrics/<fabric>/vlans/")
-vlan_of_fabric = Resource("/fabrics/<fabric>/vlans/<vid>/")
-one_vlan = Resource("/vlans/<int:vlan_id>/")
-subnet_collection = Resource("/subnets/")
-one_subnet = Resource("/subnets/<subnet>/")
+fabric_collection = Resource("/fabrics/", "Fabrics", "All fabrics.")
+one_fabric = Resource("/fabrics/<fabric>/", "Fabric", "One fabric, by id or name.", fabric="id")
+vlan_collection = Resource("/fabrics/<fabric>/vlans/", "Vlans", "The VLANs of a fabric.", fabric="fabric_id")
+vlan_of_fabric = Resource(
+    "/fabrics/<fabric>/vlans/<vid>/", "Vlan", "A VLAN by its number in a fabric.", fabric="fabric_id"
+)
+one_vlan = Resource("/vlans/<int:vlan_id>/", "VlanById", "A VLAN by its id.", vlan_id="id")
+subnet_collection = Resource("/subnets/", "Subnets", "All subnets.")
+one_subnet = Resource("/subnets/<subnet>/", "Subnet", "One subnet.", subnet="id")
 # A CIDR has a slash.
-subnet_of_cidr = Resource("/subnets/<address>/<prefix>/")
-range_collection = Resource("/ipranges/")
-one_range = Resource("/ipranges/<int:range_id>/")
+subnet_of_cidr = Resource("/subnets/<address>/<prefix>/", "SubnetByCidr", "One subnet, by its CIDR.")
+range_collection = Resource("/ipranges/", "IPRanges", "All IP ranges.")
+one_range = Resource("/ipranges/<int:range_id>/", "IPRange", "One IP range.", range_id="id")
+
+_FABRIC: Takes = {"name": Kind.TEXT, "description": Kind.TEXT, **fixed("class_type")}
+_VLAN: Takes = {
+    "vid": Kind.TEXT,
+    "name": Kind.TEXT,
+    "description": Kind.TEXT,
+    "mtu": Kind.TEXT,
+    "dhcp_on": Kind.FLAG,
+    "primary_rack": Kind.TEXT,
+    "secondary_rack": Kind.TEXT,
+    "relay_vlan": Kind.TEXT,
+    **fixed("space", "fabric"),
+}
+_SUBNET: Takes = {
+    "cidr": Kind.TEXT,
+    "name": Kind.TEXT,
+    "description": Kind.TEXT,
+    "vlan": Kind.TEXT,
+    "fabric": Kind.TEXT,
+    "vid": Kind.TEXT,
+    "gateway_ip": Kind.TEXT,
+    "dns_servers": Kind.WORDS,
+    "allow_dns": Kind.FLAG,
+    "allow_proxy": Kind.FLAG,
+    "router_advertisements": Kind.FLAG,
+    "managed": Kind.FLAG,
+    **fixed("rdns_mode", "active_discovery", "disabled_boot_architectures", "space"),
+}
+_RANGE: Takes = {
+    "type": Kind.TEXT,
+    "start_ip": Kind.TEXT,
+    "end_ip": Kind.TEXT,
+    "subnet": Kind.TEXT,
+    "comment": Kind.TEXT,
+    **fixed("user"),
+}
+_SPACE = {"id": -1, "name": shapes.SPACE}
+_SUBNETS_HAVE = {"rdns_mode": 2, "active_discovery": False, "space": _SPACE}
 
 
 @fabric_collection.read()
@@ -34,9 +75,10 @@ def list_fabrics(call: Call) -> list[dict[str, Any]]:
     return [shapes.fabric(fabric, known) for fabric in known.fabrics]
 
 
-@fabric_collection.create()
+@fabric_collection.create(takes=_FABRIC)
 def create_fabric(call: Call) -> dict[str, Any]:
     """A new fabric with its untagged VLAN."""
+    hold(call.params, _FABRIC, dict)
     name, description = call.params.text("name"), call.params.text("description")
     made = fabrics.create_fabric(call.ctx, call.actor, name, description)
     return shapes.fabric(made, picture.read(call.ctx))
@@ -49,9 +91,10 @@ def read_fabric(call: Call, fabric: str) -> dict[str, Any]:
     return shapes.fabric(known.fabric(fabric), known)
 
 
-@one_fabric.update()
+@one_fabric.update(takes=_FABRIC)
 def update_fabric(call: Call, fabric: str) -> dict[str, Any]:
     """Change name or description."""
+    hold(call.params, _FABRIC, dict)
     name, description = call.params.text("name"), call.params.text("description")
     changed = fabrics.update_fabric(call.ctx, call.actor, fabric, name, description)
     return shapes.fabric(changed, picture.read(call.ctx))
@@ -71,9 +114,15 @@ def list_vlans(call: Call, fabric: str) -> list[dict[str, Any]]:
     return [shapes.vlan(vlan) for vlan in known.vlans if vlan.fabric_id == owner.id]
 
 
-@vlan_collection.create()
+@vlan_collection.create(takes=_VLAN)
 def create_vlan(call: Call, fabric: str) -> dict[str, Any]:
     """A new VLAN in a fabric."""
+
+    def has() -> dict[str, Any]:
+        owner = picture.read(call.ctx).fabric(fabric)
+        return {"space": _SPACE, "fabric": {"id": owner.id, "name": owner.name}}
+
+    hold(call.params, _VLAN, has)
     return shapes.vlan(fabrics.create_vlan(call.ctx, call.actor, fabric, _vlan_wish(call.params)))
 
 
@@ -83,7 +132,7 @@ def read_vlan_of_fabric(call: Call, fabric: str, vid: str) -> dict[str, Any]:
     return shapes.vlan(_in_fabric(fabric, vid)(picture.read(call.ctx)))
 
 
-@vlan_of_fabric.update()
+@vlan_of_fabric.update(takes=_VLAN)
 def update_vlan_of_fabric(call: Call, fabric: str, vid: str) -> dict[str, Any]:
     """Change a VLAN by its number in a fabric."""
     return _update_vlan(call, _in_fabric(fabric, vid))
@@ -101,7 +150,7 @@ def read_vlan(call: Call, vlan_id: int) -> dict[str, Any]:
     return shapes.vlan(_of_id(vlan_id)(picture.read(call.ctx)))
 
 
-@one_vlan.update()
+@one_vlan.update(takes=_VLAN)
 def update_vlan(call: Call, vlan_id: int) -> dict[str, Any]:
     """Change name, MTU, DHCP, the racks that serve it, and the VLAN that it is relayed to."""
     return _update_vlan(call, _of_id(vlan_id))
@@ -120,7 +169,7 @@ def list_subnets(call: Call) -> list[dict[str, Any]]:
     return [shapes.subnet(subnet, known.vlan_of(subnet)) for subnet in known.subnets]
 
 
-@subnet_collection.create()
+@subnet_collection.create(takes=_SUBNET)
 def create_subnet(call: Call) -> dict[str, Any]:
     """A new subnet."""
     return _subnet(call, subnets.create(call.ctx, call.actor, _subnet_wish(call.params)))
@@ -132,7 +181,7 @@ def read_subnet(call: Call, subnet: str) -> dict[str, Any]:
     return _subnet(call, picture.read(call.ctx).subnet(subnet))
 
 
-@one_subnet.update()
+@one_subnet.update(takes=_SUBNET)
 def update_subnet(call: Call, subnet: str) -> dict[str, Any]:
     """Change a subnet."""
     return _subnet(call, subnets.update(call.ctx, call.actor, subnet, _subnet_wish(call.params)))
@@ -150,7 +199,7 @@ def read_subnet_of_cidr(call: Call, address: str, prefix: str) -> dict[str, Any]
     return read_subnet(call, f"{address}/{prefix}")
 
 
-@subnet_of_cidr.update()
+@subnet_of_cidr.update(takes=_SUBNET)
 def update_subnet_of_cidr(call: Call, address: str, prefix: str) -> dict[str, Any]:
     """Change a subnet, by its CIDR."""
     return update_subnet(call, f"{address}/{prefix}")
@@ -169,7 +218,7 @@ def list_ranges(call: Call) -> list[dict[str, Any]]:
     return [shapes.ip_range(ip_range, known) for ip_range in known.ranges]
 
 
-@range_collection.create()
+@range_collection.create(takes=_RANGE)
 def create_range(call: Call) -> dict[str, Any]:
     """A new IP range."""
     made = ip_ranges.create(call.ctx, call.actor, _range_wish(call.params))
@@ -183,7 +232,7 @@ def read_range(call: Call, range_id: int) -> dict[str, Any]:
     return shapes.ip_range(known.range(str(range_id)), known)
 
 
-@one_range.update()
+@one_range.update(takes=_RANGE)
 def update_range(call: Call, range_id: int) -> dict[str, Any]:
     """Change an IP range."""
     changed = ip_ranges.update(call.ctx, call.actor, range_id, _range_wish(call.params))
@@ -205,6 +254,11 @@ def _in_fabric(fabric: str, vid: str) -> FindVlan:
 
 
 def _update_vlan(call: Call, find: FindVlan) -> dict[str, Any]:
+    def has() -> dict[str, Any]:
+        known = find(picture.read(call.ctx))
+        return {"space": _SPACE, "fabric": {"id": known.fabric_id, "name": known.fabric}}
+
+    hold(call.params, _VLAN, has)
     return shapes.vlan(fabrics.update_vlan(call.ctx, call.actor, find, _vlan_wish(call.params)))
 
 
@@ -226,6 +280,7 @@ def _vlan_wish(params: Params) -> VlanWish:
 
 
 def _subnet_wish(params: Params) -> SubnetWish:
+    hold(params, _SUBNET, lambda: _SUBNETS_HAVE)
     return SubnetWish(
         cidr=params.text("cidr"),
         name=params.text("name"),
@@ -243,6 +298,7 @@ def _subnet_wish(params: Params) -> SubnetWish:
 
 
 def _range_wish(params: Params) -> RangeWish:
+    hold(params, _RANGE, dict)
     return RangeWish(
         type=params.text("type"),
         start_ip=params.text("start_ip"),

@@ -9,13 +9,24 @@ from typing import Any
 from rackyard.region.api import machine_shapes
 from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.shapes import ROOT, event_time, moment
+from rackyard.region.api.takes import Kind
 from rackyard.region.db.machines.results import ScriptResult
+from rackyard.region.errors import NotFound
 from rackyard.region.services.machines import registry, results
 from rackyard.region.services.machines.results import ResultSet
+from rackyard.region.services.site import validation
 
-interfaces = Resource("/nodes/<system_id>/interfaces/")
-block_devices = Resource("/nodes/<system_id>/blockdevices/")
-script_results = Resource("/nodes/<system_id>/results/")
+interfaces = Resource("/nodes/<system_id>/interfaces/", "Interfaces", "The NICs of a machine.")
+block_devices = Resource("/nodes/<system_id>/blockdevices/", "BlockDevices", "The disks of a machine.")
+script_results = Resource("/nodes/<system_id>/results/", "NodeScriptResults", "What scripts said on a machine.")
+
+one_interface = Resource(
+    "/nodes/<system_id>/interfaces/<interface>/", "Interface", "One NIC, by id or name.", interface="id"
+)
+one_block_device = Resource("/nodes/<system_id>/blockdevices/<int:disk_id>/", "BlockDevice", "One disk.", disk_id="id")
+one_result = Resource(
+    "/nodes/<system_id>/results/<int:boot_id>/", "NodeScriptResult", "What scripts said in one boot.", boot_id="id"
+)
 
 
 @interfaces.read()
@@ -25,13 +36,34 @@ def list_interfaces(call: Call, system_id: str) -> list[dict[str, Any]]:
     return [machine_shapes.interface(system_id, nic, details) for nic in details.interfaces]
 
 
+@one_interface.read()
+def read_interface(call: Call, system_id: str, interface: str) -> dict[str, Any]:
+    """One NIC of the machine, by id or name. Raises NotFound."""
+    details = registry.read(call.ctx, system_id)
+    for known in (lambda nic: str(nic.id), lambda nic: nic.name):
+        for nic in details.interfaces:
+            if known(nic) == interface:
+                return machine_shapes.interface(system_id, nic, details)
+    raise _missing(details.machine.hostname, "interface", interface, "interfaces")
+
+
 @block_devices.read()
 def list_block_devices(call: Call, system_id: str) -> list[dict[str, Any]]:
     """The machine's disks."""
     return [machine_shapes.block_device(system_id, disk) for disk in registry.read(call.ctx, system_id).disks]
 
 
-@script_results.read()
+@one_block_device.read()
+def read_block_device(call: Call, system_id: str, disk_id: int) -> dict[str, Any]:
+    """One disk of the machine, by id. Raises NotFound."""
+    details = registry.read(call.ctx, system_id)
+    for disk in details.disks:
+        if disk.id == disk_id:
+            return machine_shapes.block_device(system_id, disk)
+    raise _missing(details.machine.hostname, "block device", str(disk_id), "blockdevices")
+
+
+@script_results.read(takes={"include_output": Kind.FLAG})
 def list_results(call: Call, system_id: str) -> list[dict[str, Any]]:
     """What each script said, newest boot first; with include_output also its words, in base64.
 
@@ -39,6 +71,21 @@ def list_results(call: Call, system_id: str) -> list[dict[str, Any]]:
     with_output = bool(call.params.flag("include_output"))
     sets = results.of_machine(call.ctx, system_id, with_output=with_output)
     return [_result_set(system_id, known, with_output) for known in sets]
+
+
+@one_result.read(takes={"include_output": Kind.FLAG})
+def read_result(call: Call, system_id: str, boot_id: int) -> dict[str, Any]:
+    """What each script said in one boot. Raises NotFound."""
+    with_output = bool(call.params.flag("include_output"))
+    for known in results.of_machine(call.ctx, system_id, with_output=with_output):
+        if known.boot_id == boot_id:
+            return _result_set(system_id, known, with_output)
+    raise _missing(system_id, "result", str(boot_id), "results")
+
+
+def _missing(machine: str, kind: str, specifier: str, collection: str) -> NotFound:
+    shown = validation.shown(specifier)
+    return NotFound(f"Machine {machine} has no {kind} {shown}; list them with GET nodes/<system_id>/{collection}/.")
 
 
 def _result_set(system_id: str, known: ResultSet, with_output: bool) -> dict[str, Any]:

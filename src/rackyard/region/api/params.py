@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from flask import Request
 
@@ -41,6 +41,10 @@ class Params:
         if request.mimetype == "multipart/form-data":
             return multipart.values(request.get_data(), request.mimetype_params.get("boundary", ""))
         return dict(request.form.lists())
+
+    def only(self, wanted: Callable[[str], bool]) -> Params:
+        """Those whose names are wanted."""
+        return Params({name: values for name, values in self._values.items() if wanted(name)})
 
     def names(self) -> list[str]:
         """What was given."""

@@ -6,31 +6,38 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Blueprint, Response, jsonify
+from flask import Response, jsonify
 
 import rackyard
 from rackyard.region.api import shapes
-from rackyard.region.api.dispatch import Call, Resource
+from rackyard.region.api.dispatch import Call, OpenResource, Resource
 from rackyard.region.api.params import Params
 from rackyard.region.api.shapes import ROOT
+from rackyard.region.api.takes import Kind, Takes
 from rackyard.region.db.site.events import EventFilter
+from rackyard.region.errors import NotFound
 from rackyard.region.services.site import events, images, validation
 
 DEFAULT_LIMIT = 100
+_EVENT_FILTER: Takes = {
+    "id": Kind.TEXTS,
+    "hostname": Kind.TEXTS,
+    "mac_address": Kind.TEXTS,
+    "owner": Kind.TEXTS,
+    "level": Kind.TEXT,
+}
 # The API level that clients look for; ours stands in `rackyard_version`.
 MAAS_API_VERSION = "3.4.0"
 
-users = Resource("/users/")
-event_collection = Resource("/events/")
-image_collection = Resource("/boot-resources/")
-one_image = Resource("/boot-resources/<int:image_id>/")
+version = OpenResource("/version/", "Version", "What this region is and can do; it needs no key.")
+users = Resource("/users/", "Users", "The accounts of this site.")
+one_user = Resource("/users/<username>/", "User", "One account.")
+event_collection = Resource("/events/", "Events", "What has happened.")
+image_collection = Resource("/boot-resources/", "BootResources", "The images that machines boot.")
+one_image = Resource("/boot-resources/<int:image_id>/", "BootResource", "One image.", image_id="id")
 
 
-def mount_version(blueprint: Blueprint) -> None:
-    """The one URL that needs no key."""
-    blueprint.add_url_rule("/version/", endpoint="version", view_func=show_version, methods=["GET"])
-
-
+@version.read()
 def show_version() -> Response:
     """What this region can do, in MAAS's words."""
     return jsonify(
@@ -48,6 +55,18 @@ def show_version() -> Response:
 @users.read("whoami")
 def whoami(call: Call) -> dict[str, Any]:
     """Whose key signed the request."""
+    return _caller(call)
+
+
+@one_user.read()
+def read_user(call: Call, username: str) -> dict[str, Any]:
+    """Whoever asks, by name. Raises NotFound for others."""
+    if username != call.actor.username:
+        raise NotFound(f"{validation.shown(username)} is not the account that signed this; ask for your own.")
+    return _caller(call)
+
+
+def _caller(call: Call) -> dict[str, Any]:
     return {
         "username": call.actor.username,
         "email": "",
@@ -57,7 +76,9 @@ def whoami(call: Call) -> dict[str, Any]:
     }
 
 
-@event_collection.read("query")
+@event_collection.read(
+    "query", takes={**_EVENT_FILTER, "before": Kind.INTEGER, "after": Kind.INTEGER, "limit": Kind.INTEGER}
+)
 def query_events(call: Call) -> dict[str, Any]:
     """Events by hostname, mac_address, id, owner and level, in pages that show the newest first.
 
@@ -105,6 +126,6 @@ def _event_filter(params: Params) -> EventFilter:
 
 def _page_uri(params: Params, limit: int, **edge: int) -> str:
     kept = [("op", "query"), ("limit", str(limit))]
-    for name in ("id", "hostname", "mac_address", "owner", "level"):
+    for name in _EVENT_FILTER:
         kept += [(name, value) for value in params.texts(name) or []]
     return f"{ROOT}/events/?{urlencode(kept + [(name, str(value)) for name, value in edge.items()])}"

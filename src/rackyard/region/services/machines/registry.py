@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import ip_address, ip_network
 
 from rackyard.region.context import Context
 from rackyard.region.db.machines import registry as rows
@@ -19,7 +20,7 @@ from rackyard.region.db.machines.registry import (
     Registration,
 )
 from rackyard.region.db.network import picture as network_rows
-from rackyard.region.db.network.picture import Vlan
+from rackyard.region.db.network.picture import Subnet, Vlan
 from rackyard.region.db.pool import Transaction
 from rackyard.region.errors import Invalid, NotFound
 from rackyard.region.services.operations.kinds import require_idle
@@ -27,6 +28,7 @@ from rackyard.region.services.power import bmcs
 from rackyard.region.services.power.parameters import PowerWish
 from rackyard.region.services.site import identifiers, journal, validation
 from rackyard.region.services.site.authorisation import Actor, Permission, authorise
+from rackyard.region.services.site.validation import Network
 from rackyard.region.status import Status
 
 MAX_INTERFACES = 64
@@ -40,6 +42,15 @@ class MachineDetails:
     interfaces: Sequence[Interface]
     disks: Sequence[BlockDevice]
     vlans: dict[int, Vlan]
+    # By the id of the VLAN that they are on, and all of them by None.
+    subnets: Mapping[int | None, Sequence[tuple[Network, Subnet]]]
+
+    def subnet_of(self, nic: Interface) -> Subnet | None:
+        """The subnet that a NIC's address is in, among those of its VLAN if that is known."""
+        if not nic.ip:
+            return None
+        address = ip_address(nic.ip)
+        return next((subnet for network, subnet in self.subnets.get(nic.vlan_id, ()) if address in network), None)
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,7 @@ EVERYTHING = Parts()
 
 
 def find_all(ctx: Context, wanted: MachineFilter, parts: Parts = EVERYTHING) -> list[MachineDetails]:
-    """Matching machines by hostname: at most four statements, however many machines there are."""
+    """Matching machines by hostname: at most five statements, however many machines there are."""
     with ctx.db.transaction() as tx:
         found = rows.select(tx, wanted, with_hardware=parts.hardware, with_steps=parts.steps)
         return _with_details(tx, found, ctx.clock.now(), parts)
@@ -211,7 +222,11 @@ def _with_details(
     for disk in rows.block_devices(tx, ids) if parts.disks else ():
         disks[disk.machine_id].append(disk)
     vlans = {vlan.id: vlan for vlan in network_rows.vlans(tx)} if parts.interfaces else {}
-    return [MachineDetails(machine, nics[machine.id], disks[machine.id], vlans) for machine in machines]
+    subnets: dict[int | None, list[tuple[Network, Subnet]]] = defaultdict(list)
+    for subnet in network_rows.subnets(tx) if parts.interfaces else ():
+        for vlan_id in (subnet.vlan_id, None):
+            subnets[vlan_id].append((ip_network(subnet.cidr), subnet))
+    return [MachineDetails(machine, nics[machine.id], disks[machine.id], vlans, subnets) for machine in machines]
 
 
 def _locked(tx: Transaction, actor: Actor, system_id: str) -> LockedMachine:

@@ -31,6 +31,20 @@ def start(ctx: Context, actor: Actor, system_id: str) -> None:
         begin(ctx, tx, actor, system_id)
 
 
+def start_if_possible(ctx: Context, actor: Actor, system_id: str) -> None:
+    """Begin to commission a machine that is new. If that cannot be, it stays New and an event tells why: whoever adds
+    a machine has not asked for more. Raises Forbidden, NotFound."""
+    try:
+        start(ctx, actor, system_id)
+    except (BadRequest, Conflict) as refusal:
+        with ctx.db.transaction() as tx:
+            machine = orders.locked(tx, actor, Permission.OPERATE_MACHINE, system_id)
+            journal.record(
+                tx, ctx.clock.now(), "COMMISSIONING_NOT_STARTED", f"not commissioned when added: {refusal.message}",
+                machine_id=machine.id, username=actor.username,
+            )  # fmt: skip
+
+
 def begin(ctx: Context, tx: Transaction, actor: Actor, system_id: str) -> None:
     """The same in the caller's transaction."""
     asked_at = ctx.clock.now()

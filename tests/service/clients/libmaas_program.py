@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an operator's program does with python-libmaas: run by the Python of a virtual environment that has it, and by
+nothing of ours. Arguments: URL and API key. It prints what it has seen as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from maas.client import connect
+
+url, key = sys.argv[1:]
+client = connect(url, apikey=key)
+seen: dict[str, Any] = {"before": [machine.hostname for machine in client.machines.list()]}
+
+fabric = client.fabrics.create(name="lab", description="of a client")
+vlan = fabric.vlans.get_default()
+subnet = client.subnets.create("10.20.0.0/24", vlan, name="pxe-a", gateway_ip="10.20.0.1")
+seen["fabrics"] = [known.name for known in client.fabrics.list()]
+seen["vlans"] = [[known.vid, known.name, known.mtu] for known in client.fabrics.get(fabric.id).vlans]
+seen["subnets"] = [[known.name, known.cidr, known.vlan.id == vlan.id] for known in client.subnets.list()]
+subnet.name = "pxe-b"
+subnet.save()
+seen["subnet"] = client.subnets.get(subnet.id).name
+
+power = {"power_address": "172.16.0.11", "power_user": "maas", "power_pass": "s3cret-pass"}
+made = client.machines.create("amd64/generic", ["52:54:00:20:01:01"], "ipmi", power, hostname="m1")
+machine = client.machines.get(made.system_id)
+seen["machine"] = [machine.hostname, machine.fqdn, machine.architecture, machine.status_name, machine.power_type]
+seen["interfaces"] = [nic.mac_address for nic in machine.interfaces]
+seen["power"] = machine.get_power_parameters()["power_address"]
+machine.hostname = "m2"
+machine.save()
+seen["after"] = [known.hostname for known in client.machines.list()]
+seen["found"] = [known.hostname for known in client.machines.list(hostnames=["m2", "m3"])]
+seen["whoami"] = client.users.whoami().username
+machine.delete()
+seen["left"] = len(client.machines.list())
+print(json.dumps(seen))

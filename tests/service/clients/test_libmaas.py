@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""python-libmaas as it is on PyPI, in an environment and a process of its own, against a region that listens."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from werkzeug.serving import make_server
+
+PYTHON = os.environ.get("RACKYARD_CLIENTS_PYTHON", "")
+PROGRAM = Path(__file__).with_name("libmaas_program.py")
+
+
+@pytest.fixture
+def url(app: Flask) -> Iterator[str]:
+    """Where the region listens."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.port}/MAAS/"
+    server.shutdown()
+    thread.join()
+
+
+@pytest.mark.skipif(not PYTHON, reason="`nox -s service` makes the environment that has python-libmaas")
+def test_program_of_an_operator_works_unchanged(url: str, admin_key: str) -> None:
+    ran = subprocess.run(
+        [PYTHON, "-W", "ignore", str(PROGRAM), url, admin_key], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout) == {
+        "before": [],
+        "fabrics": ["lab"],
+        "vlans": [[0, "untagged", 1500]],
+        "subnets": [["pxe-a", "10.20.0.0/24", True]],
+        "subnet": "pxe-b",
+        "machine": ["m1", "m1.rackyard.internal", "amd64/generic", "New", "ipmi"],
+        "interfaces": ["52:54:00:20:01:01"],
+        "power": "172.16.0.11",
+        "after": ["m2"],
+        "found": ["m2"],
+        "whoami": "admin",
+        "left": 0,
+    }

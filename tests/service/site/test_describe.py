@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`describe/`: what clients that generate themselves from it (python-libmaas, MAAS's command line) read."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from rackyard.region import api as region_api
+
+DESCRIBE = f"{region_api.PREFIX}/describe/"
+HANDLER_KEYS = {"name", "doc", "uri", "path", "params", "actions"}
+ACTION_KEYS = {"name", "doc", "method", "op", "restful"}
+RESTFUL = {"create", "read", "update", "delete"}
+# What clients call, by the names of MAAS 3.4: handler, path, actions.
+MAAS_HAS = [
+    ("Version", "version/", "read"),
+    ("Users", "users/", "whoami"),
+    ("Account", "account/", "create_authorisation_token delete_authorisation_token list_authorisation_tokens"),
+    ("Machines", "machines/", "create power_parameters read"),
+    (
+        "Machine",
+        "machines/{system_id}/",
+        "abort commission delete power_off power_on power_parameters query_power_state read update",
+    ),
+    ("Interfaces", "nodes/{system_id}/interfaces/", "read"),
+    ("BlockDevices", "nodes/{system_id}/blockdevices/", "read"),
+    ("User", "users/{username}/", "read"),
+    ("Interface", "nodes/{system_id}/interfaces/{id}/", "read"),
+    ("BlockDevice", "nodes/{system_id}/blockdevices/{id}/", "read"),
+    ("NodeScriptResult", "nodes/{system_id}/results/{id}/", "read"),
+    ("NodeScriptResults", "nodes/{system_id}/results/", "read"),
+    ("RackControllers", "rackcontrollers/", "read"),
+    ("RackController", "rackcontrollers/{system_id}/", "delete read"),
+    ("RegionControllers", "regioncontrollers/", "read"),
+    ("RegionController", "regioncontrollers/{system_id}/", "read"),
+    ("Events", "events/", "query"),
+    ("Fabrics", "fabrics/", "create read"),
+    ("Fabric", "fabrics/{id}/", "delete read update"),
+    ("Vlans", "fabrics/{fabric_id}/vlans/", "create read"),
+    ("Vlan", "fabrics/{fabric_id}/vlans/{vid}/", "delete read update"),
+    ("Subnets", "subnets/", "create read"),
+    ("Subnet", "subnets/{id}/", "delete read update"),
+    ("IPRanges", "ipranges/", "create read"),
+    ("IPRange", "ipranges/{id}/", "delete read update"),
+    ("BootResources", "boot-resources/", "read"),
+    ("BootResource", "boot-resources/{id}/", "read"),
+]
+
+
+@pytest.fixture
+def described(client) -> dict:
+    response = client.get(DESCRIBE)
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == "application/json"
+    return response.json
+
+
+def parts(described: dict) -> list[dict]:
+    return [part for each in described["resources"] for part in (each["anon"], each["auth"]) if part]
+
+
+@pytest.mark.parametrize(("name", "path", "actions"), MAAS_HAS)
+def test_what_maas_has_is_named_as_in_maas(described, name: str, path: str, actions: str) -> None:
+    (found,) = [each for each in described["resources"] if each["name"] == f"{name}Handler"]
+    part = found["auth"] or found["anon"]
+    assert part["path"] == f"{region_api.PREFIX}/{path}"
+    assert set(actions.split()) <= {action["name"] for action in part["actions"]}
+
+
+def test_every_route_is_described(app, described) -> None:
+    """By Flask's own table, whose variables may have other names than MAAS's."""
+    routes = {
+        re.sub(r"<[^>]+>", "{}", str(rule))
+        for rule in app.url_map.iter_rules()
+        if str(rule).startswith(f"{region_api.PREFIX}/") and str(rule) != DESCRIBE
+    }
+    assert sorted(re.sub(r"{[^}]+}", "{}", part["path"]) for part in parts(described)) == sorted(routes)
+    actions = sum(len(part["actions"]) for part in parts(described))
+    assert actions == sum(len(resource.actions) for resource in region_api.resources())
+
+
+def test_document_has_the_shape_that_clients_read(described) -> None:
+    assert described.keys() == {"doc", "resources", "hash"}
+    names = [each["name"] for each in described["resources"]]
+    assert len(set(names)) == len(names)
+    assert all(name.endswith("Handler") for name in names)
+    for part in parts(described):
+        assert part.keys() == HANDLER_KEYS
+        assert part["doc"]
+        assert part["params"] == re.findall(r"{([^}]+)}", part["path"])
+        assert len({action["name"] for action in part["actions"]}) == len(part["actions"]) > 0
+        for action in part["actions"]:
+            assert action.keys() == ACTION_KEYS
+            assert action["doc"], action["name"]
+            assert action["restful"] == (action["op"] is None) == (action["name"] in RESTFUL)
+
+
+def test_only_what_needs_no_key_is_anonymous(described) -> None:
+    assert [each["name"] for each in described["resources"] if each["anon"]] == ["VersionHandler"]
+    assert all((each["anon"] is None) != (each["auth"] is None) for each in described["resources"])
+
+
+def test_urls_are_on_the_host_that_the_caller_named(client) -> None:
+    described = client.get(DESCRIBE, headers={"Host": "maas.example.com:5240"}).json
+    assert all(part["uri"] == f"http://maas.example.com:5240{part['path']}" for part in parts(described))
+    assert described["hash"] == client.get(DESCRIBE).json["hash"], "the host is no part of the API"
+
+
+def test_every_answer_of_the_api_has_the_hash_of_the_description(client, api, described) -> None:
+    answers = [client.get(DESCRIBE), client.get(f"{region_api.PREFIX}/version/"), api.get("machines/")]
+    answers += [client.get(f"{region_api.PREFIX}/machines/"), api.get("machines/nobody/"), api.get("nothing/")]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 401, 404, 404]
+    assert {answer.headers["X-MAAS-API-Hash"] for answer in answers} == {described["hash"]}
+    assert "X-MAAS-API-Hash" not in client.get("/MAAS/health").headers
