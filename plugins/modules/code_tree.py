@@ -102,12 +102,14 @@ archive_needed:
 """
 
 import compileall
+import fcntl
 import hashlib
 import os
 import re
 import shutil
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -244,6 +246,28 @@ def act(dest: str, release: str, plan: Plan, archive: str | None, manifest: dict
         shutil.rmtree(os.path.join(dest, name))
 
 
+@contextmanager
+def alone(dest: str) -> Iterator[None]:
+    """One run at a time changes the folder; the kernel lets the next one in, also after one that was killed."""
+    os.makedirs(dest, mode=0o755, exist_ok=True)
+    descriptor = os.open(dest, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def bring(dest: str, release: str, archive: str | None, manifest: dict[str, str]) -> None:
+    """Have the release in place, also when another run was at it a moment ago. Raises ValueError when that one has
+    taken away what this one had found."""
+    with alone(dest):
+        plan = decide(dest, release, manifest)
+        if plan.install and not archive:
+            raise ValueError("another run has removed it meanwhile; run this again")
+        act(dest, release, plan, archive, manifest)
+
+
 def main() -> None:
     """Decide, then act."""
     module = AnsibleModule(
@@ -274,7 +298,7 @@ def main() -> None:
         try:
             if pending:
                 Path(pending).touch(mode=0o644)
-            act(dest, release, plan, module.params["archive"], manifest)
+            bring(dest, release, module.params["archive"], manifest)
         except (OSError, ValueError, KeyError) as error:
             module.fail_json(msg=f"Cannot install {release} in {dest}: {error}")
     kept = [name for name in (release, plan.new_previous) if name]

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +44,7 @@ class Site:
         archive_path.write_bytes(archive)
         changed = plan.changes(release)
         if changed:
-            host.act(str(self.dest), release, plan, str(archive_path), manifest)
+            host.bring(str(self.dest), release, str(archive_path), manifest)
         return release, changed
 
 
@@ -173,3 +174,36 @@ def test_a_restart_that_is_owed_is_a_change_until_it_is_done(site: Site) -> None
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_runs_at_the_same_time_install_one_after_the_other(site: Site, tmp_path: Path) -> None:
+    for number in range(60):
+        site.write(f"part_{number}.py", f"VALUE = {number}\n" * 200)
+    release, _plan, manifest, archive = site.plan()
+    path = tmp_path / "archive.tar.gz"
+    path.write_bytes(archive)
+    together, troubles = threading.Barrier(4), []
+
+    def run() -> None:
+        together.wait()
+        try:
+            host.bring(str(site.dest), release, str(path), manifest)
+        except (OSError, ValueError) as trouble:
+            troubles.append(trouble)
+
+    runs = [threading.Thread(target=run) for _run in range(4)]
+    for each in runs:
+        each.start()
+    for each in runs:
+        each.join()
+    assert troubles == []
+    assert host.read_tree(str(site.dest / release)) == manifest
+    assert os.readlink(site.dest / "current") == release
+    assert sorted(entry.name for entry in site.dest.iterdir()) == sorted([release, "current"])
+
+
+def test_what_another_run_removed_meanwhile_is_said(site: Site) -> None:
+    release, _plan, manifest, _archive = site.plan()
+    with pytest.raises(ValueError, match="another run has removed it meanwhile"):
+        host.bring(str(site.dest), release, None, manifest)
+    assert not os.path.lexists(site.dest / "current")
