@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import threading
 import time
 import zlib
@@ -38,6 +37,7 @@ from rackyard.rack.polls import JobPolls
 from rackyard.rack.regions import Regions
 from rackyard.rack.reporter import Reporter
 from rackyard.rack.spool import Spool
+from rackyard.rack.stop_signals import StopSignals
 from rackyard_core.power.pool import PowerPool
 
 _HEARTBEAT_S = 60.0
@@ -83,8 +83,7 @@ class Agent:
 
     def run(self) -> None:
         """Until SIGTERM or SIGINT."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._stop.set())
+        told_to_stop = StopSignals()
         # What an earlier life said is no longer true.
         self._config.status_file.unlink(missing_ok=True)
         log("info", "agent-started", version=__version__, rack=self._known.system_id, waiting=len(self._spool))
@@ -112,8 +111,9 @@ class Agent:
         # Whoever is frozen does not say this, and is started anew.
         systemd = SystemdNotifier()
         systemd.notify("WATCHDOG=1")
-        while not self._stop.wait(_ALIVE_S):
+        while not told_to_stop.wait(_ALIVE_S):
             systemd.notify("WATCHDOG=1")
+        self._stop.set()
         log("info", "agent-stops")
         self._jobs.close()
         self._pool.close()

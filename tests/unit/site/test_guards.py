@@ -41,6 +41,7 @@ PERMISSIONS = {
     "operations.commissioning.abort": {"OPERATE_MACHINE"},
     "operations.commissioning.begin": {"OPERATE_MACHINE"},
     "operations.commissioning.start": {"OPERATE_MACHINE"},
+    "operations.commissioning.start_if_possible": {"OPERATE_MACHINE"},
     "power.orders.query": {"VIEW"},
     "power.orders.request": {"OPERATE_MACHINE"},
     "racks.draining.begin": {"MANAGE_RACKS"},
