@@ -42,7 +42,7 @@ class Network:
     def subnet(self, specifier: str) -> Subnet:
         """A subnet by id, name or CIDR, or by one of these alone: `id:1`, `name:pxe`, `cidr:192.0.2.0/24`. Raises
         NotFound."""
-        kind, _, value = specifier.partition(":")
+        kind, _colon, value = specifier.partition(":")
         asked = [(kind, value)] if kind in _SUBNET_WAYS else []
         for way, text in [*asked, *((way, specifier) for way in _SUBNET_WAYS)]:
             for candidate in self.subnets:
