@@ -29,6 +29,7 @@ def url(app: Flask) -> Iterator[str]:
     thread.join()
 
 
+# A client that is AGPL is in no environment of ours: only where the runner has made one for it can it be run.
 @pytest.mark.skipif(not PYTHON, reason="`nox -s service` makes the environment that has python-libmaas")
 def test_program_of_an_operator_works_unchanged(url: str, admin_key: str) -> None:
     ran = subprocess.run(

@@ -216,6 +216,7 @@ def test_what_was_seen_during_a_lease_counts_though_its_end_was_told_before(
 ):
     """Racks that share a subnet kept what they saw while no region answered, and tell it one after the other."""
     agent.lease()
+    # The clock of tests is one that can be set.
     world.clock.advance(600)  # type: ignore[attr-defined]
     agent.lease(action=end, lease_s=0, at=now_iso(300))
     image = ("image", "nginx", "filesystem.squashfs, 198.8 MiB in 7.0 s")
