@@ -38,6 +38,12 @@ commissioning_suite:
     - Debian release of the ephemeral system that the machine boots, if not the region's default. An empty string is the default.
     - An image of that release must be registered; see C(boot_image_more_suites) of role C(boot_image).
   type: str
+zone:
+  description: Name of the zone that the machine is in, which M(rackyard.metal.zone) declares. A new machine is in zone V(default).
+  type: str
+pool:
+  description: Name of the resource pool that the machine is in, which M(rackyard.metal.resource_pool) declares. A new machine is in pool V(default).
+  type: str
 power:
   description: How the machine is switched on and off.
   type: dict

@@ -20,6 +20,8 @@ def machine_options() -> dict[str, dict[str, Any]]:
         "architecture": {"type": "str"},
         "description": {"type": "str"},
         "commissioning_suite": {"type": "str"},
+        "zone": {"type": "str"},
+        "pool": {"type": "str"},
         "power": {
             "type": "dict",
             "options": {

@@ -58,6 +58,8 @@ class MachineWish:
     description: str | None = None
     power: Power | None = None
     commissioning_suite: str | None = None
+    zone: str | None = None
+    pool: str | None = None
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> MachineWish:
@@ -72,6 +74,8 @@ class MachineWish:
             description=options.get("description"),
             power=None if power is None else Power(**{**power, "address": _bmc_address(power.get("address"))}),
             commissioning_suite=options.get("commissioning_suite"),
+            zone=options.get("zone"),
+            pool=options.get("pool"),
         )
 
 
@@ -131,6 +135,8 @@ def machine_view(machine: Mapping[str, Any] | None, parameters: Mapping[str, Any
         "description": machine.get("description") or "",
         "commissioning_suite": machine.get("commissioning_suite") or "",
         "mac_addresses": mac_addresses(machine),
+        "zone": machine["zone"]["name"],
+        "pool": machine["pool"]["name"],
         "power": power_view(machine, parameters),
     }
 
@@ -152,8 +158,8 @@ def _plan_create(wish: MachineWish) -> Plan:
         "description": wish.description or "",
         "mac_addresses": list(wish.mac_addresses or ()),
     }
-    if wish.commissioning_suite:
-        values["commissioning_suite"] = wish.commissioning_suite
+    chosen = {name: getattr(wish, name) for name in ("commissioning_suite", "zone", "pool")}
+    values |= {name: value for name, value in chosen.items() if value}
     after = dict(values)
     if wish.power is not None:
         values["power"] = wish.power
@@ -162,7 +168,7 @@ def _plan_create(wish: MachineWish) -> Plan:
 
 
 def _plan_update(view: Mapping[str, Any], wish: MachineWish, update_password: str) -> Plan:
-    wished = ("architecture", "description", "commissioning_suite")
+    wished = ("architecture", "description", "commissioning_suite", "zone", "pool")
     values = differing(view, {name: getattr(wish, name) for name in wished})
     order = _merged_macs(view["mac_addresses"], wish.mac_addresses)
     if order != view["mac_addresses"]:
@@ -249,6 +255,8 @@ def predicted(machine: Mapping[str, Any] | None, plan: Plan) -> dict[str, Any] |
     """The machine object as check mode foresees it: what is known now, with the planned values."""
     if not plan.after:
         return None
-    foreseen = {name: value for name, value in plan.after.items() if name not in ("power", "mac_addresses")}
+    otherwise = ("power", "mac_addresses", "zone", "pool")
+    foreseen = {name: value for name, value in plan.after.items() if name not in otherwise}
+    groups = {kind: {"name": plan.after[kind]} for kind in ("zone", "pool") if kind in plan.after}
     power = plan.after.get("power") or {}
-    return {**(machine or {}), **foreseen, "power_type": power.get("type", "")}
+    return {**(machine or {}), **foreseen, **groups, "power_type": power.get("type", "")}

@@ -24,17 +24,30 @@ subnet.name = "pxe-b"
 subnet.save()
 seen["subnet"] = client.subnets.get(subnet.id).name
 
+zone = client.zones.create("east", description="of a client")
+pool = client.resource_pools.create("web")
+seen["zones"] = [[known.name, known.description] for known in client.zones.list()]
+seen["pools"] = [[known.id, known.name] for known in client.resource_pools.list()]
+
 power = {"power_address": "172.16.0.11", "power_user": "maas", "power_pass": "s3cret-pass"}
 made = client.machines.create("amd64/generic", ["52:54:00:20:01:01"], "ipmi", power, hostname="m1")
 machine = client.machines.get(made.system_id)
 seen["machine"] = [machine.hostname, machine.fqdn, machine.architecture, machine.status_name, machine.power_type]
 seen["interfaces"] = [nic.mac_address for nic in machine.interfaces]
 seen["power"] = machine.get_power_parameters()["power_address"]
+seen["in"] = [machine.zone.name, machine.pool.name]
+machine.zone = zone
+machine.pool = pool
 machine.hostname = "m2"
 machine.save()
 seen["after"] = [known.hostname for known in client.machines.list()]
 seen["found"] = [known.hostname for known in client.machines.list(hostnames=["m2", "m3"])]
 seen["whoami"] = client.users.whoami().username
+moved = client.machines.get(made.system_id)
+seen["then in"] = [moved.zone.name, moved.pool.name]
 machine.delete()
+zone.delete()
+pool.delete()
+seen["groups left"] = [client.zones.get("default").name, client.resource_pools.get(0).name]
 seen["left"] = len(client.machines.list())
 print(json.dumps(seen))

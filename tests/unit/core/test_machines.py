@@ -168,6 +168,8 @@ def test_list_of_machines_is_read_with_every_field_that_a_plan_needs() -> None:
         power_type="ipmi",
         boot_interface={"mac_address": MAC},
         interface_set=[{"mac_address": MAC}],
+        zone={"name": "default"},
+        pool={"name": "default"},
     )
     machine_view(noting, {})
     assert noting.asked <= set(FIELDS.split(","))
@@ -181,6 +183,8 @@ def test_view_puts_the_boot_interface_first() -> None:
         "power_type": "ipmi",
         "boot_interface": {"mac_address": OTHER},
         "interface_set": [{"mac_address": MAC}, {"mac_address": OTHER}],
+        "zone": {"name": "default"},
+        "pool": {"name": "default"},
     }
     shown = machine_view(machine, {"power_address": "10.30.0.11", "power_port": "6230", "power_user": ""})
     assert shown["mac_addresses"] == [OTHER, MAC]

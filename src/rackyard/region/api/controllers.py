@@ -15,6 +15,7 @@ from rackyard.region.api.shapes import ROOT, moment
 from rackyard.region.db.racks.view import RackService
 from rackyard.region.db.site.regions import RegionService
 from rackyard.region.errors import NotFound
+from rackyard.region.services.machines import groups
 from rackyard.region.services.racks import enrolment, view
 from rackyard.region.services.racks.view import RackDetails
 from rackyard.region.services.site import overview, regions, validation
@@ -42,13 +43,14 @@ def show_controllers(call: Call) -> Response:
 @collection.read()
 def list_racks(call: Call) -> list[dict[str, Any]]:
     """Every enrolled rack."""
-    return [_rack(details, call.ctx.config.domain) for details in view.list_all(call.ctx)]
+    site = _site(call)
+    return [_rack(details, site) for details in view.list_all(call.ctx)]
 
 
 @one.read()
 def read_rack(call: Call, system_id: str) -> dict[str, Any]:
     """One rack."""
-    return _rack(view.read(call.ctx, system_id), call.ctx.config.domain)
+    return _rack(view.read(call.ctx, system_id), _site(call))
 
 
 @one.delete()
@@ -60,8 +62,8 @@ def delete_rack(call: Call, system_id: str) -> None:
 @region_collection.read()
 def list_regions(call: Call) -> list[dict[str, Any]]:
     """Every region that has told about itself."""
-    domain = call.ctx.config.domain
-    return [_region(details, domain) for details in regions.list_all(call.ctx) if details.controller]
+    site = _site(call)
+    return [_region(details, site) for details in regions.list_all(call.ctx) if details.controller]
 
 
 @one_region.read()
@@ -69,16 +71,22 @@ def read_region(call: Call, system_id: str) -> dict[str, Any]:
     """One region. Raises NotFound."""
     for details in regions.list_all(call.ctx):
         if details.controller and details.controller.system_id == system_id:
-            return _region(details, call.ctx.config.domain)
+            return _region(details, _site(call))
     shown = validation.shown(system_id)
     raise NotFound(f"No region has the system_id {shown}; list them with GET regioncontrollers/.")
 
 
-def _rack(details: RackDetails, domain: str) -> dict[str, Any]:
+def _site(call: Call) -> dict[str, Any]:
+    """What all controllers are in."""
+    zone = groups.read(call.ctx, groups.ZONE, str(groups.ZONE.default_id))
+    return {"domain": shapes.domain(call.ctx.config.domain), "zone": shapes.zone(zone)}
+
+
+def _rack(details: RackDetails, site: dict[str, Any]) -> dict[str, Any]:
     """MAAS's fields; `alive`, `last_seen_at`, `certificate_not_after`, the generations and what waits are ours."""
     rack, said = details.rack, details.report
     return {
-        **_controller(rack.system_id, rack.hostname, domain, rack.version, details.services),
+        **_controller(rack.system_id, rack.hostname, site, rack.version, details.services),
         "node_type": 2,
         "node_type_name": "Rack controller",
         "ip_addresses": [interface.address.partition("/")[0] for interface in details.interfaces],
@@ -97,12 +105,12 @@ def _rack(details: RackDetails, domain: str) -> dict[str, Any]:
     }
 
 
-def _region(details: RegionDetails, domain: str) -> dict[str, Any]:
+def _region(details: RegionDetails, site: dict[str, Any]) -> dict[str, Any]:
     """MAAS's fields; `alive`, `last_seen_at` and `certificate_not_after` are ours."""
     said = details.controller
     assert said is not None
     return {
-        **_controller(said.system_id, said.name, domain, said.version, details.services),
+        **_controller(said.system_id, said.name, site, said.version, details.services),
         "node_type": 3,
         "node_type_name": "Region controller",
         "ip_addresses": sorted({each.address for each in details.processes}),
@@ -115,17 +123,20 @@ def _region(details: RegionDetails, domain: str) -> dict[str, Any]:
 
 
 def _controller(
-    system_id: str, hostname: str, domain: str, version: str, services: Iterable[RackService | RegionService]
+    system_id: str,
+    hostname: str,
+    site: dict[str, Any],
+    version: str,
+    services: Iterable[RackService | RegionService],
 ) -> dict[str, Any]:
     """What both kinds have. `failure` and `failed_at`, of the last time that a service was dead, are ours."""
     return {
         "system_id": system_id,
         "hostname": hostname,
-        "fqdn": f"{hostname}.{domain}",
-        "domain": shapes.domain(domain),
+        "fqdn": f"{hostname}.{site['domain']['name']}",
         "description": "",
         "architecture": "",
-        "zone": shapes.ZONE,
+        **site,
         "version": version,
         "tag_names": [],
         "service_set": [

@@ -15,7 +15,7 @@ from rackyard.region.api.takes import Kind, Takes, fixed, hold
 from rackyard.region.db.machines.registry import MachineFilter
 from rackyard.region.db.pool import Transaction
 from rackyard.region.services.boots import timeline
-from rackyard.region.services.machines import power_settings, registry
+from rackyard.region.services.machines import groups, power_settings, registry
 from rackyard.region.services.machines.registry import Wish
 from rackyard.region.services.operations import commissioning
 from rackyard.region.services.power import orders
@@ -34,6 +34,10 @@ _FILTER: Takes = {
     "hostname": Kind.TEXTS,
     "mac_address": Kind.TEXTS,
     "status": Kind.TEXTS,
+    "zone": Kind.TEXTS,
+    "not_in_zone": Kind.TEXTS,
+    "pool": Kind.TEXTS,
+    "not_in_pool": Kind.TEXTS,
     "after": Kind.TEXT,
 }
 _WISH: Takes = {
@@ -45,7 +49,9 @@ _WISH: Takes = {
     "power_parameters": Kind.TEXT,
     "power_parameters_*": Kind.TEXT,
     "commissioning_suite": Kind.TEXT,
-    **fixed("zone", "pool", "domain", "subarchitecture", "min_hwe_kernel", "swap_size", "cpu_count", "memory"),
+    "zone": Kind.TEXT,
+    "pool": Kind.TEXT,
+    **fixed("domain", "subarchitecture", "min_hwe_kernel", "swap_size", "cpu_count", "memory"),
     **fixed("disable_ipv4", "deployed", "is_dpu"),
 }
 # MAAS's skip_bmc_config, skip_networking and skip_storage are taken as they come: nothing of it is changed here.
@@ -53,8 +59,6 @@ _COMMISSION: Takes = fixed("enable_ssh", "commissioning_scripts", "testing_scrip
 _COMMISSIONS_WITH = {"enable_ssh": False, "commissioning_scripts": None, "testing_scripts": None}
 # What a new machine has of that which is fixed.
 _NEW = {
-    "zone": shapes.ZONE,
-    "pool": shapes.POOL,
     "subarchitecture": "generic",
     "cpu_count": 0,
     "memory": 0,
@@ -66,7 +70,7 @@ _NEW = {
 
 @collection.read(takes={**_FILTER, "fields": Kind.WORDS, "limit": Kind.INTEGER})
 def list_machines(call: Call) -> Response:
-    """Machines that match the given hostname, mac_address, id and status, by hostname.
+    """Machines that match the given hostname, mac_address, id, status, zone and pool, by hostname.
 
     Ours: `fields` (names parted by commas) leaves out all others; `limit` gives a page, and a Link header (RFC 8288)
     with `rel="next"` while there are more. `after` is the hostname that the page before ended with.
@@ -94,6 +98,10 @@ def _filter(params: Params) -> MachineFilter:
         hostnames=params.texts("hostname"),
         macs=None if macs is None else [validation.mac("mac_address", mac) for mac in macs],
         statuses=None if statuses is None else registry.parse_statuses(statuses),
+        zones=params.texts("zone") or None,
+        not_zones=params.texts("not_in_zone") or None,
+        pools=params.texts("pool") or None,
+        not_pools=params.texts("not_in_pool") or None,
         after=params.text("after") or None,
     )
 
@@ -115,6 +123,12 @@ def create_machine(call: Call) -> dict[str, Any]:
         commissioning.start_if_possible(call.ctx, call.actor, details.machine.system_id)
         details = registry.read(call.ctx, details.machine.system_id)
     return machine_shapes.machine(details, call.ctx.config.domain)
+
+
+@collection.create("set_zone", takes={"nodes": Kind.WORDS, "zone": Kind.TEXT})
+def set_zone(call: Call) -> None:
+    """Put machines (`nodes`, by system_id) in a zone: all of them or none."""
+    groups.set_zone(call.ctx, call.actor, call.params.words("nodes") or [], call.params.text("zone") or "")
 
 
 @one.read()
@@ -192,6 +206,8 @@ def _wish(params: Params) -> Wish:
         macs=params.words("mac_addresses"),
         power=_power(params),
         commissioning_suite=params.text("commissioning_suite"),
+        zone=params.text("zone"),
+        pool=params.text("pool"),
     )
 
 

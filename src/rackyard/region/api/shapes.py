@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
+from rackyard.region.db.machines.groups import Group
 from rackyard.region.db.network.picture import Fabric, IpRange, Subnet, Vlan
 from rackyard.region.db.site.events import Event
 from rackyard.region.db.site.images import Image
@@ -15,8 +17,6 @@ from rackyard.region.services.site.events import LEVEL_NAMES
 ROOT = "/MAAS/api/2.0"
 # How MAAS writes the time of an event or a script.
 EVENT_TIME = "%a, %d %b. %Y %H:%M:%S"
-ZONE = {"id": 1, "name": "default", "description": "", "resource_uri": f"{ROOT}/zones/default/"}
-POOL = {"id": 0, "name": "default", "description": "Default pool", "resource_uri": f"{ROOT}/resourcepool/0/"}
 SPACE = "undefined"
 
 
@@ -28,6 +28,25 @@ def moment(value: datetime | None) -> str | None:
 def event_time(value: datetime | None) -> str | None:
     """A time as MAAS writes it for people."""
     return value.strftime(EVENT_TIME) if value else None
+
+
+def zone(known: Group) -> dict[str, Any]:
+    """A zone."""
+    return _group(known, f"zones/{quote(known.name)}/")
+
+
+def pool(known: Group) -> dict[str, Any]:
+    """A resource pool."""
+    return _group(known, f"resourcepool/{known.id}/")
+
+
+def _group(known: Group, path: str) -> dict[str, Any]:
+    return {
+        "id": known.id,
+        "name": known.name,
+        "description": known.description,
+        "resource_uri": f"{ROOT}/{path}",
+    }
 
 
 def domain(name: str) -> dict[str, Any]:

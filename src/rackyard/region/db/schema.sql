@@ -304,6 +304,22 @@ CREATE TABLE bmc (
     CONSTRAINT bmc_id_type_key UNIQUE (id, type)
 );
 
+-- What machines are in: a zone is what fails together, a pool what is given out together. Both have a default -------
+
+CREATE TABLE zone (
+    id          bigint GENERATED ALWAYS AS IDENTITY (START WITH 2) PRIMARY KEY,
+    name        text NOT NULL CONSTRAINT zone_name_key UNIQUE,
+    description text NOT NULL DEFAULT ''
+);
+INSERT INTO zone (id, name) OVERRIDING SYSTEM VALUE VALUES (1, 'default');
+
+CREATE TABLE resource_pool (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name        text NOT NULL CONSTRAINT resource_pool_name_key UNIQUE,
+    description text NOT NULL DEFAULT ''
+);
+INSERT INTO resource_pool (id, name, description) OVERRIDING SYSTEM VALUE VALUES (0, 'default', 'Default pool');
+
 CREATE TABLE machine (
     id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     system_id         text NOT NULL CONSTRAINT machine_system_id_key UNIQUE
@@ -347,6 +363,8 @@ CREATE TABLE machine (
     -- Which of the machines behind its BMC it is; empty where a BMC has one, for two would power each other off.
     bmc_slot          text NOT NULL DEFAULT '',
     power_parameters  jsonb NOT NULL DEFAULT '{}',  -- what is not the BMC's but the machine's own
+    zone_id           bigint NOT NULL DEFAULT 1 CONSTRAINT machine_zone_fkey REFERENCES zone,
+    pool_id           bigint NOT NULL DEFAULT 0 CONSTRAINT machine_pool_fkey REFERENCES resource_pool,
     CONSTRAINT machine_bmc_fkey FOREIGN KEY (bmc_id, power_type) REFERENCES bmc (id, type),
     CONSTRAINT machine_bmc_key UNIQUE (bmc_id, bmc_slot)
 );

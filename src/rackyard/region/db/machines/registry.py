@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from rackyard.region.db.machines.groups import Group
 from rackyard.region.db.pool import Transaction
 
 
@@ -46,6 +47,22 @@ class Machine:
     updated_at: datetime
     last_step: int | None
     commissioning_suite: str
+    zone_id: int
+    zone_name: str
+    zone_description: str
+    pool_id: int
+    pool_name: str
+    pool_description: str
+
+    @property
+    def zone(self) -> Group:
+        """What it fails together with."""
+        return Group(self.zone_id, self.zone_name, self.zone_description)
+
+    @property
+    def pool(self) -> Group:
+        """What it is given out with."""
+        return Group(self.pool_id, self.pool_name, self.pool_description)
 
 
 @dataclass(frozen=True)
@@ -94,6 +111,10 @@ class MachineFilter:
     hostnames: list[str] | None = None
     macs: list[str] | None = None
     statuses: list[int] | None = None
+    zones: list[str] | None = None
+    not_zones: list[str] | None = None
+    pools: list[str] | None = None
+    not_pools: list[str] | None = None
     after: str | None = None
     limit: int | None = None
 
@@ -106,6 +127,8 @@ class Registration:
     description: str
     architecture: str
     commissioning_suite: str
+    zone_id: int
+    pool_id: int
 
 
 def select(

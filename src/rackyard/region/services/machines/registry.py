@@ -23,6 +23,8 @@ from rackyard.region.db.network import picture as network_rows
 from rackyard.region.db.network.picture import Subnet, Vlan
 from rackyard.region.db.pool import Transaction
 from rackyard.region.errors import Invalid, NotFound
+from rackyard.region.services.machines import groups
+from rackyard.region.services.machines.groups import POOL, ZONE
 from rackyard.region.services.operations.kinds import require_idle
 from rackyard.region.services.power import bmcs
 from rackyard.region.services.power.parameters import PowerWish
@@ -63,6 +65,8 @@ class Wish:
     macs: Sequence[str] | None = None
     power: PowerWish | None = None
     commissioning_suite: str | None = None
+    zone: str | None = None
+    pool: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,8 +83,10 @@ EVERYTHING = Parts()
 
 
 def find_all(ctx: Context, wanted: MachineFilter, parts: Parts = EVERYTHING) -> list[MachineDetails]:
-    """Matching machines by hostname: at most five statements, however many machines there are."""
+    """Matching machines by hostname: at most five statements, however many machines there are, and one for each filter
+    by zone or pool. Raises Invalid."""
     with ctx.db.transaction() as tx:
+        groups.require_known(tx, wanted)
         found = rows.select(tx, wanted, with_hardware=parts.hardware, with_steps=parts.steps)
         return _with_details(tx, found, ctx.clock.now(), parts)
 
@@ -117,6 +123,8 @@ def create(
             description=validation.text("description", wish.description or ""),
             architecture=validation.architecture("architecture", wish.architecture or "amd64"),
             commissioning_suite=validation.suite("commissioning_suite", wish.commissioning_suite or ""),
+            zone_id=groups.chosen(tx, ZONE, wish.zone) if wish.zone else ZONE.default_id,
+            pool_id=groups.chosen(tx, POOL, wish.pool) if wish.pool else POOL.default_id,
         )
         machine_id = rows.add(tx, system_id, registration, actor.account_id, now)
         if wish.power is not None:
@@ -155,6 +163,8 @@ def update(ctx: Context, actor: Actor, system_id: str, wish: Wish) -> MachineDet
                 "commissioning_suite",
                 machine.commissioning_suite if wish.commissioning_suite is None else wish.commissioning_suite,
             ),
+            zone_id=groups.chosen(tx, ZONE, wish.zone) if wish.zone else machine.zone_id,
+            pool_id=groups.chosen(tx, POOL, wish.pool) if wish.pool else machine.pool_id,
         )
         rows.update(tx, machine.id, registration, now)
         if wish.power is not None:

@@ -40,6 +40,7 @@ class Permission(Enum):
     VIEW = "look at machines"
     EDIT_MACHINE = "register, change or delete machines"
     OPERATE_MACHINE = "commission machines or switch their power"
+    MANAGE_GROUPS = "make, change or delete zones and resource pools"
     SEE_POWER_PARAMETERS = "see the power parameters of machines"
     MANAGE_RACKS = "enrol or revoke racks"
     MANAGE_REGIONS = "forget regions"

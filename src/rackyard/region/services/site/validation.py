@@ -17,6 +17,7 @@ Network = IPv4Network | IPv6Network
 # RFC 1123 section 2.1: a label of letters, digits and inner hyphens, at most 63 characters.
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _NAME = re.compile(r"[\w][\w .:/+-]{0,127}")
+_PLAIN_NAME = re.compile(r"\w[\w -]{0,127}")
 _SUITE = re.compile(r"[a-z][a-z0-9.-]{0,31}")
 ARCHITECTURES = ("amd64/generic", "arm64/generic")
 MAX_TEXT = 10_000
@@ -91,6 +92,18 @@ def name(field: str, text: str) -> str:
     if not _NAME.fullmatch(stripped):
         raise Invalid.field(
             field, f"{shown(text)} cannot be a name; use up to 128 letters, digits, spaces and . : / + - _ characters."
+        )
+    return stripped
+
+
+def plain_name(field: str, text: str) -> str:
+    """A name that is also a part of a URL, and that nobody takes for an id."""
+    stripped = text.strip()
+    if not _PLAIN_NAME.fullmatch(stripped) or stripped.isdecimal():
+        raise Invalid.field(
+            field,
+            f"{shown(text)} cannot be a name; use up to 128 letters, digits, spaces and _ - characters, and not digits "
+            "alone.",
         )
     return stripped
 

@@ -14,10 +14,14 @@ SELECT machine.id, machine.system_id, machine.hostname, machine.description, mac
        machine.cpu_model, machine.cpu_speed_mhz, machine.memory_mib, machine.storage_mb,
        CASE WHEN %(with_hardware)s THEN machine.hardware ELSE '{}' END AS hardware,
        machine.commissioned_at, machine.created_at, machine.updated_at, machine.commissioning_suite,
+       zone.id AS zone_id, zone.name AS zone_name, zone.description AS zone_description,
+       resource_pool.id AS pool_id, resource_pool.name AS pool_name, resource_pool.description AS pool_description,
        CASE WHEN %(with_steps)s THEN
            (SELECT max(boot_step.step) FROM boot_step WHERE boot_step.boot_id = machine.boot_id)
        END AS last_step
 FROM machine
+JOIN zone ON zone.id = machine.zone_id
+JOIN resource_pool ON resource_pool.id = machine.pool_id
 LEFT JOIN account ON account.id = machine.owner_id
 LEFT JOIN operation ON operation.id = machine.operation_id AND operation.outcome = 'running'
 WHERE (%(system_ids)s::text[] IS NULL OR machine.system_id = ANY (%(system_ids)s))
@@ -25,6 +29,10 @@ WHERE (%(system_ids)s::text[] IS NULL OR machine.system_id = ANY (%(system_ids)s
   AND (%(statuses)s::integer[] IS NULL OR machine.status = ANY (%(statuses)s))
   AND (%(macs)s::macaddr[] IS NULL OR machine.id IN (
         SELECT machine_id FROM machine_interface WHERE mac = ANY (%(macs)s::macaddr[])))
+  AND (%(zones)s::text[] IS NULL OR zone.name = ANY (%(zones)s))
+  AND (%(not_zones)s::text[] IS NULL OR zone.name <> ALL (%(not_zones)s))
+  AND (%(pools)s::text[] IS NULL OR resource_pool.name = ANY (%(pools)s))
+  AND (%(not_pools)s::text[] IS NULL OR resource_pool.name <> ALL (%(not_pools)s))
   AND (%(after)s::text IS NULL OR machine.hostname > %(after)s)
 ORDER BY machine.hostname
 LIMIT %(limit)s;
@@ -40,16 +48,17 @@ SELECT id, system_id, hostname, status, bmc_id FROM machine WHERE system_id = %(
 -- name: machines.registry.add
 -- A new machine.
 INSERT INTO machine (system_id, hostname, description, architecture, owner_id, commissioning_suite,
-                     status_changed_at, created_at, updated_at)
+                     zone_id, pool_id, status_changed_at, created_at, updated_at)
 VALUES (%(system_id)s, %(hostname)s, %(description)s, %(architecture)s, %(owner_id)s, %(commissioning_suite)s,
-        %(now)s, %(now)s, %(now)s)
+        %(zone_id)s, %(pool_id)s, %(now)s, %(now)s, %(now)s)
 RETURNING id;
 
 -- name: machines.registry.update
 -- What an operator changed, apart from power.
 UPDATE machine
 SET hostname = %(hostname)s, description = %(description)s, architecture = %(architecture)s,
-    commissioning_suite = %(commissioning_suite)s, updated_at = %(now)s
+    commissioning_suite = %(commissioning_suite)s, zone_id = %(zone_id)s, pool_id = %(pool_id)s,
+    updated_at = %(now)s
 WHERE id = %(machine_id)s;
 
 -- name: machines.registry.delete

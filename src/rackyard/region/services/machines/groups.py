@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Zones and resource pools. Each machine is in one of both; where nobody said which, in the default one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rackyard.region.context import Context
+from rackyard.region.db.machines import groups as rows
+from rackyard.region.db.machines.groups import Group
+from rackyard.region.db.machines.registry import MachineFilter
+from rackyard.region.db.pool import Transaction
+from rackyard.region.errors import Conflict, Invalid, NotFound
+from rackyard.region.services.site import journal, validation
+from rackyard.region.services.site.authorisation import Actor, Permission, authorise
+
+_NAMED = 10
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Zones or resource pools."""
+
+    name: str
+    word: str
+    listing: str
+    default_id: int
+
+
+ZONE = Kind("zone", "zone", "zones/", 1)
+POOL = Kind("pool", "resource pool", "resourcepools/", 0)
+
+
+def list_all(ctx: Context, kind: Kind) -> list[Group]:
+    """All of the kind by id, the default one among them."""
+    with ctx.db.transaction() as tx:
+        return rows.all_of(tx, kind.name)
+
+
+def read(ctx: Context, kind: Kind, specifier: str) -> Group:
+    """One by name or id. Raises NotFound."""
+    with ctx.db.transaction() as tx:
+        return _known(tx, kind, specifier)
+
+
+def create(ctx: Context, actor: Actor, kind: Kind, name: str | None, description: str | None) -> Group:
+    """A new one. Raises Forbidden, Invalid."""
+    with ctx.db.transaction() as tx:
+        authorise(actor, Permission.MANAGE_GROUPS)
+        if not name:
+            raise Invalid.field("name", f"A {kind.word} needs a name; give one.")
+        label = _free_name(tx, kind, name)
+        group = rows.add(tx, kind.name, label, validation.text("description", description or ""))
+        _record(ctx, tx, actor, f"{kind.word.capitalize()} {label} was created")
+        return group
+
+
+def update(ctx: Context, actor: Actor, kind: Kind, specifier: str, name: str | None, description: str | None) -> Group:
+    """Change what is given. Raises Forbidden, NotFound, Invalid (the default one keeps its name)."""
+    with ctx.db.transaction() as tx:
+        authorise(actor, Permission.MANAGE_GROUPS)
+        before = _known(tx, kind, specifier)
+        label = before.name
+        if name is not None and name.strip() != before.name:
+            if before.id == kind.default_id:
+                raise Invalid.field("name", f"This {kind.word} is the default {kind.word}, it cannot be renamed.")
+            label = _free_name(tx, kind, name)
+        text = before.description if description is None else validation.text("description", description)
+        after = Group(before.id, label, text)
+        if after != before:
+            rows.update(tx, kind.name, after)
+            _record(ctx, tx, actor, f"{kind.word.capitalize()} {label} was changed")
+        return after
+
+
+def delete(ctx: Context, actor: Actor, kind: Kind, specifier: str) -> None:
+    """Remove one that is not the default. A zone's machines go to the default zone, as in MAAS; a pool says who may
+    have its machines, so it has to be emptied first. Raises Forbidden, NotFound, Invalid, Conflict."""
+    with ctx.db.transaction() as tx:
+        authorise(actor, Permission.MANAGE_GROUPS)
+        group = _known(tx, kind, specifier)
+        if group.id == kind.default_id:
+            raise Invalid.field("name", f"This {kind.word} is the default {kind.word}, it cannot be deleted.")
+        if kind is ZONE:
+            rows.move_zone(tx, group.id, kind.default_id)
+        elif inside := rows.members(tx, kind.name, group.id):
+            raise Conflict(f"Resource pool {group.name} still has {_listed(inside)}; put them in another pool first.")
+        rows.delete(tx, kind.name, group.id)
+        _record(ctx, tx, actor, f"{kind.word.capitalize()} {group.name} was deleted")
+
+
+def set_zone(ctx: Context, actor: Actor, system_ids: Sequence[str], specifier: str) -> None:
+    """Put machines in a zone: all of them or none. Raises Forbidden, Invalid."""
+    with ctx.db.transaction() as tx:
+        authorise(actor, Permission.EDIT_MACHINE)
+        zone_id = chosen(tx, ZONE, specifier)
+        moved = rows.put_in_zone(tx, zone_id, system_ids, ctx.clock.now())
+        missing = sorted(set(system_ids) - {member.system_id for member in moved})
+        if missing or not moved:
+            names = _listed([validation.shown(one) for one in missing]) if missing else "none is named"
+            raise Invalid.field("nodes", f"There are no such machines: {names}; list them with GET machines/.")
+        for member in moved:
+            text = f"Machine {member.hostname} was put in zone {specifier}"
+            journal.record(tx, ctx.clock.now(), "NODE_CHANGED", text, machine_id=member.id, username=actor.username)
+
+
+def chosen(tx: Transaction, kind: Kind, specifier: str) -> int:
+    """The id of the one that a machine shall be in. Raises Invalid."""
+    try:
+        return _known(tx, kind, specifier).id
+    except NotFound as error:
+        raise Invalid.field(kind.name, error.message) from error
+
+
+def require_known(tx: Transaction, wanted: MachineFilter) -> None:
+    """A misspelt name in a filter would show no machine, or all of them where it leaves some out. Raises Invalid."""
+    asked = {
+        ("zone", ZONE): wanted.zones,
+        ("not_in_zone", ZONE): wanted.not_zones,
+        ("pool", POOL): wanted.pools,
+        ("not_in_pool", POOL): wanted.not_pools,
+    }
+    wrong = {}
+    for (field, kind), names in asked.items():
+        unknown = set(names or ()) - {group.name for group in (rows.all_of(tx, kind.name) if names else ())}
+        if unknown:
+            wrong[field] = [_none_of(kind, name) for name in sorted(unknown)]
+    if wrong:
+        raise Invalid(wrong)
+
+
+def _known(tx: Transaction, kind: Kind, specifier: str) -> Group:
+    for group in rows.all_of(tx, kind.name):
+        if specifier in (group.name, str(group.id)):
+            return group
+    raise NotFound(_none_of(kind, specifier))
+
+
+def _none_of(kind: Kind, specifier: str) -> str:
+    return f"There is no {kind.word} {validation.shown(specifier)}; list them with GET {kind.listing}."
+
+
+def _free_name(tx: Transaction, kind: Kind, name: str) -> str:
+    label = validation.plain_name("name", name)
+    if any(group.name == label for group in rows.all_of(tx, kind.name)):
+        raise Invalid.field("name", f"{kind.word.capitalize()} {label} exists already; choose another name.")
+    return label
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def _record(ctx: Context, tx: Transaction, actor: Actor, description: str) -> None:
+    journal.record(tx, ctx.clock.now(), "ZONES_AND_POOLS", description, level=journal.AUDIT, username=actor.username)
