@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""BIND: who may ask this resolver, where a rack forwards to, and a region's reverse zones. Source: BIND 9 Administrator
-Reference Manual."""
+"""BIND: who may ask this resolver, where a rack forwards to, and the zones that a region serves. Source: BIND 9
+Administrator Reference Manual."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from rackyard.daemons import files, values
 from rackyard.daemons.model import Daemon, Section, comment
 
-# Where the files of the reverse zones are; named keeps their journals beside them.
+# Where the files of the region's zones are; named keeps their journals beside them.
 ZONES = "dns/zones"
 # Nobody delegates to these zones, so the name server in them is never followed.
 _NEW_ZONE = """$TTL 15
@@ -20,7 +20,7 @@ _NEW_ZONE = """$TTL 15
 
 
 def zone_file(folder: Path, zone: str) -> Path:
-    """Where a reverse zone is kept."""
+    """Where a zone is kept."""
     return folder / f"{zone}.zone"
 
 
@@ -37,8 +37,8 @@ def make_zones(folder: Path, zones: Iterable[str], domain: str) -> None:
 
 
 def render(section: Section) -> bytes:
-    """The ACL of trusted clients; on racks also the forwarding of everything to the regions; on regions their reverse
-    zones, whose files are in the folder `zones`."""
+    """The ACL of trusted clients; on racks also the forwarding of everything to the regions; on regions the reverse
+    zones and operators' domains, whose files are in the folder `zones`."""
     trusted = values.networks(section, "trusted", "dns")
     forwarders = values.addresses(section, "forwarders", "dns")
     lines = [
@@ -55,16 +55,28 @@ def render(section: Section) -> bytes:
             "    forwarders { " + " ".join(f"{entry};" for entry in forwarders) + " };",
             "};",
         ]
-    for zone in sorted({values.domain(each, "dns.reverse") for each in values.items(section, "reverse", "dns")}):
-        lines += [
-            f'zone "{zone}" {{',
-            "    type primary;",
-            f'    file "{zone_file(Path(section["zones"]), zone)}";',
-            "    update-policy { grant rackyard zonesub ANY; };",
-            "    allow-transfer { key rackyard; };",
-            "};",
-        ]
+    for zone in _zones(section, "reverse"):
+        lines += _primary(section, zone)
+    for zone in _zones(section, "domains"):
+        # Its names may lead to hosts of which nothing is known here.
+        lines += _primary(section, zone, "    check-integrity no;")
     return comment(lines, "//")
+
+
+def _zones(section: Section, key: str) -> list[str]:
+    return sorted({values.domain(each, f"dns.{key}") for each in values.items(section, key, "dns")})
+
+
+def _primary(section: Section, zone: str, *more: str) -> list[str]:
+    return [
+        f'zone "{zone}" {{',
+        "    type primary;",
+        f'    file "{zone_file(Path(section["zones"]), zone)}";',
+        "    update-policy { grant rackyard zonesub ANY; };",
+        "    allow-transfer { key rackyard; };",
+        *more,
+        "};",
+    ]
 
 
 def _check(candidate: Path, workdir: Path) -> list[str]:

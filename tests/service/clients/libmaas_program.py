@@ -29,6 +29,13 @@ pool = client.resource_pools.create("web")
 seen["zones"] = [[known.name, known.description] for known in client.zones.list()]
 seen["pools"] = [[known.id, known.name] for known in client.resource_pools.list()]
 
+domain = client.domains.create("lab.example.org", ttl=60)
+seen["domains"] = [[known.id, known.name] for known in client.domains.list()]
+domain.name = "lab.example.net"
+domain.save()
+seen["domain"] = client.domains.get(domain.id).name
+domain.delete()
+
 power = {"power_address": "172.16.0.11", "power_user": "maas", "power_pass": "s3cret-pass"}
 made = client.machines.create("amd64/generic", ["52:54:00:20:01:01"], "ipmi", power, hostname="m1")
 machine = client.machines.get(made.system_id)

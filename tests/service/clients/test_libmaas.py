@@ -44,6 +44,8 @@ def test_program_of_an_operator_works_unchanged(url: str, admin_key: str) -> Non
         "subnet": "pxe-b",
         "zones": [["default", ""], ["east", "of a client"]],
         "pools": [[0, "default"], [1, "web"]],
+        "domains": [[0, "rackyard.internal"], [1, "lab.example.org"]],
+        "domain": "lab.example.net",
         "machine": ["m1", "m1.rackyard.internal", "amd64/generic", "New", "ipmi"],
         "interfaces": ["52:54:00:20:01:01"],
         "power": "172.16.0.11",

@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import dns.message
+import dns.query
 import dns.rcode
 import name_server
 import pytest
@@ -231,7 +233,100 @@ def test_update_with_a_wrong_key_is_named(names: OwnNames, named: NameServer, re
         OwnNames(wrong, named, named.root).update()
 
 
-def test_domain_is_nothing_that_the_api_edits(api: Any):
-    for path in ("domains/", "domains/0/", "dnsresources/", "dnsresourcerecords/"):
-        for method in ("POST", "PUT", "DELETE"):
-            assert api.request(method, path, data={"name": "evil"}).status_code in (404, 405), (method, path)
+def test_internal_domain_is_nothing_that_the_api_edits(api: Any):
+    for method, path, data in (
+        ("PUT", "domains/0/", {"name": "evil"}),
+        ("DELETE", "domains/0/", {}),
+        ("POST", "domains/", {"name": DOMAIN}),
+        ("POST", "domains/", {"name": f"x.{DOMAIN}"}),
+        ("POST", "dnsresources/", {"fqdn": f"evil.{DOMAIN}", "ip_addresses": "192.0.2.66"}),
+        ("POST", "dnsresourcerecords/", {"name": "a", "domain": "0", "rrtype": "TXT", "rrdata": "x"}),
+    ):
+        assert api.request(method, path, data=data).status_code == 400, (method, path)
+
+
+class Site:
+    """An operator's domain, and a region that follows it."""
+
+    def __init__(self, api: Any, names: OwnNames, named: NameServer, region: Context) -> None:
+        self._api, self.names, self._named, self._region = api, names, named, region
+
+    def ask(self, method: str, path: str, **data: Any) -> Any:
+        answer = self._api.request(method, path, data=data)
+        assert answer.status_code in (200, 204), answer.get_data(as_text=True)
+        return answer.get_json(silent=True)
+
+    def follow(self) -> None:
+        """What the worker does when the desired state has changed."""
+        assert OwnDaemons(self._region, self._named, self._named.root).apply()["dns"].ok
+        name_server.wait_for(lambda: goes_well(self.names), "a pass that every zone takes")
+
+
+@pytest.fixture
+def site(api: Any, names: OwnNames, named: NameServer, region: Context) -> Site:
+    made = Site(api, names, named, region)
+    made.ask("POST", "domains/", name="lab.example.org", ttl="60")
+    return made
+
+
+def test_operators_names_are_answered_and_lead_back(site: Site, named: NameServer):
+    www = site.ask("POST", "dnsresources/", fqdn="www.lab.example.org", ip_addresses="10.20.0.80 fd00:20::80")
+    site.ask("POST", "dnsresources/", name="@", domain="lab.example.org", ip_addresses="10.20.0.2 192.0.2.7")
+    for rrtype, rrdata in (("MX", "10 www"), ("TXT", 'v=spf1 "quoted" -all'), ("SRV", "0 5 5060 www")):
+        fqdn = "_sip._tcp.lab.example.org" if rrtype == "SRV" else "lab.example.org"
+        site.ask("POST", "dnsresourcerecords/", fqdn=fqdn, rrtype=rrtype, rrdata=rrdata)
+    site.ask("POST", "dnsresourcerecords/", fqdn="*.lab.example.org", rrtype="CNAME", rrdata="www", ttl="300")
+    site.follow()
+    assert named.records("www.lab.example.org") == [(60, "10.20.0.80")]
+    assert named.data("www.lab.example.org", "AAAA") == {"fd00:20::80"}
+    assert named.data("lab.example.org") == {"10.20.0.2", "192.0.2.7"}
+    assert named.data("lab.example.org", "MX") == {"10 www.lab.example.org."}
+    assert named.data("lab.example.org", "TXT") == {'"v=spf1 \\"quoted\\" -all"'}
+    assert named.data("_sip._tcp.lab.example.org", "SRV") == {"0 5 5060 www.lab.example.org."}
+    assert named.data("other.lab.example.org") == {"10.20.0.80"}
+    assert named.records(f"80.{REVERSE}", "PTR") == [(60, "www.lab.example.org.")]
+    assert named.data(f"2.{REVERSE}", "PTR") == {f"{NAME}."}, "a rack's address leads to its subnet"
+    assert site.names.update() == []
+
+    site.ask("PUT", f"dnsresources/{www['id']}/", ip_addresses="10.20.0.81", address_ttl="30")
+    site.follow()
+    assert named.records("www.lab.example.org") == [(30, "10.20.0.81")]
+    assert named.data("www.lab.example.org", "AAAA") == set()
+    assert named.answer(f"80.{REVERSE}", "PTR").rcode() == dns.rcode.NXDOMAIN
+    assert named.data(f"81.{REVERSE}", "PTR") == {"www.lab.example.org."}
+
+
+def test_domain_that_goes_or_is_no_longer_served_is_answered_no_more(site: Site, named: NameServer):
+    www = site.ask("POST", "dnsresources/", fqdn="www.lab.example.org", ip_addresses="10.20.0.80")
+    site.follow()
+    assert named.data("www.lab.example.org") == {"10.20.0.80"}
+    assert is_served(named, "lab.example.org")
+    site.ask("PUT", "domains/lab.example.org/", authoritative="false")
+    site.follow()
+    assert not is_served(named, "lab.example.org")
+    assert named.answer(f"80.{REVERSE}", "PTR").rcode() == dns.rcode.NXDOMAIN
+    site.ask("PUT", "domains/lab.example.org/", authoritative="true", name="lab.example.net")
+    site.follow()
+    assert named.data("www.lab.example.net") == {"10.20.0.80"}
+    site.ask("DELETE", f"dnsresources/{www['id']}/")
+    site.ask("DELETE", "domains/lab.example.net/")
+    site.follow()
+    assert not is_served(named, "lab.example.net")
+    assert not list(named.root.glob("dns/zones/lab.*"))
+
+
+def is_served(named: NameServer, zone: str) -> bool:
+    """Asked so that it asks nobody else."""
+    question = dns.message.make_query(zone, "SOA", flags=0)
+    return bool(dns.query.udp(question, "127.0.0.1", timeout=5, port=named.port).answer)
+
+
+def test_damaged_zone_of_an_operator_is_mended(site: Site, named: NameServer):
+    site.ask("POST", "dnsresources/", fqdn="www.lab.example.org", ip_addresses="10.20.0.80")
+    site.follow()
+    named.kill()
+    named.root.joinpath("dns/zones/lab.example.org.zone").write_text("spoilt")
+    named.root.joinpath("dns/zones/lab.example.org.zone.jnl").unlink()
+    named.start()
+    site.follow()
+    assert named.data("www.lab.example.org") == {"10.20.0.80"}

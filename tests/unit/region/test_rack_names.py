@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rackyard.region.services.network.zones import Published
 from rackyard.region.services.racks import names
 
 
@@ -48,7 +49,13 @@ def test_zones_are_those_of_all_racks_addresses_that_lie_in_managed_subnets():
         {"address": "192.0.2.1", "subnet_id": 4, "relayed": False, "alive": True},
     ]
     cidrs = {1: "10.20.0.0/22", 2: "10.20.7.0/24", 3: "10.90.0.0/24"}
-    assert names.reverse_zones(serving, cidrs) == ["0.20.10.in-addr.arpa", "7.20.10.in-addr.arpa"]
+    assert names.reverse_zones(serving, cidrs, Published()) == ["0.20.10.in-addr.arpa", "7.20.10.in-addr.arpa"]
+
+
+def test_zones_of_operators_addresses_are_those_in_managed_subnets():
+    pointers = dict.fromkeys(("10.20.1.9", "10.20.0.129", "192.0.2.1"), frozenset({"30 PTR www.example.org."}))
+    found = names.reverse_zones([], {1: "10.20.1.0/24", 2: "10.20.0.128/25"}, Published({}, pointers))
+    assert found == ["1.20.10.in-addr.arpa", "129.0.20.10.in-addr.arpa"]
 
 
 def test_only_differences_of_our_own_names_are_changed():

@@ -7,11 +7,11 @@ from types import ModuleType
 
 from flask import Blueprint, Response, current_app, request
 
-from rackyard.region.api import account, controllers, describe, groups, machines, networks, nodes, site
+from rackyard.region.api import account, controllers, describe, domains, groups, machines, networks, nodes, site
 from rackyard.region.api.dispatch import Resource
 
 PREFIX = "/MAAS/api/2.0"
-_MODULES: tuple[ModuleType, ...] = (site, account, machines, groups, nodes, networks, controllers)
+_MODULES: tuple[ModuleType, ...] = (site, account, machines, groups, nodes, networks, domains, controllers)
 
 
 def resources() -> list[Resource]:

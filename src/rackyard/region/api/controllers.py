@@ -79,7 +79,7 @@ def read_region(call: Call, system_id: str) -> dict[str, Any]:
 def _site(call: Call) -> dict[str, Any]:
     """What all controllers are in."""
     zone = groups.read(call.ctx, groups.ZONE, str(groups.ZONE.default_id))
-    return {"domain": shapes.domain(call.ctx.config.domain), "zone": shapes.zone(zone)}
+    return {"domain": shapes.internal_domain(call.ctx.config.domain), "zone": shapes.zone(zone)}
 
 
 def _rack(details: RackDetails, site: dict[str, Any]) -> dict[str, Any]:

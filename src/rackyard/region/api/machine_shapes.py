@@ -119,7 +119,7 @@ _KNOWN: dict[str, Callable[[_View], Any]] = {
     "system_id": lambda view: view.known.system_id,
     "hostname": lambda view: view.known.hostname,
     "fqdn": lambda view: f"{view.known.hostname}.{view.domain}",
-    "domain": lambda view: shapes.domain(view.domain),
+    "domain": lambda view: shapes.internal_domain(view.domain),
     "description": lambda view: view.known.description,
     "architecture": lambda view: view.known.architecture,
     "owner": lambda view: view.known.owner,

@@ -115,7 +115,7 @@ def create_machine(call: Call) -> dict[str, Any]:
     def commission(tx: Transaction, system_id: str) -> None:
         commissioning.begin(call.ctx, tx, call.actor, system_id)
 
-    domain = shapes.domain(call.ctx.config.domain)
+    domain = shapes.internal_domain(call.ctx.config.domain)
     hold(call.params, {**_WISH, **_COMMISSION}, lambda: {**_NEW, **_COMMISSIONS_WITH, "domain": domain})
     asked = call.params.flag("commission")
     details = registry.create(call.ctx, call.actor, _wish(call.params), also=commission if asked else None)

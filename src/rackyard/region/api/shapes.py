@@ -8,9 +8,11 @@ from typing import Any
 from urllib.parse import quote
 
 from rackyard.region.db.machines.groups import Group
+from rackyard.region.db.network.domains import Domain
 from rackyard.region.db.network.picture import Fabric, IpRange, Subnet, Vlan
 from rackyard.region.db.site.events import Event
 from rackyard.region.db.site.images import Image
+from rackyard.region.services.network.domains import INTERNAL_ID, DomainDetails
 from rackyard.region.services.network.network import Network
 from rackyard.region.services.site.events import LEVEL_NAMES
 
@@ -49,17 +51,23 @@ def _group(known: Group, path: str) -> dict[str, Any]:
     }
 
 
-def domain(name: str) -> dict[str, Any]:
-    """The one domain that machines are in."""
+def domain(known: DomainDetails) -> dict[str, Any]:
+    """A domain."""
+    own = known.domain
     return {
-        "id": 0,
-        "name": name,
-        "authoritative": True,
-        "ttl": None,
-        "resource_record_count": 0,
-        "is_default": True,
-        "resource_uri": f"{ROOT}/domains/0/",
+        "id": own.id,
+        "name": own.name,
+        "authoritative": own.authoritative,
+        "ttl": own.ttl,
+        "resource_record_count": known.record_count,
+        "is_default": own.id == INTERNAL_ID,
+        "resource_uri": f"{ROOT}/domains/{own.id}/",
     }
+
+
+def internal_domain(name: str) -> dict[str, Any]:
+    """The domain that machines are in."""
+    return domain(DomainDetails(Domain(INTERNAL_ID, name, None, True), 0))
 
 
 def vlan(known: Vlan) -> dict[str, Any]:

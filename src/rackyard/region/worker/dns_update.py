@@ -19,7 +19,8 @@ import dns.xfr
 import dns.zone
 
 from rackyard.region.errors import RackyardError, Unavailable
-from rackyard.region.services.racks.names import Change, Records, Zone, differences
+from rackyard.region.services.network.zones import Records
+from rackyard.region.services.racks.names import Change, Zone, differences
 
 TIMEOUT_S = 5.0
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The region's own daemons: who may ask for names, reverse zones, proxy clients, who may ask for time and send logs."""
+"""The region's own daemons: who may ask for names, zones, proxy clients, who may ask for time and send logs."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ class OwnDaemons:
         return outcomes
 
     def _with_zones(self, section: dict[str, Any]) -> dict[str, Any]:
-        """The same with the place of the reverse zones, which are made when they are missing: named loads no zone
+        """The same with the place of the zones, which are made when they are missing: named loads no zone
         without a file. Without the place, as an older role leaves the host, there are none."""
         folder = self._root / dns.ZONES
         if not folder.is_dir():
-            return {**section, "reverse": []}
-        dns.make_zones(folder, section["reverse"], self._ctx.config.domain)
+            return {**section, "reverse": [], "domains": []}
+        dns.make_zones(folder, [*section["reverse"], *section["domains"]], self._ctx.config.domain)
         return {**section, "zones": str(folder)}
 
     def _tell(self, name: str, message: str) -> None:

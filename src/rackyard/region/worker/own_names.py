@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the zones of this region's name server hold: the internal domain, and the reverse zones."""
+"""What the zones of this region's name server hold: the internal domain, operators' domains, and the reverse zones."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class OwnNames:
         return changed
 
     def _is_served(self, zone: Zone) -> bool:
-        """A reverse zone is known to named when it has a file, or will be in a moment."""
+        """Another zone is known to named when it has a file, or will be in a moment."""
         return zone.name == self._ctx.config.domain or dns.zone_file(self._zones, zone.name).exists()
 
     def _mend(self, refused: Mapping[str, str]) -> None:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The names of racks. The internal domain has one for each managed subnet, with the addresses at which live racks serve
-it; reverse zones lead from these addresses back to the subnet that they lie in."""
+it; reverse zones lead from these addresses back to the subnet that they lie in. Operators' names are served beside."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from ipaddress import ip_address, ip_network
 
 from rackyard.region.context import Context
 from rackyard.region.db.pool import Row
+from rackyard.region.services.network import zones
+from rackyard.region.services.network.zones import Published, Records
 
 TTL_S = 15
 _LABEL = re.compile(r"[0-9a-f-]+--[0-9]{1,3}")
 
-# What a name has, each as `15 A 10.20.0.2`: TTL, type, data.
-Records = frozenset[str]
+# Beside a pointer that an operator's address has: such names are ours to remove, whatever they led to.
+_MARK = f'{TTL_S} TXT "heritage=rackyard"'
 
 
 @dataclass(frozen=True)
@@ -74,19 +76,26 @@ def differences(zone: Zone, current: Mapping[str, Records]) -> list[Change]:
 
 
 def wanted(ctx: Context) -> list[Zone]:
-    """The internal domain, then the reverse zones, sorted. A subnet without a live rack has no name; one whose only
-    live rack is drained keeps it, for the machines that began to boot before."""
+    """The internal domain, then operators' domains and the reverse zones, each sorted.
+
+    A subnet without a live rack has no name; one whose only live rack is drained keeps it, for the machines that began
+    to boot before."""
     with ctx.db.transaction() as tx:
         serving = tx.all("racks.desired.serving")
         cidrs = {row["id"]: row["cidr"] for row in tx.all("racks.desired.subnets")}
-    return [_internal(ctx.config.domain, serving, cidrs), *_reverse(ctx.config.domain, serving, cidrs)]
+        published = zones.published(tx)
+    domain = ctx.config.domain
+    own = [Zone(name, published.zones[name], lambda _label, _records: True) for name in sorted(published.zones)]
+    return [_internal(domain, serving, cidrs), *own, *_reverse(domain, serving, cidrs, published)]
 
 
-def reverse_zones(serving: Iterable[Row], cidrs: Mapping[int, str]) -> list[str]:
-    """The reverse zones of all racks' addresses, living or not: so a death needs no new configuration.
+def reverse_zones(serving: Iterable[Row], cidrs: Mapping[int, str], published: Published) -> list[str]:
+    """The reverse zones of all racks' addresses, living or not: so a death needs no new configuration; and of the
+    addresses that operators' names have.
 
     `serving` says which addresses serve subnets, `cidrs` has the managed ones by id."""
-    return sorted({reverse_zone(address, cidr) for address, cidr, _alive in _placed(serving, cidrs)})
+    racks = {reverse_zone(address, cidr) for address, cidr, _alive in _placed(serving, cidrs)}
+    return sorted(racks | {reverse_zone(address, cidr) for address, cidr in _within(published.pointers, cidrs)})
 
 
 def _internal(domain: str, serving: Iterable[Row], cidrs: Mapping[int, str]) -> Zone:
@@ -103,15 +112,27 @@ def _internal(domain: str, serving: Iterable[Row], cidrs: Mapping[int, str]) -> 
     return Zone(domain, names, lambda label, _records: is_subnet_label(label))
 
 
-def _reverse(domain: str, serving: Iterable[Row], cidrs: Mapping[int, str]) -> list[Zone]:
-    zones: dict[str, dict[str, Records]] = defaultdict(dict)
+def _reverse(domain: str, serving: Iterable[Row], cidrs: Mapping[int, str], published: Published) -> list[Zone]:
+    found: dict[str, dict[str, Records]] = defaultdict(dict)
+    for address, cidr in _within(published.pointers, cidrs):
+        zone = reverse_zone(address, cidr)
+        found[zone][_pointer_label(address, zone)] = published.pointers[address] | {_MARK}
     for address, cidr, alive in _placed(serving, cidrs):
         zone = reverse_zone(address, cidr)
-        names = zones[zone]
+        names = found[zone]
         if alive:
-            label = ip_address(address).reverse_pointer.removesuffix(zone).removesuffix(".") or "@"
-            names[label] = frozenset({f"{TTL_S} PTR {subnet_name(cidr, domain)}."})
-    return [Zone(name, zones[name], lambda _label, records: _is_ours(records, domain)) for name in sorted(zones)]
+            names[_pointer_label(address, zone)] = frozenset({f"{TTL_S} PTR {subnet_name(cidr, domain)}."})
+    return [Zone(name, found[name], lambda _label, records: _is_ours(records, domain)) for name in sorted(found)]
+
+
+def _pointer_label(address: str, zone: str) -> str:
+    return ip_address(address).reverse_pointer.removesuffix(zone).removesuffix(".") or "@"
+
+
+def _within(addresses: Iterable[str], cidrs: Mapping[int, str]) -> list[tuple[str, str]]:
+    """Each address in a managed subnet, with that subnet."""
+    networks = [ip_network(cidr) for cidr in cidrs.values()]
+    return [(address, str(network)) for address in addresses for network in networks if ip_address(address) in network]
 
 
 def _placed(serving: Iterable[Row], cidrs: Mapping[int, str]) -> list[tuple[str, str, bool]]:
@@ -128,7 +149,9 @@ def _record(address: str) -> str:
 
 
 def _is_ours(records: Records, domain: str) -> bool:
-    """Whether the name leads back to one of a subnet."""
+    """Whether the name leads back to one of a subnet, or to an operator's."""
+    if _MARK in records:
+        return True
     targets = [record.split()[2] for record in records if record.split()[1] == "PTR"]
     suffix = f".{domain}."
     return any(each.endswith(suffix) and is_subnet_label(each.removesuffix(suffix)) for each in targets)

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Domains of the site's own, names in them, and their records, as rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rackyard.region.db.pool import Transaction
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A domain; times to live are in seconds, None for the default. Regions serve it where they are authoritative."""
+
+    id: int
+    name: str
+    ttl: int | None
+    authoritative: bool
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A name in a domain, `@` for the domain itself, with its addresses (A and AAAA)."""
+
+    id: int
+    domain_id: int
+    domain: str
+    name: str
+    address_ttl: int | None
+    addresses: list[str]
+
+    @property
+    def fqdn(self) -> str:
+        """The full name, without a final dot."""
+        return self.domain if self.name == "@" else f"{self.name}.{self.domain}"
+
+
+@dataclass(frozen=True)
+class Record:
+    """Anything else that a name has, as somebody wrote it."""
+
+    id: int
+    resource_id: int
+    rrtype: str
+    rrdata: str
+    ttl: int | None
+
+
+def lock(tx: Transaction) -> None:
+    """One change of names at a time, so that what was checked still holds at the commit."""
+    tx.run("network.domains.lock")
+
+
+def domains(tx: Transaction) -> list[Domain]:
+    """All domains by id, without the internal one."""
+    return [Domain(**row) for row in tx.all("network.domains.domains")]
+
+
+def resources(tx: Transaction, domain_id: int | None = None) -> list[Resource]:
+    """All names by id, or those of a domain."""
+    return [Resource(**row) for row in tx.all("network.domains.resources", domain_id=domain_id)]
+
+
+def records(tx: Transaction, domain_id: int | None = None) -> list[Record]:
+    """All records by id, or those of a domain's names."""
+    return [Record(**row) for row in tx.all("network.domains.records", domain_id=domain_id)]
+
+
+def add(tx: Transaction, kind: str, **columns: Any) -> int:
+    """A new domain, resource or record; its id."""
+    row = tx.one(f"network.domains.add_{kind}", **columns)
+    assert row is not None
+    return int(row["id"])
+
+
+def update(tx: Transaction, kind: str, row_id: int, **columns: Any) -> None:
+    """Write all columns of one row."""
+    tx.run(f"network.domains.update_{kind}", id=row_id, **columns)
+
+
+def delete(tx: Transaction, kind: str, row_id: int) -> None:
+    """Remove one row."""
+    tx.run(f"network.domains.delete_{kind}", id=row_id)
