@@ -106,10 +106,14 @@ def test_operations_are_exactly_these() -> None:
     )
 
 
-def test_every_resource_is_mounted_and_only_two_are_open(app) -> None:
+def test_every_resource_is_mounted_and_only_three_are_open(app) -> None:
     mounted = {str(rule) for rule in app.url_map.iter_rules() if str(rule).startswith(region_api.PREFIX)}
     known = {region_api.PREFIX + path for path in OPERATIONS}
-    assert mounted == known | {f"{region_api.PREFIX}/version/", f"{region_api.PREFIX}/describe/"}
+    assert mounted == known | {
+        f"{region_api.PREFIX}/version/",
+        f"{region_api.PREFIX}/describe/",
+        f"{region_api.PREFIX}/openapi.json",
+    }
 
 
 @pytest.fixture

@@ -5,9 +5,21 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, current_app, jsonify, request
 
-from rackyard.region.api import account, controllers, describe, domains, groups, machines, networks, nodes, site
+import rackyard
+from rackyard.region.api import (
+    account,
+    controllers,
+    describe,
+    domains,
+    groups,
+    machines,
+    networks,
+    nodes,
+    openapi,
+    site,
+)
 from rackyard.region.api.dispatch import Resource
 
 PREFIX = "/MAAS/api/2.0"
@@ -20,6 +32,7 @@ def resources() -> list[Resource]:
 
 
 _DESCRIPTION = describe.document(resources())
+_OPENAPI = openapi.document(resources(), PREFIX, rackyard.__version__)
 # On every answer: MAAS's command line says so when the API is no longer the one it knows.
 HEADERS = {describe.HASH_HEADER: str(_DESCRIPTION["hash"])}
 
@@ -28,6 +41,7 @@ def blueprint() -> Blueprint:
     """The API as a blueprint of its own app."""
     made = Blueprint("api", __name__, url_prefix=PREFIX)
     made.add_url_rule("/describe/", endpoint="describe", view_func=_describe, methods=["GET"])
+    made.add_url_rule("/openapi.json", endpoint="openapi", view_func=_openapi, methods=["GET"])
     for resource in resources():
         resource.mount(made)
     return made
@@ -37,3 +51,7 @@ def _describe() -> Response:
     # MAAS's command line wants this Content-Type to the letter.
     body = current_app.json.dumps(describe.on_host(_DESCRIPTION, request.host_url))
     return Response(body, content_type="application/json")
+
+
+def _openapi() -> Response:
+    return jsonify(_OPENAPI)

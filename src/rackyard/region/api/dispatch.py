@@ -15,7 +15,7 @@ from flask import Blueprint, Response, current_app, jsonify, request
 from rackyard.region import oauth
 from rackyard.region.api.params import Params
 from rackyard.region.api.shapes import ROOT
-from rackyard.region.api.takes import NOTHING, Takes, refuse_unknown, taken
+from rackyard.region.api.takes import NOTHING, Takes, refuse_unknown
 from rackyard.region.context import Context
 from rackyard.region.errors import BadRequest
 from rackyard.region.services.site import accounts
@@ -94,7 +94,7 @@ class Resource:
             raise _unknown(request.method, op)
         if request.method == "GET":
             refuse_unknown(params, action.takes, f"GET {request.path.removeprefix(ROOT + '/')}")
-        return _response(action.handler(Call(ctx, actor, taken(params, action.takes)), **parts))
+        return _response(action.handler(Call(ctx, actor, params.taken(action.takes)), **parts))
 
 
 class OpenResource(Resource):

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from types import MappingProxyType
 
 from flask import Request
 
@@ -16,11 +18,39 @@ _FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 _TRUE, _FALSE = frozenset({"true", "1", "on", "yes"}), frozenset({"false", "0", "off", "no", ""})
 
 
-class Params:
-    """Named values, each possibly given several times. Everything is text until asked for otherwise."""
+class Kind(Enum):
+    """How the text of a parameter is read."""
 
-    def __init__(self, values: Mapping[str, Sequence[str]]) -> None:
+    TEXT = "text"
+    TEXTS = "texts"
+    WORDS = "words"
+    FLAG = "true or false"
+    INTEGER = "whole number"
+    # MAAS can change it and this region cannot (yet): `takes.hold` takes only what is so already.
+    FIXED = "as it is"
+
+
+# What a handler takes, by name; one that ends with * stands for all names that begin so.
+Takes = Mapping[str, Kind]
+NOTHING: Takes = MappingProxyType({})
+
+
+def kind_in(takes: Takes, name: str) -> Kind | None:
+    """How that parameter is read, None when it is not taken."""
+    if name in takes:
+        return takes[name]
+    return next((kind for known, kind in takes.items() if known[-1] == "*" and name.startswith(known[:-1])), None)
+
+
+class Params:
+    """Named values, each possibly given several times, each of them text.
+
+    What a handler gets of them is what it has said that it takes, read as it has said it: anything else is a fault of
+    ours, and LookupError, for the description of the API would be wrong."""
+
+    def __init__(self, values: Mapping[str, Sequence[str]], takes: Takes | None = None) -> None:
         self._values = values
+        self._takes = takes
 
     @classmethod
     def of(cls, request: Request) -> Params:
@@ -42,32 +72,35 @@ class Params:
             return multipart.values(request.get_data(), request.mimetype_params.get("boundary", ""))
         return dict(request.form.lists())
 
-    def only(self, wanted: Callable[[str], bool]) -> Params:
-        """Those whose names are wanted."""
-        return Params({name: values for name, values in self._values.items() if wanted(name)})
+    def taken(self, takes: Takes) -> Params:
+        """Those that a handler takes."""
+        values = {name: values for name, values in self._values.items() if kind_in(takes, name)}
+        return Params(values, takes)
 
     def names(self) -> list[str]:
         """What was given."""
         return list(self._values)
 
+    def given(self, name: str) -> list[str]:
+        """What was given by this name and says something, however it is to be read."""
+        return [value for value in self._values.get(name, ()) if value != ""]
+
     def text(self, name: str) -> str | None:
         """The last value given, or None."""
-        values = self._values.get(name)
-        return values[-1] if values else None
+        return self._last(name, Kind.TEXT)
 
     def texts(self, name: str) -> list[str] | None:
         """All values given, or None when the name was not mentioned at all."""
-        values = self._values.get(name)
-        return None if values is None else [value for value in values if value != ""]
+        return self._all(name, Kind.TEXTS)
 
     def words(self, name: str) -> list[str] | None:
         """All values, each of which may itself be a list parted by commas or spaces."""
-        values = self.texts(name)
+        values = self._all(name, Kind.WORDS)
         return None if values is None else [word for value in values for word in value.replace(",", " ").split()]
 
     def flag(self, name: str) -> bool | None:
         """A yes or no, or None. Raises Invalid for anything else."""
-        value = self.text(name)
+        value = self._last(name, Kind.FLAG)
         if value is None:
             return None
         if value.lower() in _TRUE:
@@ -78,7 +111,7 @@ class Params:
 
     def integer(self, name: str) -> int | None:
         """A whole number, or None. Raises Invalid for anything else."""
-        value = self.text(name)
+        value = self._last(name, Kind.INTEGER)
         if value is None or value == "":
             return None
         if not (value.isascii() and value.isdecimal() and len(value) <= 18):
@@ -86,8 +119,19 @@ class Params:
         return int(value)
 
     def prefixed(self, prefix: str) -> dict[str, str]:
-        """Values whose name begins with `prefix`, by the rest of the name."""
-        return {name.removeprefix(prefix): self.text(name) or "" for name in self._values if name.startswith(prefix)}
+        """Texts whose name begins with `prefix`, by the rest of the name."""
+        given = {name: self.text(name) or "" for name in self._values if name.startswith(prefix)}
+        return {name.removeprefix(prefix): value for name, value in given.items()}
+
+    def _all(self, name: str, kind: Kind) -> list[str] | None:
+        if self._takes is not None and kind_in(self._takes, name) is not kind:
+            raise LookupError(f"{name} is read as {kind.value}, which the handler has not said")
+        return None if name not in self._values else self.given(name)
+
+    def _last(self, name: str, kind: Kind) -> str | None:
+        self._all(name, kind)
+        values = self._values.get(name)
+        return values[-1] if values else None
 
 
 def json_object(text: str, what: str) -> dict[str, object]:

@@ -127,5 +127,5 @@ def _event_filter(params: Params) -> EventFilter:
 def _page_uri(params: Params, limit: int, **edge: int) -> str:
     kept = [("op", "query"), ("limit", str(limit))]
     for name in _EVENT_FILTER:
-        kept += [(name, value) for value in params.texts(name) or []]
+        kept += [(name, value) for value in params.given(name)]
     return f"{ROOT}/events/?{urlencode(kept + [(name, str(value)) for name, value in edge.items()])}"
