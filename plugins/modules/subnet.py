@@ -66,6 +66,9 @@ options:
         empty string for none.
       - DHCP is on there and not here, and each subnet here has a O(gateway_ip) by which machines reach the racks.
     type: str
+  space:
+    description: Name of the space of the VLAN, which M(rackyard.metal.space) declares; an empty string for none.
+    type: str
   gateway_ip:
     description: Address of the router that machines use, an empty string for none.
     type: str
@@ -185,7 +188,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils import region_module
 from ..module_utils.rackyard_core import subnets
 from ..module_utils.rackyard_core.client import RegionClient
-from ..module_utils.rackyard_core.network import NetworkView, carry_out
+from ..module_utils.rackyard_core.network import NetworkView, carry_out, check_space
 
 
 def ensure(client: RegionClient, options: dict[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -204,6 +207,7 @@ def ensure(client: RegionClient, options: dict[str, Any], check_mode: bool) -> d
         plan = subnets.plan_present(view.subnet(row), view.place(wish), wish)
         if not check_mode:
             view.check_relay(wish)
+            check_space(client, wish)
     after = dict(plan.after)
     if plan.changed and not check_mode:
         carry_out(client, view, row, wish, plan)
@@ -226,6 +230,7 @@ def main() -> None:
             primary_rack={"type": "str"},
             secondary_rack={"type": "str"},
             relay_vlan={"type": "str"},
+            space={"type": "str"},
             gateway_ip={"type": "str"},
             dns_servers={"type": "list", "elements": "str"},
             allow_dns={"type": "bool"},

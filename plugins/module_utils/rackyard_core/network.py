@@ -10,6 +10,7 @@ from typing import Any
 
 from .client import RegionClient, RegionRefused
 from .plan import Action, Plan
+from .spaces import UNDEFINED
 from .subnets import BadSubnet, SubnetWish, refuse_overlap
 
 Row = Mapping[str, Any]
@@ -99,7 +100,7 @@ class NetworkView:
         }
 
     def vlan(self, fabric: str, vid: int) -> dict[str, Any] | None:
-        """Name, MTU, DHCP, racks (by name) and relay (as FABRIC/VID) of a VLAN, None when there is none."""
+        """Name, MTU, DHCP, racks (by name), relay (as FABRIC/VID) and space of a VLAN, None when there is none."""
         row = vlan_row(self.fabrics, fabric, vid)
         if row is None:
             return None
@@ -111,6 +112,7 @@ class NetworkView:
             "primary_rack": names.get(row["primary_rack"], row["primary_rack"]) or "",
             "secondary_rack": names.get(row["secondary_rack"], row["secondary_rack"]) or "",
             "relay_vlan": f"{row['relay_vlan']['fabric']}/{row['relay_vlan']['vid']}" if row["relay_vlan"] else "",
+            "space": "" if row["space"] == UNDEFINED else row["space"],
         }
 
 
@@ -118,6 +120,21 @@ def vlan_row(fabrics: Sequence[Row], fabric: str, vid: int) -> Row | None:
     """The API's VLAN object, None when there is none."""
     rows = [vlan for one in fabrics if one["name"] == fabric for vlan in one["vlans"] if vlan["vid"] == vid]
     return rows[0] if rows else None
+
+
+def check_space(client: RegionClient, wish: SubnetWish) -> None:
+    """Refuse a space that is not there, before anything is done. Raises BadSubnet.
+
+    Not in check mode, as with a relay."""
+    space = wish.vlan.get("space")
+    if not space:
+        return
+    known = sorted(row["name"] for row in client.get("spaces/"))
+    if space not in known:
+        raise BadSubnet(
+            f"There is no space {space} that the VLAN of subnet {wish.name} could be in; there are {', '.join(known)}. "
+            "Declare it with module rackyard.metal.space first"
+        )
 
 
 def _place(text: str) -> tuple[str, int]:

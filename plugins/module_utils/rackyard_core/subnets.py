@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .plan import Action, Plan, differing
+from .spaces import UNDEFINED
 
 RANGE_TYPES = ("dynamic", "reserved")
-VLAN_FIELDS = ("vlan_name", "mtu", "dhcp_on", "primary_rack", "secondary_rack", "relay_vlan")
+VLAN_FIELDS = ("vlan_name", "mtu", "dhcp_on", "primary_rack", "secondary_rack", "relay_vlan", "space")
 SUBNET_FIELDS = (
     "name", "cidr", "gateway_ip", "dns_servers", "allow_dns", "allow_proxy", "router_advertisements", "managed",
     "description",
@@ -71,6 +72,7 @@ class SubnetWish:
             vlan={
                 **{name: options.get(name) for name in VLAN_FIELDS},
                 "relay_vlan": _place(options.get("relay_vlan"), options["fabric"]),
+                "space": "" if options.get("space") == UNDEFINED else options.get("space"),
             },
             subnet={name: options.get(name) for name in SUBNET_FIELDS if name not in ("name", "cidr")},
             ranges=None if ranges is None else tuple(_range(one, network) for one in ranges),
@@ -184,10 +186,10 @@ def _place_actions(place: Mapping[str, Any], wish: SubnetWish) -> list[Action]:
 
 
 def _vlan_actions(wish: SubnetWish, changes: Mapping[str, Any], *, early: bool) -> list[Action]:
-    """Switching DHCP off, ending a relay, the MTU and the name come first; switching DHCP on, its racks and beginning a
+    """Switching DHCP off, ending a relay, MTU, name and space come first; switching DHCP on, its racks and beginning a
     relay come last."""
     off = changes.get("dhcp_on") is False
-    first = {name for name in changes if name in ("mtu", "vlan_name") or (off and name != "relay_vlan")}
+    first = {name for name in changes if name in ("mtu", "vlan_name", "space") or (off and name != "relay_vlan")}
     if changes.get("relay_vlan") == "":
         first.add("relay_vlan")
     values = {name: value for name, value in changes.items() if (name in first) == early}

@@ -36,6 +36,15 @@ domain.save()
 seen["domain"] = client.domains.get(domain.id).name
 domain.delete()
 
+space = client.spaces.create(name="dmz", description="of a client")
+tagged = fabric.vlans.create(20, name="web", space=space)
+seen["tagged"] = [tagged.vid, tagged.space.name]
+seen["spaces"] = [[known.name, [on.vid for on in known.vlans]] for known in client.spaces.list()]
+seen["space"] = client.spaces.get(space.id).name
+client.spaces.get(space.id).delete()
+seen["defaults"] = [client.fabrics.get_default().id == fabric.id, client.spaces.get_default().name]
+seen["undefined"] = [[on.vid for on in known.vlans] for known in client.spaces.list()]
+
 power = {"power_address": "172.16.0.11", "power_user": "maas", "power_pass": "s3cret-pass"}
 made = client.machines.create("amd64/generic", ["52:54:00:20:01:01"], "ipmi", power, hostname="m1")
 machine = client.machines.get(made.system_id)

@@ -49,7 +49,7 @@ def test_types_come_back_as_text_and_bytes(ctx) -> None:
     with ctx.db.transaction() as tx:
         fabric_id = add_fabric(tx, "one")
         vlan = {"vid": 0, "name": "u", "description": "", "mtu": 1500, "dhcp_on": False}
-        nobody = {"primary_rack_id": None, "secondary_rack_id": None, "relay_vlan_id": None}
+        nobody = {"primary_rack_id": None, "secondary_rack_id": None, "relay_vlan_id": None, "space_id": None}
         vlan_id = tx.one("network.picture.add_vlan", fabric_id=fabric_id, **vlan, **nobody)["id"]
         subnet = {"name": "s", "description": "", "cidr": "10.20.0.0/24", "gateway_ip": None, "managed": True}
         flags = {"allow_dns": True, "allow_proxy": True, "dns_servers": ["10.20.0.2", "2001:db8::1"]}
@@ -135,7 +135,7 @@ def test_subscription_hears_a_change_of_the_network(ctx) -> None:
         with ctx.db.transaction() as tx:
             fabric_id = add_fabric(tx, "one")
             vlan = {"vid": 0, "name": "u", "description": "", "mtu": 1500, "dhcp_on": False}
-            nobody = {"primary_rack_id": None, "secondary_rack_id": None, "relay_vlan_id": None}
+            nobody = {"primary_rack_id": None, "secondary_rack_id": None, "relay_vlan_id": None, "space_id": None}
             tx.run("network.picture.add_vlan", fabric_id=fabric_id, **vlan, **nobody)
         assert subscription.wait(5)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rackyard.metal.plugins.modules import subnet
+from ansible_collections.rackyard.metal.plugins.modules import space, subnet
 
 RANGE = {"type": "dynamic", "start_ip": "10.20.0.100", "end_ip": "10.20.0.199"}
 
@@ -151,3 +151,23 @@ def test_removed_subnet_ends_its_relay_so_that_the_other_vlan_can_go(run: Run, s
     gone = run(subnet, name="boot", state="absent")
     assert gone.get("msg") is None
     assert gone["actions"] == ["update VLAN 0 of fabric lab", "delete subnet boot"]
+
+
+def test_vlan_is_put_into_its_space_once_and_out_again(run: Run) -> None:
+    run(space, name="dmz")
+    foretold, done = run(subnet, check=True, **OPTIONS, space="dmz"), run(subnet, **OPTIONS, space="dmz")
+    assert foretold["actions"] == done["actions"]
+    assert done["actions"][:2] == ["create fabric lab", "update VLAN 0 of fabric lab"]
+    assert foretold["subnet"]["space"] == done["subnet"]["space"] == "dmz"
+    assert not run(subnet, **OPTIONS, space="dmz")["changed"]
+    assert not run(subnet, **OPTIONS)["changed"], "not mentioned is left alone"
+    assert run(subnet, **OPTIONS, space="undefined")["subnet"]["space"] == ""
+    assert not run(subnet, **OPTIONS, space="")["changed"]
+
+
+def test_space_that_is_not_there_is_refused_before_anything_is_done(run: Run) -> None:
+    assert run(subnet, check=True, **OPTIONS, space="moon")["changed"], "another task may declare that space first"
+    refused = run(subnet, **OPTIONS, space="moon")
+    assert refused["failed"]
+    assert "no space moon that the VLAN of subnet boot could be in; there are undefined" in refused["msg"]
+    assert run(subnet, **OPTIONS)["actions"][0] == "create fabric lab", "nothing was made"

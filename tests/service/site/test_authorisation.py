@@ -61,6 +61,8 @@ OPERATIONS = {
     "/subnets/": {"GET": (200, 200), "POST": (403, 400)},
     "/subnets/<subnet>/": {"DELETE": (403, 204), "GET": (200, 200), "PUT": (403, 200)},
     "/subnets/<address>/<prefix>/": {"DELETE": (403, 204), "GET": (200, 200), "PUT": (403, 200)},
+    "/spaces/": {"GET": (200, 200), "POST": (403, 200)},
+    "/spaces/<space>/": {"DELETE": (403, 204), "GET": (200, 200), "PUT": (403, 200)},
     "/ipranges/": {"GET": (200, 200), "POST": (403, 400)},
     "/ipranges/<int:range_id>/": {"DELETE": (403, 204), "GET": (200, 200), "PUT": (403, 200)},
     "/zones/": {"GET": (200, 200), "POST": (403, 400)},
@@ -121,6 +123,7 @@ def things(api, add_rack, execute) -> dict[str, dict[str, object]]:
     """The parts of URLs that name one of each thing; machines and controllers are named by a system_id."""
     fabric = api.post("fabrics/", data={"name": "f"}).json
     subnet = api.post("subnets/", data={"cidr": "198.51.100.0/24", "name": "s"}).json
+    space = api.post("spaces/", data={"name": "dmz"}).json
     ends = {"start_ip": "198.51.100.10", "end_ip": "198.51.100.20"}
     ip_range = api.post("ipranges/", data={"type": "reserved", **ends}).json
     machine = api.post(
@@ -148,6 +151,7 @@ def things(api, add_rack, execute) -> dict[str, dict[str, object]]:
         "vid": 0,
         "vlan_id": fabric["vlans"][0]["id"],
         "subnet": subnet["id"],
+        "space": space["id"],
         "address": "198.51.100.0",
         "prefix": 24,
         "range_id": ip_range["id"],

@@ -117,10 +117,11 @@ def test_networks_refuse_what_cannot_be_changed(api, fabric) -> None:
     assert refused(api.post("fabrics/", data={"class_type": "10g"}), "class_type")
     assert refused(api.put("fabrics/lab/", data={"class_type": "10g"}), "class_type")
     for path in (vlan, "fabrics/lab/vlans/0/"):
-        assert refused(api.put(path, data={"space": "dmz"}), "space")
         assert refused(api.put(path, data={"fabric": "other"}), "fabric")
-    assert refused(api.post("fabrics/lab/vlans/", data={"vid": "5", "space": "dmz"}), "space")
-    for name, value in (("rdns_mode", "0"), ("active_discovery", "true"), ("disabled_boot_architectures", "pxe")):
+    assert refused(api.post("fabrics/lab/vlans/", data={"vid": "5", "fabric": "other"}), "fabric")
+    api.post("spaces/", data={"name": "dmz"})
+    fixed = {"rdns_mode": "0", "active_discovery": "true", "disabled_boot_architectures": "pxe", "space": "dmz"}
+    for name, value in fixed.items():
         assert refused(api.post("subnets/", data={"cidr": "10.20.0.0/24", name: value}), name)
     assert api.get("subnets/").json == []
 
@@ -128,9 +129,12 @@ def test_networks_refuse_what_cannot_be_changed(api, fabric) -> None:
 def test_networks_take_what_is_so_already(api, fabric) -> None:
     vlan = f"vlans/{fabric['vlans'][0]['id']}/"
     assert api.put("fabrics/lab/", data={"class_type": ""}).status_code == 200
-    for same in ({"fabric": "lab"}, {"fabric": str(fabric["id"])}, {"space": "undefined"}, {"space": "", "fabric": ""}):
+    for same in ({"fabric": "lab"}, {"fabric": str(fabric["id"])}, {"fabric": ""}):
         assert api.put(vlan, data=same).status_code == 200, same
-    subnet = {"cidr": "10.20.0.0/24", "fabric": "lab", "vid": "0", "rdns_mode": "2", "active_discovery": "false"}
+    api.post("spaces/", data={"name": "dmz"})
+    api.put(vlan, data={"space": "dmz"})
+    place = {"cidr": "10.20.0.0/24", "fabric": "lab", "vid": "0", "space": "dmz"}
+    subnet = {**place, "rdns_mode": "2", "active_discovery": "false"}
     made = api.post("subnets/", data={**subnet, "disabled_boot_architectures": ""})
     assert made.status_code == 200, made.text
     assert api.put("subnets/10.20.0.0/24/", data=subnet).status_code == 200

@@ -19,11 +19,12 @@ from rackyard.region.api import (
     nodes,
     openapi,
     site,
+    spaces,
 )
 from rackyard.region.api.dispatch import Resource
 
 PREFIX = "/MAAS/api/2.0"
-_MODULES: tuple[ModuleType, ...] = (site, account, machines, groups, nodes, networks, domains, controllers)
+_MODULES: tuple[ModuleType, ...] = (site, account, machines, groups, nodes, networks, spaces, domains, controllers)
 
 
 def resources() -> list[Resource]:

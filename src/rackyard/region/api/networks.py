@@ -39,7 +39,8 @@ _VLAN: Takes = {
     "primary_rack": Kind.TEXT,
     "secondary_rack": Kind.TEXT,
     "relay_vlan": Kind.TEXT,
-    **fixed("space", "fabric"),
+    "space": Kind.TEXT,
+    **fixed("fabric"),
 }
 _SUBNET: Takes = {
     "cidr": Kind.TEXT,
@@ -64,8 +65,6 @@ _RANGE: Takes = {
     "comment": Kind.TEXT,
     **fixed("user"),
 }
-_SPACE = {"id": -1, "name": shapes.SPACE}
-_SUBNETS_HAVE = {"rdns_mode": 2, "active_discovery": False, "space": _SPACE}
 
 
 @fabric_collection.read()
@@ -120,7 +119,7 @@ def create_vlan(call: Call, fabric: str) -> dict[str, Any]:
 
     def has() -> dict[str, Any]:
         owner = picture.read(call.ctx).fabric(fabric)
-        return {"space": _SPACE, "fabric": {"id": owner.id, "name": owner.name}}
+        return {"fabric": {"id": owner.id, "name": owner.name}}
 
     hold(call.params, _VLAN, has)
     return shapes.vlan(fabrics.create_vlan(call.ctx, call.actor, fabric, _vlan_wish(call.params)))
@@ -152,7 +151,7 @@ def read_vlan(call: Call, vlan_id: int) -> dict[str, Any]:
 
 @one_vlan.update(takes=_VLAN)
 def update_vlan(call: Call, vlan_id: int) -> dict[str, Any]:
-    """Change name, MTU, DHCP, the racks that serve it, and the VLAN that it is relayed to."""
+    """Change name, MTU, space, DHCP, the racks that serve it, and the VLAN that it is relayed to."""
     return _update_vlan(call, _of_id(vlan_id))
 
 
@@ -172,19 +171,19 @@ def list_subnets(call: Call) -> list[dict[str, Any]]:
 @subnet_collection.create(takes=_SUBNET)
 def create_subnet(call: Call) -> dict[str, Any]:
     """A new subnet."""
-    return _subnet(call, subnets.create(call.ctx, call.actor, _subnet_wish(call.params)))
+    return _subnet(call, subnets.create(call.ctx, call.actor, _subnet_wish(call, None)))
 
 
 @one_subnet.read()
 def read_subnet(call: Call, subnet: str) -> dict[str, Any]:
-    """One subnet, by id, name or CIDR."""
+    """One subnet, by id, name or CIDR, or by where it is: ip:, vlan:, vid:, fabric: or space: before it."""
     return _subnet(call, picture.read(call.ctx).subnet(subnet))
 
 
 @one_subnet.update(takes=_SUBNET)
 def update_subnet(call: Call, subnet: str) -> dict[str, Any]:
     """Change a subnet."""
-    return _subnet(call, subnets.update(call.ctx, call.actor, subnet, _subnet_wish(call.params)))
+    return _subnet(call, subnets.update(call.ctx, call.actor, subnet, _subnet_wish(call, subnet)))
 
 
 @one_subnet.delete()
@@ -256,7 +255,7 @@ def _in_fabric(fabric: str, vid: str) -> FindVlan:
 def _update_vlan(call: Call, find: FindVlan) -> dict[str, Any]:
     def has() -> dict[str, Any]:
         known = find(picture.read(call.ctx))
-        return {"space": _SPACE, "fabric": {"id": known.fabric_id, "name": known.fabric}}
+        return {"fabric": {"id": known.fabric_id, "name": known.fabric}}
 
     hold(call.params, _VLAN, has)
     return shapes.vlan(fabrics.update_vlan(call.ctx, call.actor, find, _vlan_wish(call.params)))
@@ -276,12 +275,13 @@ def _vlan_wish(params: Params) -> VlanWish:
         primary_rack=params.text("primary_rack"),
         secondary_rack=params.text("secondary_rack"),
         relay_vlan=params.text("relay_vlan"),
+        space=params.text("space"),
     )
 
 
-def _subnet_wish(params: Params) -> SubnetWish:
-    hold(params, _SUBNET, lambda: _SUBNETS_HAVE)
-    return SubnetWish(
+def _subnet_wish(call: Call, subnet: str | None) -> SubnetWish:
+    params = call.params
+    wish = SubnetWish(
         cidr=params.text("cidr"),
         name=params.text("name"),
         description=params.text("description"),
@@ -295,6 +295,15 @@ def _subnet_wish(params: Params) -> SubnetWish:
         router_advertisements=params.flag("router_advertisements"),
         managed=params.flag("managed"),
     )
+
+    def has() -> dict[str, Any]:
+        known = picture.read(call.ctx)
+        # A subnet's space is that of the VLAN that it will be on.
+        space = subnets.vlan_for(known, wish, known.subnet(subnet) if subnet else None).space
+        return {"rdns_mode": 2, "active_discovery": False, "space": {"id": space.id, "name": space.name}}
+
+    hold(params, _SUBNET, has)
+    return wish
 
 
 def _range_wish(params: Params) -> RangeWish:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`openapi.json`: the API in the words of OpenAPI 3.0.3, from the tables that route requests.
 
-OpenAPI has one operation for a path and a method, MAAS's API several, which `op` tells apart. So an operation here takes
-what any of them takes, `op` has all their names, and `x-ops` says for each what it does and takes; an empty name there
-is the one without `op`."""
+OpenAPI has one operation for a path and a method, MAAS's API several, which `op` tells apart. So an operation here
+takes what any of them takes, `op` has all their names, and `x-ops` says for each what it does and takes; an empty name
+there is the one without `op`."""
 
 from __future__ import annotations
 

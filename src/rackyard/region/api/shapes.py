@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from rackyard.region.db.machines.groups import Group
 from rackyard.region.db.network.domains import Domain
-from rackyard.region.db.network.picture import Fabric, IpRange, Subnet, Vlan
+from rackyard.region.db.network.picture import Fabric, IpRange, Space, Subnet, Vlan
 from rackyard.region.db.site.events import Event
 from rackyard.region.db.site.images import Image
 from rackyard.region.services.network.domains import INTERNAL_ID, DomainDetails
@@ -19,7 +19,6 @@ from rackyard.region.services.site.events import LEVEL_NAMES
 ROOT = "/MAAS/api/2.0"
 # How MAAS writes the time of an event or a script.
 EVENT_TIME = "%a, %d %b. %Y %H:%M:%S"
-SPACE = "undefined"
 
 
 def moment(value: datetime | None) -> str | None:
@@ -85,7 +84,7 @@ def vlan(known: Vlan) -> dict[str, Any]:
         "secondary_rack": known.secondary_rack,
         "external_dhcp": None,
         "relay_vlan": vlan(known.relay_vlan) if known.relay_vlan else None,
-        "space": SPACE,
+        "space": known.space.name,
         "resource_uri": f"{ROOT}/vlans/{known.id}/",
     }
 
@@ -99,6 +98,19 @@ def fabric(known: Fabric, network: Network) -> dict[str, Any]:
         "class_type": None,
         "vlans": [vlan(member) for member in network.vlans if member.fabric_id == known.id],
         "resource_uri": f"{ROOT}/fabrics/{known.id}/",
+    }
+
+
+def space(known: Space, network: Network) -> dict[str, Any]:
+    """A space with its VLANs and their subnets."""
+    vlans = network.vlans_in(known)
+    return {
+        "id": known.id,
+        "name": known.name,
+        "description": known.description,
+        "vlans": [vlan(member) for member in vlans],
+        "subnets": [subnet(member, on) for on in vlans for member in network.subnets_of(on)],
+        "resource_uri": f"{ROOT}/spaces/{known.id}/",
     }
 
 
@@ -120,7 +132,7 @@ def subnet(known: Subnet, on: Vlan) -> dict[str, Any]:
         # Ours: MAAS leaves them to routers.
         "router_advertisements": known.router_advertisements,
         "disabled_boot_architectures": [],
-        "space": SPACE,
+        "space": on.space.name,
         "resource_uri": f"{ROOT}/subnets/{known.id}/",
     }
 

@@ -15,6 +15,7 @@ _FIELDS = {
     "account_username_key": ("username", "An account with this name exists already; choose another name."),
     "account_username_form": ("username", "Use letters, digits and @ . + - _ only."),
     "fabric_name_key": ("name", "A fabric with this name exists already; choose another name."),
+    "space_name_key": ("name", "A space with this name exists already; choose another name."),
     "vlan_fabric_vid_key": ("vid", "This VID exists already in that fabric; change that VLAN instead."),
     "vlan_vid_range": ("vid", "A VID is a number from 0 to 4094."),
     "vlan_mtu_range": ("mtu", "An MTU is a number from 552 to 65535."),
@@ -45,6 +46,7 @@ _FIELDS = {
 _CONFLICTS = {
     "vlan_fabric_fkey": "The fabric still has VLANs or does not exist; delete its VLANs first.",
     "vlan_relay_fkey": "Other VLANs are relayed to the VLAN, or it does not exist; set their relay_vlan first.",
+    "vlan_space_fkey": "The space is gone; list the spaces with GET spaces/ and name another one.",
     "subnet_vlan_fkey": "The VLAN still has subnets or does not exist; delete its subnets first.",
     "machine_zone_fkey": "The zone was deleted, or got a machine, at this moment; try again.",
     "machine_pool_fkey": "The resource pool was deleted, or got a machine, at this moment; try again.",

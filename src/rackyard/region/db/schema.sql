@@ -212,6 +212,13 @@ CREATE TABLE fabric (
     description text NOT NULL DEFAULT ''
 );
 
+-- VLANs that reach each other; one without a space is in MAAS's undefined one, which is no row.
+CREATE TABLE space (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name        text NOT NULL CONSTRAINT space_name_key UNIQUE,
+    description text NOT NULL DEFAULT ''
+);
+
 CREATE TABLE vlan (
     id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     fabric_id       bigint NOT NULL CONSTRAINT vlan_fabric_fkey REFERENCES fabric,
@@ -224,6 +231,7 @@ CREATE TABLE vlan (
     secondary_rack_id bigint REFERENCES rack ON DELETE SET NULL,
     -- A router brings this VLAN's DHCP to the racks in that one.
     relay_vlan_id   bigint CONSTRAINT vlan_relay_fkey REFERENCES vlan,
+    space_id        bigint CONSTRAINT vlan_space_fkey REFERENCES space ON DELETE SET NULL,
     CONSTRAINT vlan_fabric_vid_key UNIQUE (fabric_id, vid),
     CONSTRAINT vlan_two_racks CHECK (secondary_rack_id <> primary_rack_id),
     CONSTRAINT vlan_relay_elsewhere CHECK (relay_vlan_id <> id),

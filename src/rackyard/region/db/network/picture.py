@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fabrics, VLANs, subnets and IP ranges as rows."""
+"""Spaces, fabrics, VLANs, subnets and IP ranges as rows."""
 
 from __future__ import annotations
 
@@ -7,6 +7,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rackyard.region.db.pool import Transaction
+
+
+@dataclass(frozen=True)
+class Space:
+    """A name for VLANs that reach each other."""
+
+    id: int
+    name: str
+    description: str
+
+
+# Where MAAS shows the VLANs that have no space. It is no row.
+UNDEFINED = Space(-1, "undefined", "")
 
 
 @dataclass(frozen=True)
@@ -35,6 +48,7 @@ class Vlan:
     dhcp_on: bool
     primary_rack: str | None
     secondary_rack: str | None
+    space: Space
     relay_vlan: Vlan | None = None
 
     def __str__(self) -> str:
@@ -79,6 +93,11 @@ class RackAddress:
     system_id: str
 
 
+def spaces(tx: Transaction) -> list[Space]:
+    """All spaces by id."""
+    return [Space(**row) for row in tx.all("network.picture.spaces")]
+
+
 def fabrics(tx: Transaction) -> list[Fabric]:
     """All fabrics by id."""
     return [Fabric(**row) for row in tx.all("network.picture.fabrics")]
@@ -88,7 +107,8 @@ def vlans(tx: Transaction) -> list[Vlan]:
     """All VLANs by id."""
     rows = tx.all("network.picture.vlans")
     relays = {row["id"]: row.pop("relay_vlan_id") for row in rows}
-    found = {row["id"]: Vlan(**row) for row in rows}
+    spaces_of = {row["id"]: _space(row) for row in rows}
+    found = {row["id"]: Vlan(**row, space=spaces_of[row["id"]]) for row in rows}
     return [replace(vlan, relay_vlan=found.get(relays[vlan.id])) for vlan in found.values()]
 
 
@@ -119,7 +139,7 @@ def lock(tx: Transaction) -> None:
 
 
 def add(tx: Transaction, kind: str, **columns: Any) -> int:
-    """A new fabric, vlan, subnet or range; its id."""
+    """A new space, fabric, vlan, subnet or range; its id."""
     row = tx.one(f"network.picture.add_{kind}", **columns)
     assert row is not None
     return int(row["id"])
@@ -133,3 +153,9 @@ def update(tx: Transaction, kind: str, row_id: int, **columns: Any) -> None:
 def delete(tx: Transaction, kind: str, row_id: int) -> None:
     """Remove one row."""
     tx.run(f"network.picture.delete_{kind}", id=row_id)
+
+
+def _space(row: dict[str, Any]) -> Space:
+    """The space of a VLAN's row, out of which its columns are taken."""
+    known = Space(row.pop("space_id"), row.pop("space_name"), row.pop("space_description"))
+    return UNDEFINED if known.id is None else known

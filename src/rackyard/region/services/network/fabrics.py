@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from rackyard.region.context import Context
 from rackyard.region.db.network import picture as rows
-from rackyard.region.db.network.picture import Fabric, Vlan
+from rackyard.region.db.network.picture import UNDEFINED, Fabric, Vlan
 from rackyard.region.db.pool import Transaction
-from rackyard.region.errors import Conflict, Invalid, NotFound
+from rackyard.region.errors import BadRequest, Conflict, Invalid, NotFound
 from rackyard.region.services.network import picture
-from rackyard.region.services.network.network import Network
+from rackyard.region.services.network.network import DEFAULT, Network
 from rackyard.region.services.site import validation
 from rackyard.region.services.site.authorisation import Actor
 
@@ -26,7 +26,7 @@ FindVlan = Callable[[Network], Vlan]
 @dataclass(frozen=True)
 class VlanWish:
     """What an operator wants a VLAN to be; None leaves things as they are. An empty rack means none, and so does an
-    empty `relay_vlan`, which is an id."""
+    empty `relay_vlan`, which is an id, and an empty `space`, which is an id or a name."""
 
     vid: str | None = None
     name: str | None = None
@@ -36,6 +36,7 @@ class VlanWish:
     primary_rack: str | None = None
     secondary_rack: str | None = None
     relay_vlan: str | None = None
+    space: str | None = None
 
 
 def create_fabric(ctx: Context, actor: Actor, name: str | None, description: str | None) -> Fabric:
@@ -45,7 +46,7 @@ def create_fabric(ctx: Context, actor: Actor, name: str | None, description: str
         text = validation.text("description", description or "")
         fabric_id = rows.add(tx, "fabric", name=label, description=text)
         columns = _vlan_columns(tx, VlanWish(vid=str(DEFAULT_VID), name="untagged"), fabric_id, None)
-        rows.add(tx, "vlan", **columns, relay_vlan_id=None)
+        rows.add(tx, "vlan", **columns, relay_vlan_id=None, space_id=None)
         picture.record(ctx, tx, actor, f"Fabric {label} was created")
         return picture.load(tx).fabric(str(fabric_id))
 
@@ -62,9 +63,12 @@ def update_fabric(ctx: Context, actor: Actor, specifier: str, name: str | None, 
 
 
 def delete_fabric(ctx: Context, actor: Actor, specifier: str) -> None:
-    """Remove a fabric with its VLANs. Raises Forbidden, NotFound, Conflict while one of its VLANs has a subnet."""
+    """Remove a fabric with its VLANs. Raises Forbidden, NotFound, BadRequest when it is only called the default one,
+    Conflict while one of its VLANs has a subnet."""
     with picture.changing(ctx, actor) as (tx, before):
         fabric = before.fabric(specifier)
+        if specifier == DEFAULT:
+            raise BadRequest(f"Fabric {fabric.name} is the default one; delete it by its own id {fabric.id}.")
         vlans = [vlan for vlan in before.vlans if vlan.fabric_id == fabric.id]
         for vlan in vlans:
             _refuse_with_subnets(before, vlan, f"Fabric {fabric.name}")
@@ -80,7 +84,8 @@ def create_vlan(ctx: Context, actor: Actor, fabric_specifier: str, wish: VlanWis
         fabric = before.fabric(fabric_specifier)
         columns = _vlan_columns(tx, wish, fabric.id, None)
         _refuse_used_vid(before, fabric, str(columns["vid"]))
-        vlan_id = rows.add(tx, "vlan", **columns, relay_vlan_id=_relay_id(before, wish, None))
+        led = {"relay_vlan_id": _relay_id(before, wish, None), "space_id": _space_id(before, wish, None)}
+        vlan_id = rows.add(tx, "vlan", **columns, **led)
         picture.record(ctx, tx, actor, f"VLAN {columns['vid']} of fabric {fabric.name} was created")
         return picture.load(tx).vlan(str(vlan_id))
 
@@ -93,7 +98,8 @@ def update_vlan(ctx: Context, actor: Actor, find: FindVlan, wish: VlanWish) -> V
         columns = _vlan_columns(tx, wish, vlan.fabric_id, vlan)
         if columns["vid"] != vlan.vid:
             _refuse_used_vid(before, before.fabric(str(vlan.fabric_id)), str(columns["vid"]))
-        rows.update(tx, "vlan", vlan.id, **columns, relay_vlan_id=_relay_id(before, wish, vlan))
+        led = {"relay_vlan_id": _relay_id(before, wish, vlan), "space_id": _space_id(before, wish, vlan)}
+        rows.update(tx, "vlan", vlan.id, **columns, **led)
         picture.record(ctx, tx, actor, f"VLAN {columns['vid']} of fabric {vlan.fabric} was changed")
         return picture.load(tx).vlan(str(vlan.id))
 
@@ -165,6 +171,17 @@ def _relay_id(before: Network, wish: VlanWish, vlan: Vlan | None) -> int | None:
         return before.vlan(wish.relay_vlan).id
     except NotFound as error:
         raise Invalid.field("relay_vlan", error.message) from error
+
+
+def _space_id(before: Network, wish: VlanWish, vlan: Vlan | None) -> int | None:
+    if wish.space is None:
+        space = vlan.space if vlan else UNDEFINED
+    else:
+        try:
+            space = before.space(wish.space or UNDEFINED.name)
+        except NotFound as error:
+            raise Invalid.field("space", error.message) from error
+    return None if space == UNDEFINED else space.id
 
 
 def _rack_id(tx: Transaction, field: str, name: str | None) -> int | None:

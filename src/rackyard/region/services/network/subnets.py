@@ -78,7 +78,7 @@ def _columns(before: Network, wish: SubnetWish, subnet: Subnet | None) -> dict[s
         "cidr": str(cidr),
         "name": _free_name(before, name, subnet),
         "description": validation.text("description", description),
-        "vlan_id": _vlan(before, wish, subnet).id,
+        "vlan_id": vlan_for(before, wish, subnet).id,
         "gateway_ip": _gateway(gateway, cidr),
         "dns_servers": [str(validation.address("dns_servers", server)) for server in servers],
         "allow_dns": _flag(wish.allow_dns, subnet.allow_dns if subnet else True),
@@ -139,7 +139,8 @@ def _gateway(text: str | None, cidr: Cidr) -> str | None:
     return str(gateway)
 
 
-def _vlan(before: Network, wish: SubnetWish, subnet: Subnet | None) -> Vlan:
+def vlan_for(before: Network, wish: SubnetWish, subnet: Subnet | None) -> Vlan:
+    """The VLAN that a new or changed subnet would be on. Raises Invalid."""
     try:
         if wish.vlan is not None:
             return before.vlan(wish.vlan)

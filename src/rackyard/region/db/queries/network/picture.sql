@@ -9,20 +9,26 @@ WHERE vlan.dhcp_on AND rack.alive AND subnet.managed;
 
 -- name: network.picture.lock
 -- Serialise changes of the network; readers are not held up.
-LOCK TABLE fabric, vlan, subnet, ip_range IN SHARE ROW EXCLUSIVE MODE;
+LOCK TABLE space, fabric, vlan, subnet, ip_range IN SHARE ROW EXCLUSIVE MODE;
+
+-- name: network.picture.spaces
+-- All spaces.
+SELECT id, name, description FROM space ORDER BY id;
 
 -- name: network.picture.fabrics
 -- All fabrics.
 SELECT id, name, description FROM fabric ORDER BY id;
 
 -- name: network.picture.vlans
--- All VLANs with the names of their fabric and racks.
+-- All VLANs with the names of their fabric and racks, and their space.
 SELECT vlan.id, vlan.fabric_id, fabric.name AS fabric, vlan.vid, vlan.name, vlan.description, vlan.mtu, vlan.dhcp_on,
-       rack.system_id AS primary_rack, secondary.system_id AS secondary_rack, vlan.relay_vlan_id
+       rack.system_id AS primary_rack, secondary.system_id AS secondary_rack, vlan.relay_vlan_id,
+       vlan.space_id, space.name AS space_name, space.description AS space_description
 FROM vlan
 JOIN fabric ON fabric.id = vlan.fabric_id
 LEFT JOIN rack ON rack.id = vlan.primary_rack_id
 LEFT JOIN rack AS secondary ON secondary.id = vlan.secondary_rack_id
+LEFT JOIN space ON space.id = vlan.space_id
 ORDER BY vlan.id;
 
 -- name: network.picture.subnets
@@ -46,6 +52,18 @@ WHERE rack.revoked_at IS NULL;
 -- An enrolled rack by system_id or hostname.
 SELECT id FROM rack WHERE revoked_at IS NULL AND (system_id = %(name)s OR hostname = %(name)s);
 
+-- name: network.picture.add_space
+-- A new space.
+INSERT INTO space (name, description) VALUES (%(name)s, %(description)s) RETURNING id;
+
+-- name: network.picture.update_space
+-- Change a space.
+UPDATE space SET name = %(name)s, description = %(description)s WHERE id = %(id)s;
+
+-- name: network.picture.delete_space
+-- Remove a space; its VLANs have none then.
+DELETE FROM space WHERE id = %(id)s;
+
 -- name: network.picture.add_fabric
 -- A new fabric.
 INSERT INTO fabric (name, description) VALUES (%(name)s, %(description)s) RETURNING id;
@@ -60,9 +78,10 @@ DELETE FROM fabric WHERE id = %(id)s;
 
 -- name: network.picture.add_vlan
 -- A new VLAN.
-INSERT INTO vlan (fabric_id, vid, name, description, mtu, dhcp_on, primary_rack_id, secondary_rack_id, relay_vlan_id)
+INSERT INTO vlan (fabric_id, vid, name, description, mtu, dhcp_on, primary_rack_id, secondary_rack_id, relay_vlan_id,
+                  space_id)
 VALUES (%(fabric_id)s, %(vid)s, %(name)s, %(description)s, %(mtu)s, %(dhcp_on)s, %(primary_rack_id)s,
-        %(secondary_rack_id)s, %(relay_vlan_id)s)
+        %(secondary_rack_id)s, %(relay_vlan_id)s, %(space_id)s)
 RETURNING id;
 
 -- name: network.picture.update_vlan
@@ -70,7 +89,7 @@ RETURNING id;
 UPDATE vlan
 SET fabric_id = %(fabric_id)s, vid = %(vid)s, name = %(name)s, description = %(description)s, mtu = %(mtu)s,
     dhcp_on = %(dhcp_on)s, primary_rack_id = %(primary_rack_id)s, secondary_rack_id = %(secondary_rack_id)s,
-    relay_vlan_id = %(relay_vlan_id)s
+    relay_vlan_id = %(relay_vlan_id)s, space_id = %(space_id)s
 WHERE id = %(id)s;
 
 -- name: network.picture.delete_vlan
