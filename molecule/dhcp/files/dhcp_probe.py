@@ -13,6 +13,7 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 DISCOVER, OFFER, REQUEST, ACK, RELEASE = 1, 2, 3, 5, 7
@@ -95,6 +96,15 @@ def exchange(link: socket.socket, request: bytes, transaction: int, want: int, t
     return None
 
 
+def routes(option: bytes) -> Iterator[tuple[str, str]]:
+    """Yield destination and gateway of each route of option 121 (RFC 3442)."""
+    while option:
+        length, significant = option[0], (option[0] + 7) // 8
+        network, gateway = option[1 : 1 + significant].ljust(4, b"\0"), option[1 + significant : 5 + significant]
+        yield f"{socket.inet_ntoa(network)}/{length}", socket.inet_ntoa(gateway)
+        option = option[5 + significant :]
+
+
 def as_json(reply: Reply) -> str:
     """Return the lease as JSON: the fields a boot needs, texts decoded, addresses dotted."""
     seconds = struct.unpack("!I", reply.options[51])[0]
@@ -119,6 +129,7 @@ def as_json(reply: Reply) -> str:
             "vendor_class": texts.get(60, ""),
             "path_prefix": texts.get(210, ""),
             "routers": lists.get(3, []),
+            "routes": [list(route) for route in routes(reply.options.get(121, b""))],
             "dns_servers": lists.get(6, []),
             "ntp_servers": lists.get(42, []),
         }
@@ -145,7 +156,7 @@ def main() -> int:
     asked = {
         93: struct.pack("!H", wanted.architecture),
         60: wanted.vendor_class.encode(),
-        55: bytes([1, 3, 6, 15, 42, 51, 54, 66, 67, 210]),
+        55: bytes([1, 3, 6, 15, 42, 51, 54, 66, 67, 121, 210]),
     }
     if wanted.user_class:
         asked[77] = wanted.user_class.encode()

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ISC dhcpd: networks, pools, and which boot file a machine is told by its architecture (option 93) and loader.
 
-Source: dhcpd.conf(5), dhcp-options(5), dhcp-eval(5); architecture numbers of RFC 4578 and IANA's registry.
+Source: dhcpd.conf(5), dhcp-options(5), dhcp-eval(5); architecture numbers of RFC 4578 and IANA's registry; routes of
+RFC 3442.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ _MAX_HOSTS = 100_000
 _STRANGERS_PART = 4
 _STRANGERS_LEASE_S = 120
 
+# dhcpd does not know this option by itself; only where it is used, its file speaks of it.
+_ROUTES = "option classless-static-routes"
+_ROUTES_CODE = f"{_ROUTES} code 121 = array of unsigned integer 8;"
+
 Range = tuple[IPv4Address, IPv4Address]
 
 
@@ -31,7 +36,8 @@ def render(section: Section) -> bytes:
     """
     known, divide = dhcp_pairs.names(section), "hosts" in section
     lines = dhcp_networks.shared_networks(section, "dhcp", partial(_subnet, pairs=known, divide=divide))
-    return comment([*dhcp_pairs.peers(section), *lines]) if lines else b""
+    codes = [_ROUTES_CODE] if any(_ROUTES in line for line in lines) else []
+    return comment([*dhcp_pairs.peers(section), *codes, *lines]) if lines else b""
 
 
 def tell_running(register: HostRegister, pairs: Pairs) -> Live:
@@ -71,6 +77,7 @@ def _subnet(subnet: Section, network: Section, *, pairs: Sequence[str], divide: 
     ):
         found = values.addresses4(subnet, key, what)
         lines += [f"  option {option} {values.joined(found)};"] if found else []
+    lines += [f"  {line}" for line in _routes(subnet, what)]
     if subnet.get("domain_name"):
         domain = values.domain(subnet["domain_name"], f"{what} domain_name")
         lines += [f'  option domain-name "{domain}";', f'  option domain-search "{domain}";']
@@ -82,6 +89,25 @@ def _subnet(subnet: Section, network: Section, *, pairs: Sequence[str], divide: 
     pools = values.mappings(subnet, "pools", what)
     ranges = [dhcp_networks.pool_range(pool, cidr, values.address4, what) for pool in pools]
     return cidr, [*lines, *(f"  {line}" for line in _pools(ranges, pair, divide=divide)), "}"]
+
+
+def _routes(subnet: Section, what: str) -> list[str]:
+    """Whoever takes them does not look at `routers`, so the default route is one of them."""
+    found = [
+        (
+            values.network4(each.get("destination"), f"{what} route"),
+            values.address4(each.get("gateway"), f"{what} route"),
+        )
+        for each in values.mappings(subnet, "routes", what)
+    ]
+    default = [(IPv4Network("0.0.0.0/0"), router) for router in values.addresses4(subnet, "routers", what)[:1]]
+    octets = [octet for network, gateway in [*found, *default] for octet in _route(network, gateway)]
+    return [f"{_ROUTES} {values.joined(octets)};"] if found else []
+
+
+def _route(destination: IPv4Network, gateway: IPv4Address) -> list[int]:
+    significant = (destination.prefixlen + 7) // 8
+    return [destination.prefixlen, *destination.network_address.packed[:significant], *gateway.packed]
 
 
 def _pools(ranges: list[Range], pair: str, *, divide: bool) -> list[str]:

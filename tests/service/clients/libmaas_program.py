@@ -45,6 +45,14 @@ client.spaces.get(space.id).delete()
 seen["defaults"] = [client.fabrics.get_default().id == fabric.id, client.spaces.get_default().name]
 seen["undefined"] = [[on.vid for on in known.vlans] for known in client.spaces.list()]
 
+store = client.subnets.create("10.99.0.0/16", vlan, name="store")
+route = client.static_routes.create(store, subnet, "10.20.0.254", 5)
+seen["routes"] = [[known.source.name, known.destination.name] for known in client.static_routes.list()]
+route = client.static_routes.get(route.id)
+seen["route"] = [route.gateway_ip, route.metric]
+route.delete()
+seen["no routes"] = len(client.static_routes.list())
+
 power = {"power_address": "172.16.0.11", "power_user": "maas", "power_pass": "s3cret-pass"}
 made = client.machines.create("amd64/generic", ["52:54:00:20:01:01"], "ipmi", power, hostname="m1")
 machine = client.machines.get(made.system_id)

@@ -366,7 +366,7 @@ def test_network_lists_take_a_constant_number_of_statements(api, ctx, dynamic, p
     statements: list[str] = []
     ctx.db.on_statement = statements.append
     ok(api.get(path))
-    assert len(statements) == 6
+    assert len(statements) == 7
 
 
 def test_interface_shows_its_vlan_and_leased_address(api, subnet, dynamic, ctx, lease) -> None:

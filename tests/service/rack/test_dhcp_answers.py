@@ -14,9 +14,18 @@ from roles.dhcp_server import Dhcpd, entries
 
 from rackyard.daemons.dhcp import render
 from rackyard.rack.evidence import from_journal
+from rackyard.region.services.network.checks import MAX_DESTINATIONS
 
 from .conftest import wait_until
 
+# As many as a subnet has at most, which is the longest answer.
+ROUTES = [
+    {"destination": "192.168.128.0/17", "gateway": "10.20.0.254"},
+    *(
+        {"destination": f"10.99.{number}.128/25", "gateway": f"10.20.0.{number + 2}"}
+        for number in range(1, MAX_DESTINATIONS)
+    ),
+]
 SECTION: dict[str, Any] = {
     "networks": [
         {
@@ -26,6 +35,8 @@ SECTION: dict[str, Any] = {
                 {
                     "cidr": "10.20.0.0/24",
                     "next_server": "10.20.0.2",
+                    "routers": ["10.20.0.1"],
+                    "routes": ROUTES,
                     "dns_servers": ["10.20.0.2"],
                     "ntp_servers": ["10.20.0.2"],
                     "domain_name": "rackyard.internal",
@@ -67,6 +78,15 @@ def test_each_firmware_is_told_its_loader(dhcpd: Dhcpd, arguments: list[str], fi
     assert answer["filename"] == filename
     assert answer["next_server"] == "10.20.0.2"
     assert answer["dns_servers"] == answer["ntp_servers"] == ["10.20.0.2"]
+
+
+def test_routes_come_with_the_default_one_which_their_takers_read_nowhere_else(dhcpd: Dhcpd) -> None:
+    """RFC 3442."""
+    answer = dhcpd.ask()
+    assert answer["routers"] == ["10.20.0.1"]
+    told = [[route["destination"], route["gateway"]] for route in ROUTES]
+    assert answer["routes"] == [*told, ["0.0.0.0/0", "10.20.0.1"]]
+    assert (answer["dns_servers"], answer["domain"]) == (["10.20.0.2"], "rackyard.internal"), "there is room for all"
 
 
 def test_bios_gets_the_path_prefix_and_http_boot_its_vendor_class(dhcpd: Dhcpd) -> None:

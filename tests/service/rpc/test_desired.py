@@ -107,6 +107,27 @@ def test_racks_resolver_comes_before_the_subnets_own(api: Any, served: RackClien
     assert network["subnets"][0]["dns_servers"] == ["10.20.0.2", "10.99.0.53"]
 
 
+def test_dhcp_tells_the_route_of_the_lowest_metric_to_each_subnet(api: Any, served: RackClient):
+    before = served.get("desired").body["dhcp"]
+    assert "routes" not in before["networks"][0]["subnets"][0]
+    own = api.get("subnets/").json[0]["cidr"]
+    for name, cidr in (("far", "10.98.0.0/16"), ("store", "10.97.0.0/24")):
+        assert api.post("subnets/", data={"name": name, "cidr": cidr, "managed": "false"}).status_code == 200
+    for destination, gateway, metric in (("far", 8, 5), ("store", 7, 0), ("far", 9, 1)):
+        route = {"source": own, "destination": destination, "gateway_ip": f"10.20.0.{gateway}", "metric": metric}
+        assert api.post("static-routes/", data=route).status_code == 200
+    section = served.get("desired").body["dhcp"]
+    (network,) = section["networks"]
+    assert network["subnets"][0]["routes"] == [
+        {"destination": "10.97.0.0/24", "gateway": "10.20.0.7"},
+        {"destination": "10.98.0.0/16", "gateway": "10.20.0.9"},
+    ]
+    assert "24, 10, 97, 0, 10, 20, 0, 7, 16, 10, 98, 10, 20, 0, 9" in render_dhcp(section).decode()
+    for name in ("far", "store"):
+        assert api.delete(f"subnets/{name}/").status_code == 204
+    assert served.get("desired").body["dhcp"] == before
+
+
 def test_dhcp_names_every_rack_of_the_subnet_living_or_not_the_serving_one_first(
     api: Any, served: RackClient, world: Context, tmp_path: Any
 ):

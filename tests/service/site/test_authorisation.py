@@ -63,6 +63,8 @@ OPERATIONS = {
     "/subnets/<address>/<prefix>/": {"DELETE": (403, 204), "GET": (200, 200), "PUT": (403, 200)},
     "/spaces/": {"GET": (200, 200), "POST": (403, 200)},
     "/spaces/<space>/": {"DELETE": (403, 204), "GET": (200, 200), "PUT": (403, 200)},
+    "/static-routes/": {"GET": (200, 200), "POST": (403, 400)},
+    "/static-routes/<int:route_id>/": {"DELETE": (403, 204), "GET": (200, 200), "PUT": (403, 200)},
     "/ipranges/": {"GET": (200, 200), "POST": (403, 400)},
     "/ipranges/<int:range_id>/": {"DELETE": (403, 204), "GET": (200, 200), "PUT": (403, 200)},
     "/zones/": {"GET": (200, 200), "POST": (403, 400)},
@@ -123,6 +125,8 @@ def things(api, add_rack, execute) -> dict[str, dict[str, object]]:
     """The parts of URLs that name one of each thing; machines and controllers are named by a system_id."""
     fabric = api.post("fabrics/", data={"name": "f"}).json
     subnet = api.post("subnets/", data={"cidr": "198.51.100.0/24", "name": "s"}).json
+    api.post("subnets/", data={"cidr": "192.0.2.0/24", "name": "t"})
+    route = api.post("static-routes/", data={"source": "s", "destination": "t", "gateway_ip": "198.51.100.2"}).json
     space = api.post("spaces/", data={"name": "dmz"}).json
     ends = {"start_ip": "198.51.100.10", "end_ip": "198.51.100.20"}
     ip_range = api.post("ipranges/", data={"type": "reserved", **ends}).json
@@ -152,6 +156,7 @@ def things(api, add_rack, execute) -> dict[str, dict[str, object]]:
         "vlan_id": fabric["vlans"][0]["id"],
         "subnet": subnet["id"],
         "space": space["id"],
+        "route_id": route["id"],
         "address": "198.51.100.0",
         "prefix": 24,
         "range_id": ip_range["id"],

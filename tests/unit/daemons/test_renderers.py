@@ -164,6 +164,32 @@ def test_dhcp_tells_an_mtu_only_when_it_is_not_the_usual_one(mtu: int) -> None:
     assert f"    option interface-mtu {mtu};" in lines("dhcp", desired)
 
 
+ROUTES = [
+    {"destination": "10.99.0.0/16", "gateway": "10.20.0.2"},
+    {"destination": "192.168.7.128/25", "gateway": "10.20.0.3"},
+]
+
+
+@pytest.mark.parametrize(
+    ("routers", "default"),
+    [([], ""), (["10.20.0.1"], ", 0, 10, 20, 0, 1"), (["10.20.0.1", "10.20.0.4"], ", 0, 10, 20, 0, 1")],
+)
+def test_dhcp_tells_routes_with_the_default_one(routers: list[str], default: str) -> None:
+    """RFC 3442: who takes these does not look at the option for routers."""
+    desired = document()
+    desired["dhcp"]["networks"][0]["subnets"][0] |= {"routes": ROUTES, "routers": routers}
+    found = lines("dhcp", desired)
+    assert found[1] == "option classless-static-routes code 121 = array of unsigned integer 8;"
+    octets = "16, 10, 99, 10, 20, 0, 2, 25, 192, 168, 7, 128, 10, 20, 0, 3"
+    assert f"    option classless-static-routes {octets}{default};" in found
+
+
+def test_dhcp_file_without_routes_does_not_speak_of_them() -> None:
+    desired = document()
+    desired["dhcp"]["networks"][0]["subnets"][0] |= {"routes": [], "routers": ["10.20.0.1"]}
+    assert "classless" not in "".join(lines("dhcp", desired))
+
+
 @pytest.mark.parametrize(
     ("pools", "reserved", "shared"),
     [
@@ -302,6 +328,8 @@ HOSTILE = [
         ("dhcp", ("networks", 0, "subnets", 0, "cidr")),
         ("dhcp", ("networks", 0, "subnets", 0, "next_server")),
         ("dhcp", ("networks", 0, "subnets", 0, "dns_servers", 0)),
+        ("dhcp", ("networks", 0, "subnets", 0, "routes", 0, "destination")),
+        ("dhcp", ("networks", 0, "subnets", 0, "routes", 0, "gateway")),
         ("dhcp", ("networks", 0, "subnets", 0, "pools", 0, "start")),
         ("dhcp6", ("networks", 0, "name")),
         ("dhcp6", ("networks", 0, "subnets", 0, "cidr")),

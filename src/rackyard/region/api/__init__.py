@@ -20,11 +20,23 @@ from rackyard.region.api import (
     openapi,
     site,
     spaces,
+    static_routes,
 )
 from rackyard.region.api.dispatch import Resource
 
 PREFIX = "/MAAS/api/2.0"
-_MODULES: tuple[ModuleType, ...] = (site, account, machines, groups, nodes, networks, spaces, domains, controllers)
+_MODULES: tuple[ModuleType, ...] = (
+    site,
+    account,
+    machines,
+    groups,
+    nodes,
+    networks,
+    spaces,
+    static_routes,
+    domains,
+    controllers,
+)
 
 
 def resources() -> list[Resource]:

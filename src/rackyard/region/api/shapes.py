@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from rackyard.region.db.machines.groups import Group
 from rackyard.region.db.network.domains import Domain
-from rackyard.region.db.network.picture import Fabric, IpRange, Space, Subnet, Vlan
+from rackyard.region.db.network.picture import Fabric, IpRange, Space, StaticRoute, Subnet, Vlan
 from rackyard.region.db.site.events import Event
 from rackyard.region.db.site.images import Image
 from rackyard.region.services.network.domains import INTERNAL_ID, DomainDetails
@@ -149,6 +149,19 @@ def ip_range(known: IpRange, network: Network) -> dict[str, Any]:
         "user": None,
         "subnet": subnet(owner, network.vlan_of(owner)),
         "resource_uri": f"{ROOT}/ipranges/{known.id}/",
+    }
+
+
+def static_route(known: StaticRoute, network: Network) -> dict[str, Any]:
+    """A static route with its subnets."""
+    source, destination = network.ends_of(known)
+    return {
+        "id": known.id,
+        "source": subnet(source, network.vlan_of(source)),
+        "destination": subnet(destination, network.vlan_of(destination)),
+        "gateway_ip": known.gateway_ip,
+        "metric": known.metric,
+        "resource_uri": f"{ROOT}/static-routes/{known.id}/",
     }
 
 

@@ -255,6 +255,18 @@ CREATE TABLE subnet (
 );
 CREATE INDEX subnet_vlan ON subnet (vlan_id);
 
+-- What the machines of a subnet are told to reach another one through, besides the default route.
+CREATE TABLE static_route (
+    id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    source_id      bigint NOT NULL CONSTRAINT static_route_source_fkey REFERENCES subnet ON DELETE CASCADE,
+    destination_id bigint NOT NULL CONSTRAINT static_route_destination_fkey REFERENCES subnet ON DELETE CASCADE,
+    gateway_ip     inet NOT NULL,
+    metric         integer NOT NULL DEFAULT 0 CONSTRAINT static_route_metric_range CHECK (metric >= 0),
+    CONSTRAINT static_route_key UNIQUE (source_id, destination_id, gateway_ip),
+    CONSTRAINT static_route_elsewhere CHECK (destination_id <> source_id)
+);
+CREATE INDEX static_route_destination ON static_route (destination_id);
+
 -- Which rack serves a subnet, and at which of its addresses: those that it has there; else, where a router relays the
 -- VLAN of the subnet, those of the same family that it has in the VLAN that is relayed to.
 CREATE VIEW rack_subnet AS
@@ -616,6 +628,8 @@ END $$;
 CREATE TRIGGER vlan_desired AFTER INSERT OR UPDATE OR DELETE ON vlan FOR EACH STATEMENT EXECUTE FUNCTION notify_desired();
 CREATE TRIGGER subnet_desired AFTER INSERT OR UPDATE OR DELETE ON subnet FOR EACH STATEMENT EXECUTE FUNCTION notify_desired();
 CREATE TRIGGER ip_range_desired AFTER INSERT OR UPDATE OR DELETE ON ip_range FOR EACH STATEMENT EXECUTE FUNCTION notify_desired();
+CREATE TRIGGER static_route_desired AFTER INSERT OR UPDATE OR DELETE ON static_route
+    FOR EACH STATEMENT EXECUTE FUNCTION notify_desired();
 CREATE TRIGGER image_desired AFTER INSERT OR UPDATE OR DELETE ON image FOR EACH STATEMENT EXECUTE FUNCTION notify_desired();
 CREATE TRIGGER dhcp_partner_down_desired AFTER INSERT OR UPDATE OR DELETE ON dhcp_partner_down
     FOR EACH STATEMENT EXECUTE FUNCTION notify_desired();

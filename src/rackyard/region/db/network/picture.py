@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Spaces, fabrics, VLANs, subnets and IP ranges as rows."""
+"""Spaces, fabrics, VLANs, subnets, IP ranges and static routes as rows."""
 
 from __future__ import annotations
 
@@ -85,6 +85,17 @@ class IpRange:
 
 
 @dataclass(frozen=True)
+class StaticRoute:
+    """How machines of the subnet `source` reach the subnet `destination`; the lowest metric counts."""
+
+    id: int
+    source_id: int
+    destination_id: int
+    gateway_ip: str
+    metric: int
+
+
+@dataclass(frozen=True)
 class RackAddress:
     """An address that a rack has."""
 
@@ -122,6 +133,11 @@ def ranges(tx: Transaction) -> list[IpRange]:
     return [IpRange(**row) for row in tx.all("network.picture.ranges")]
 
 
+def routes(tx: Transaction) -> list[StaticRoute]:
+    """All static routes by id."""
+    return [StaticRoute(**row) for row in tx.all("network.picture.routes")]
+
+
 def rack_addresses(tx: Transaction) -> list[RackAddress]:
     """Every address of every enrolled rack."""
     return [RackAddress(**row) for row in tx.all("network.picture.rack_addresses")]
@@ -139,7 +155,7 @@ def lock(tx: Transaction) -> None:
 
 
 def add(tx: Transaction, kind: str, **columns: Any) -> int:
-    """A new space, fabric, vlan, subnet or range; its id."""
+    """A new space, fabric, vlan, subnet, range or route; its id."""
     row = tx.one(f"network.picture.add_{kind}", **columns)
     assert row is not None
     return int(row["id"])

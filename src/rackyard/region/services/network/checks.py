@@ -10,9 +10,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
-from rackyard.region.db.network.picture import IpRange, RackAddress, Subnet, Vlan
+from rackyard.region.db.network.picture import IpRange, RackAddress, StaticRoute, Subnet, Vlan
 from rackyard.region.errors import Invalid
 from rackyard.region.services.network.network import Network
+
+# An option of DHCP has 255 bytes (RFC 2132), a route up to 9 of them (RFC 3442), and there are other options.
+MAX_DESTINATIONS = 20
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,9 @@ def problems(network: Network, racks: Sequence[RackAddress]) -> Iterator[Problem
     for subnet in network.subnets:
         for known in network.ranges_of(subnet):
             yield from _given_away(subnet, known)
+        yield from _too_many_routes(network, subnet)
+    for route in network.routes:
+        yield from _unroutable(network, route)
     for vlan in network.vlans:
         yield from _alone(vlan)
         if vlan.dhcp_on:
@@ -52,6 +58,46 @@ def _given_away(subnet: Subnet, known: IpRange) -> Iterator[Problem]:
             f"{known.end_ip} (id {known.id}), and DHCP would give it to a machine; choose another address, or "
             "change that range.",
         )
+
+
+def _too_many_routes(network: Network, subnet: Subnet) -> Iterator[Problem]:
+    found = {route.destination_id for route in network.routes if route.source_id == subnet.id}
+    if len(found) > MAX_DESTINATIONS:
+        yield Problem(
+            "source",
+            f"Subnet {subnet.name} would have routes to {len(found)} subnets, and an answer of DHCP has room for "
+            f"{MAX_DESTINATIONS}; have its gateway_ip route, or remove others.",
+        )
+
+
+def _unroutable(network: Network, route: StaticRoute) -> Iterator[Problem]:
+    source, destination = network.ends_of(route)
+    inside, beyond = ip_network(source.cidr), ip_network(destination.cidr)
+    what = f"The route from {source.name} ({source.cidr}) to {destination.name} ({destination.cidr})"
+    if inside.version != 4:
+        yield Problem(
+            "source",
+            f"{what} would begin in a subnet of IPv6, where DHCP tells no routes; have the routers there say it "
+            "in their router advertisements.",
+        )
+    elif beyond.version != inside.version:
+        yield Problem(
+            "destination", f"{what} would lead from one family of addresses to the other; name subnets of IPv4."
+        )
+    elif ip_address(route.gateway_ip) not in inside:
+        yield Problem(
+            "gateway_ip",
+            f"{what} would lead through {route.gateway_ip}, outside {source.cidr}, where machines cannot reach it; "
+            "give an address inside, or remove the route.",
+        )
+    for known in network.ranges_of(source):
+        if known.type == "dynamic" and _contains(known, route.gateway_ip):
+            yield Problem(
+                "gateway_ip",
+                f"{what} would lead through {route.gateway_ip}, in the dynamic range {known.start_ip} - {known.end_ip} "
+                f"(id {known.id}), and DHCP would give that to a machine; choose another address, or change "
+                "that range.",
+            )
 
 
 def _unserved(network: Network, vlan: Vlan, racks: Sequence[RackAddress]) -> Iterator[Problem]:

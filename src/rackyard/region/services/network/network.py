@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import TypeVar
 
-from rackyard.region.db.network.picture import UNDEFINED, Fabric, IpRange, Space, Subnet, Vlan
+from rackyard.region.db.network.picture import UNDEFINED, Fabric, IpRange, Space, StaticRoute, Subnet, Vlan
 from rackyard.region.errors import BadRequest, NotFound
 from rackyard.region.services.site import validation
 
-Found = TypeVar("Found", Space, Fabric, Vlan, IpRange)
+Found = TypeVar("Found", Space, Fabric, Vlan, IpRange, StaticRoute)
 # MAAS's clients ask for the default fabric and space by this id.
 DEFAULT = "0"
 
@@ -26,6 +26,7 @@ class Network:
     vlans: list[Vlan]
     subnets: list[Subnet]
     ranges: list[IpRange]
+    routes: list[StaticRoute]
 
     def fabric(self, specifier: str) -> Fabric:
         """A fabric by id or name; 0 is the first one, if no other has that id. Raises NotFound."""
@@ -69,6 +70,14 @@ class Network:
         """An IP range by id. Raises NotFound."""
         return _pick("IP range", self.ranges, specifier)
 
+    def route(self, specifier: str) -> StaticRoute:
+        """A static route by id. Raises NotFound."""
+        return _pick("static route", self.routes, specifier)
+
+    def ends_of(self, route: StaticRoute) -> tuple[Subnet, Subnet]:
+        """Source and destination of a static route."""
+        return self.subnet(str(route.source_id)), self.subnet(str(route.destination_id))
+
     def vlan_of(self, subnet: Subnet) -> Vlan:
         """The VLAN that a subnet is on."""
         return next(vlan for vlan in self.vlans if vlan.id == subnet.vlan_id)
@@ -91,7 +100,7 @@ def _pick(kind: str, known: list[Found], specifier: str) -> Found:
         if str(candidate.id) == specifier:
             return candidate
     for candidate in known:
-        if not isinstance(candidate, Vlan | IpRange) and candidate.name == specifier:
+        if not isinstance(candidate, Vlan | IpRange | StaticRoute) and candidate.name == specifier:
             return candidate
     raise _none_of(kind, specifier)
 

@@ -18,8 +18,10 @@ AUDIT = 0
 
 
 def load(tx: Transaction) -> Network:
-    """The network inside a transaction: five statements."""
-    return Network(rows.spaces(tx), rows.fabrics(tx), rows.vlans(tx), rows.subnets(tx), rows.ranges(tx))
+    """The network inside a transaction: six statements."""
+    return Network(
+        rows.spaces(tx), rows.fabrics(tx), rows.vlans(tx), rows.subnets(tx), rows.ranges(tx), rows.routes(tx)
+    )
 
 
 def read(ctx: Context) -> Network:

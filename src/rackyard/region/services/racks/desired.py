@@ -53,6 +53,7 @@ class _Site:
     subnets: tuple[Row, ...]
     serving: dict[int, list[Row]]
     pools: dict[int, list[dict[str, str]]]
+    routes: dict[int, list[dict[str, str]]]
     forbidden: tuple[str, ...]
     images: tuple[Row, ...]
     pairing: Pairing
@@ -220,11 +221,16 @@ def _dhcp_networks(ctx: Context, site: _Site, rack: Rack) -> list[dict[str, Any]
             "name": f"vlan-{vlan_id}",
             "mtu": rows[0]["mtu"],
             "subnets": [
-                _dhcp_subnet(ctx, site, row, _serving(site, rack, row)) | _pair(site, rack, row) for row in rows
+                _dhcp_subnet(ctx, site, row, _serving(site, rack, row)) | _routes(site, row) | _pair(site, rack, row)
+                for row in rows
             ],
         }
         for vlan_id, rows in sorted(by_vlan.items())
     ]
+
+
+def _routes(site: _Site, subnet: Row) -> dict[str, Any]:
+    return {"routes": site.routes[subnet["id"]]} if subnet["id"] in site.routes else {}
 
 
 def _pair(site: _Site, rack: Rack, subnet: Row) -> dict[str, Any]:
@@ -281,6 +287,9 @@ def _site(ctx: Context, tx: Transaction) -> _Site:
     pools: dict[int, list[dict[str, str]]] = defaultdict(list)
     for row in tx.all("racks.desired.ranges"):
         pools[row["subnet_id"]].append({"start": row["start_ip"], "end": row["end_ip"]})
+    routes: dict[int, list[dict[str, str]]] = defaultdict(list)
+    for row in tx.all("racks.desired.routes"):
+        routes[row["source_id"]].append({"destination": row["destination"], "gateway": row["gateway"]})
     subnets = [{**row, "network": ip_network(row["cidr"])} for row in tx.all("racks.desired.subnets")]
     serving: dict[int, list[Row]] = {row["id"]: [] for row in subnets}
     for row in tx.all("racks.desired.serving"):
@@ -292,6 +301,7 @@ def _site(ctx: Context, tx: Transaction) -> _Site:
         subnets=tuple(subnets),
         serving=serving,
         pools=pools,
+        routes=routes,
         forbidden=tuple(
             forbidden.networks(
                 bmcs=_array(tx, "racks.desired.bmc_addresses"),

@@ -9,7 +9,7 @@ WHERE vlan.dhcp_on AND rack.alive AND subnet.managed;
 
 -- name: network.picture.lock
 -- Serialise changes of the network; readers are not held up.
-LOCK TABLE space, fabric, vlan, subnet, ip_range IN SHARE ROW EXCLUSIVE MODE;
+LOCK TABLE space, fabric, vlan, subnet, static_route, ip_range IN SHARE ROW EXCLUSIVE MODE;
 
 -- name: network.picture.spaces
 -- All spaces.
@@ -41,6 +41,10 @@ FROM subnet ORDER BY id;
 -- All IP ranges.
 SELECT id, subnet_id, type, host(start_ip) AS start_ip, host(end_ip) AS end_ip, comment FROM ip_range
 ORDER BY ip_range.start_ip;
+
+-- name: network.picture.routes
+-- All static routes.
+SELECT id, source_id, destination_id, host(gateway_ip) AS gateway_ip, metric FROM static_route ORDER BY id;
 
 -- name: network.picture.rack_addresses
 -- Addresses of enrolled racks.
@@ -113,8 +117,24 @@ SET name = %(name)s, description = %(description)s, vlan_id = %(vlan_id)s, cidr 
 WHERE id = %(id)s;
 
 -- name: network.picture.delete_subnet
--- Remove a subnet with its ranges.
+-- Remove a subnet with its ranges, and the routes from it and to it.
 DELETE FROM subnet WHERE id = %(id)s;
+
+-- name: network.picture.add_route
+-- A new static route.
+INSERT INTO static_route (source_id, destination_id, gateway_ip, metric)
+VALUES (%(source_id)s, %(destination_id)s, %(gateway_ip)s, %(metric)s)
+RETURNING id;
+
+-- name: network.picture.update_route
+-- Change a static route.
+UPDATE static_route
+SET source_id = %(source_id)s, destination_id = %(destination_id)s, gateway_ip = %(gateway_ip)s, metric = %(metric)s
+WHERE id = %(id)s;
+
+-- name: network.picture.delete_route
+-- Remove a static route.
+DELETE FROM static_route WHERE id = %(id)s;
 
 -- name: network.picture.add_range
 -- A new IP range.

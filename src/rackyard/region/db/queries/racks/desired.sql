@@ -33,6 +33,13 @@ WHERE subnet.managed ORDER BY subnet.cidr;
 SELECT subnet_id, host(start_ip) AS start_ip, host(end_ip) AS end_ip FROM ip_range
 WHERE type = 'dynamic' ORDER BY start_ip;
 
+-- name: racks.desired.routes
+-- The route from each subnet to each other: of several the one of the lowest metric.
+SELECT DISTINCT ON (static_route.source_id, destination.cidr) static_route.source_id,
+       destination.cidr::text AS destination, host(static_route.gateway_ip) AS gateway
+FROM static_route JOIN subnet AS destination ON destination.id = static_route.destination_id
+ORDER BY static_route.source_id, destination.cidr, static_route.metric, static_route.id;
+
 -- name: racks.desired.declared_subnets
 -- All subnets, managed or not.
 SELECT cidr::text AS cidr FROM subnet ORDER BY cidr;
