@@ -30,8 +30,8 @@ LOCK = ROOT / "requirements-dev.txt"
 # shell of the ephemeral system's initramfs.
 TEST_PACKAGES = (
     "bind9", "bind9-utils", "busybox", "chrony", "haproxy", "iproute2", "isc-dhcp-relay", "isc-dhcp-server",
-    "keepalived", "nftables", "nginx", "openipmi", "openssl", "postgresql", "procps", "python3-sdnotify", "radvd",
-    "rsyslog", "rsyslog-relp", "squid", "systemd",
+    "keepalived", "nftables", "nginx", "openipmi", "openssh-client", "openssl", "postgresql", "procps",
+    "python3-sdnotify", "radvd", "rsyslog", "rsyslog-relp", "squid", "systemd",
 )  # fmt: skip
 # What the lab's tests look with, and make disks with that have something on them; the lab's roles install what the lab
 # is made of.

@@ -42,13 +42,15 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
 def gunicorn() -> list[str]:
     """gunicorn of this Python, else Debian's."""
     probe = subprocess.run(
-        [sys.executable, "-c", "import gunicorn, flask, gevent, psycogreen, psycopg2"], capture_output=True, check=False
+        [sys.executable, "-c", "import argon2, gunicorn, flask, gevent, psycogreen, psycopg2"],
+        capture_output=True,
+        check=False,
     )
     if probe.returncode == 0:
         return [sys.executable, "-m", "gunicorn"]
     debian = shutil.which("gunicorn", path="/usr/bin")
     if debian is None:
-        needs = "gunicorn python3-flask python3-gevent python3-psycogreen python3-psycopg2"
+        needs = "gunicorn python3-argon2 python3-flask python3-gevent python3-psycogreen python3-psycopg2"
         pytest.exit(f"gunicorn is missing; install it with: apt-get install {needs}", returncode=3)
     return [debian]
 

@@ -13,7 +13,7 @@ from typing import Any
 from . import macs
 from .client import RegionClient
 from .machine_lookup import find_machine, machine_path
-from .plan import Action, Plan, differing
+from .plan import SECRET_AFTER, SECRET_BEFORE, Action, Plan, differing
 from .power import fields
 
 # Settings of power types that the region takes and a rack honours, as the module and as the API name them.
@@ -24,8 +24,6 @@ POWER_OPTIONS = {
     "privilege_level": "privilege_level",
 }
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_SECRET_BEFORE = "(kept by the region, never shown)"
-_SECRET_AFTER = "(as given)"
 
 
 @dataclass(frozen=True)
@@ -184,7 +182,7 @@ def _plan_update(view: Mapping[str, Any], wish: MachineWish, update_password: st
             kept = view["power"] if power.type == view["power"]["type"] else {}
             after["power"] = {**kept, **_given(power.settings())}
         if send_password:
-            before["power"] = {**view["power"], "password": _SECRET_BEFORE}
+            before["power"] = {**view["power"], "password": SECRET_BEFORE}
             after["power"] = _with_secret(after["power"], power)
     actions = (Action("update", f"machine {wish.hostname}", values),) if values else ()
     return Plan(before, after, actions)
@@ -201,7 +199,7 @@ def _merged_macs(current: Sequence[str], wished: tuple[str, ...] | None) -> list
 
 def _with_secret(settings: Mapping[str, Any], power: Power) -> dict[str, Any]:
     shown = _given(settings)
-    return {**shown, "password": _SECRET_AFTER} if power.password is not None else shown
+    return {**shown, "password": SECRET_AFTER} if power.password is not None else shown
 
 
 def _given(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+# In a plan's before and after in place of a password. They differ, so that a diff shows that one is set.
+SECRET_BEFORE, SECRET_AFTER = "(kept by the region, never shown)", "(as given)"
+
 
 @dataclass(frozen=True)
 class Action:

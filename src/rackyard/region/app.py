@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
 from rackyard.region import api, metadata
-from rackyard.region.api import health
+from rackyard.region.api import health, login
 from rackyard.region.config import Config
 from rackyard.region.context import Context
 from rackyard.region.errors import BadRequest, Invalid, NotFound, RackyardError, TooMany, Unauthorized, Unavailable
@@ -34,6 +34,7 @@ def create_app(config: Config, context: Context | None = None, *, parts: Collect
     if "api" in parts:
         app.register_blueprint(api.blueprint())
         app.register_blueprint(health.blueprint)
+        app.register_blueprint(login.blueprint)
     if "metadata" in parts:
         app.register_blueprint(metadata.blueprint, url_prefix="/MAAS/metadata")
     add_error_handlers(app)

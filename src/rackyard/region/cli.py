@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rackyard.region import backup, cli_rolling, key_file, secrets_file, status_page
+from rackyard.region import backup, cli_people, cli_rolling, key_file, secrets_file, status_page
 from rackyard.region import config as configuration
 from rackyard.region.context import Context
 from rackyard.region.db import migrations
@@ -67,7 +67,12 @@ def _prepare(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _api_keys(ctx: Context, arguments: argparse.Namespace) -> dict[str, Any]:
     return {
-        key.token_key: {"username": key.username, "name": key.name, "created_at": key.created_at.isoformat()}
+        key.token_key: {
+            "username": key.username,
+            "name": key.name,
+            "created_at": key.created_at.isoformat(),
+            "last_used_at": key.last_used_at.isoformat() if key.last_used_at else None,
+        }
         for key in accounts.keys_of(ctx, COMMAND_LINE, arguments.username)
     }
 
@@ -210,6 +215,7 @@ def _parser() -> argparse.ArgumentParser:
     restored = command("restore", _restore, "have the database of an archive (playbook restore)")
     restored.add_argument("archive", type=Path)
     restored.add_argument("--over-data", action="store_true", help="also when something would be lost by it")
+    cli_people.add(command)
     cli_rolling.add(command)
     secrets_key = commands.add_parser("secrets-key", help="rotate the key that seals secrets")
     verbs = secrets_key.add_subparsers(required=True, metavar="add|drop-old")

@@ -17,12 +17,14 @@ from rackyard.region.shared import Shared
 
 # Half of the threads of the metadata process; a machine asks one question at a time, and repeats it when it waits long.
 MAX_WAITING, MAX_WAITING_EACH = 24, 2
+# A login takes 64 MiB and all that a processor can do for some 0.1 s: a few at once, and from one address fewer.
+MAX_LOGINS, MAX_LOGINS_EACH = 4, 2
 
 
 @dataclass(frozen=True)
 class Context:
-    """Database, settings, time, randomness, the box for secrets, who waits in this process for a lease, and what all
-    racks' documents have in common."""
+    """Database, settings, time, randomness, the box for secrets, who waits in this process for a lease or to log in,
+    and what all racks' documents have in common."""
 
     config: Config
     db: Database
@@ -31,6 +33,7 @@ class Context:
     clock: Clock
     random: Randomness
     crowd: Crowd = field(default_factory=lambda: Crowd(MAX_WAITING, MAX_WAITING_EACH))
+    logins: Crowd = field(default_factory=lambda: Crowd(MAX_LOGINS, MAX_LOGINS_EACH))
     site: Shared = field(default_factory=Shared)
 
     @classmethod

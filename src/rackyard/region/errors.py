@@ -90,6 +90,10 @@ class TooMany(RackyardError):
     status = 429
     retry_after_s = 5
 
+    def __init__(self, message: str | None = None, retry_after_s: int = retry_after_s) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
 
 class Undecided(RackyardError):
     """PostgreSQL was lost while it stored this: nobody knows whether it was done; look before you repeat it.

@@ -8,7 +8,8 @@ import json
 import sys
 from typing import Any
 
-from maas.client import connect
+from maas.client import connect, login
+from maas.client.bones.helpers import RemoteError
 
 url, key = sys.argv[1:]
 client = connect(url, apikey=key)
@@ -69,6 +70,20 @@ seen["found"] = [known.hostname for known in client.machines.list(hostnames=["m2
 seen["whoami"] = client.users.whoami().username
 moved = client.machines.get(made.system_id)
 seen["then in"] = [moved.zone.name, moved.pool.name]
+person = client.users.create("ann", "correct horse", email="ann@example.org", is_admin=True)
+seen["person"] = [person.username, person.email, person.is_admin]
+theirs = login(url, username="ann", password="correct horse")
+seen["login"] = [theirs.users.whoami().username, [known.username for known in theirs.users.list()]]
+# From one host one key at a time: this ends the one before.
+theirs = login(url, username="ann", password="correct horse")
+seen["again"] = theirs.users.whoami().username
+try:
+    login(url, username="ann", password="wrong horse")
+except RemoteError as error:
+    seen["wrong"] = str(error).rpartition(" -> ")[2]
+public = client.ssh_keys.create("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMo+9BHWzjF8JkD2crhjL3OxxtO+V1aaQQGGjqyamTs8 ann")
+seen["ssh_keys"] = [[known.id == public.id, known.key == public.key] for known in client.ssh_keys.list()]
+seen["ssh_key"] = [client.ssh_keys.get(public.id).key == public.key, len(theirs.ssh_keys.list())]
 machine.delete()
 zone.delete()
 pool.delete()

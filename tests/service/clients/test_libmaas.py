@@ -63,5 +63,11 @@ def test_program_of_an_operator_works_unchanged(url: str, admin_key: str) -> Non
         "whoami": "admin",
         "then in": ["east", "web"],
         "groups left": ["default", "default"],
+        "person": ["ann", "ann@example.org", True],
+        "login": ["ann", ["admin", "ann"]],
+        "again": "ann",
+        "wrong": "403 FORBIDDEN",
+        "ssh_keys": [[True, True]],
+        "ssh_key": [True, 0],
         "left": 0,
     }

@@ -104,6 +104,7 @@ def test_machines_reach_metadata_images_and_boot_files_and_nothing_else(door: Do
     for path in ("/MAAS/", "/MAAS/api/2.0/version/", "/MAAS/metadata/../api/2.0/version/", "/MAAS//api/2.0/version/"):
         assert door.get(path)[0] == 404, path
     assert "rackyard" not in door.get("/MAAS/api/2.0/version/")[1]
+    assert door.get("/MAAS/accounts/authenticate/", method="POST", body=b"username=admin")[0] == 404
 
 
 def test_boot_service_asks_through_nginx_without_a_key_of_its_own(door: Door) -> None:

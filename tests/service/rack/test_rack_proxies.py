@@ -269,6 +269,7 @@ OTHERS = (
     "/MAAS/metadata/%2e%2e/api/2.0/version/", "/MAAS/metadata/..%2fapi/2.0/version/", "/MAAS/metadata/./../r/",
     "/MAAS/metadata/../../rpc/1/jobs", "/images/../MAAS/api/2.0/version/", "/images/%2e%2e/rpc/1/jobs",
     "/images/..%2f..%2frpc/1/jobs", "/MAAS/images/kernel", "/MAAS/r/", "/MAAS/accounts/login/", "/rpc/1/jobs",
+    "/MAAS/accounts/authenticate/", "/MAAS/metadata/../accounts/authenticate/",
     "/rpc/1/boot-config", "//MAAS/api/2.0/version/", "/maas/api/2.0/version/", "/MAAS/metadata", "/images",
 )  # fmt: skip
 

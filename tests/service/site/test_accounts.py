@@ -76,7 +76,7 @@ def test_request_writes_nothing_to_the_database(ctx, api) -> None:
     seen: list[str] = []
     ctx.db.on_statement = seen.append
     api.get("users/?op=whoami")
-    assert seen == ["site.accounts.key_owner"]
+    assert seen == ["site.accounts.key_owner", "site.accounts.find"]
 
 
 def test_key_secret_is_stored_as_a_hash_only(ctx, admin_key) -> None:
@@ -97,7 +97,7 @@ def test_account_that_is_no_administrator_may_read_but_not_change(ctx, client, k
 
 @pytest.mark.parametrize(
     ("method", "path", "op"),
-    [("POST", "machines/", "fly"), ("GET", "machines/", "fly"), ("GET", "users/", None), ("PUT", "machines/", None)],
+    [("POST", "machines/", "fly"), ("GET", "machines/", "fly"), ("PUT", "users/", None), ("PUT", "machines/", None)],
 )
 def test_unknown_op_is_answered_as_maas_does(api, method, path, op) -> None:
     response = api.request(method, path + (f"?op={op}" if op else ""))
@@ -211,3 +211,58 @@ def test_key_may_revoke_itself(api) -> None:
     (own,) = api.get("account/?op=list_authorisation_tokens").json
     assert api.post("account/?op=delete_authorisation_token", data=own).status_code == 204
     assert api.get("users/?op=whoami").status_code == 401
+
+
+def test_last_use_of_a_key_is_written_once_a_minute(ctx, api, api_of, clock) -> None:
+    made = api.post("account/?op=create_authorisation_token", data={"name": "ci"}).json
+    used = api_of(f"{made['consumer_key']}:{made['token_key']}:{made['token_secret']}")
+
+    def last_use() -> str | None:
+        return api.get("account/?op=list_authorisation_tokens").json[1]["last_used_at"]
+
+    assert last_use() is None
+    used.get("users/?op=whoami")
+    first = clock.now().isoformat()
+    assert last_use() == first
+    clock.advance(59)
+    used.get("users/?op=whoami")
+    assert last_use() == first
+    clock.advance(1)
+    used.get("users/?op=whoami")
+    assert last_use() == clock.now().isoformat()
+
+
+def test_wrong_secret_is_no_use_of_a_key(client, admin_key, execute) -> None:
+    consumer, token, _secret = admin_key.split(":")
+    signed(client, consumer=consumer, token=token)
+    assert execute("SELECT last_used_at FROM api_key") == [(None,)]
+
+
+def test_request_does_not_wait_for_somebody_who_changes_its_key(api, ctx) -> None:
+    with ctx.db.transaction() as tx:
+        tx.run("site.accounts.rename_key", account_id=1, token_key=_token_of(tx), name="other")
+        assert api.get("users/?op=whoami").status_code == 200
+
+
+def _token_of(tx) -> str:
+    return tx.all("site.accounts.keys", username="admin")[0]["token_key"]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_key_is_renamed_by_whole_text_or_token(api, admin_key, whole: bool) -> None:
+    token = admin_key if whole else admin_key.split(":")[1]
+    assert api.post("account/?op=update_token_name", data={"token": token, "name": "laptop"}).status_code == 204
+    (known,) = api.get("account/?op=list_authorisation_tokens").json
+    assert known["name"] == "laptop"
+    (event,) = api.get("events/?op=query&level=AUDIT").json["events"]
+    assert event["description"] == f"API key {admin_key.split(':')[1]} of admin was named 'laptop'"
+
+
+def test_nobody_renames_keys_of_others(api, api_of, key_of, admin_key) -> None:
+    reader = api_of(key_of("reader"))
+    answer = reader.post("account/?op=update_token_name", data={"token": admin_key, "name": "mine"})
+    assert answer.status_code == 404
+    assert admin_key.split(":")[2] not in answer.text
+    assert api.get("account/?op=list_authorisation_tokens").json[0]["name"] == ""
+    for incomplete in ({"token": admin_key}, {"name": "x"}, {"token": admin_key, "name": "a\x01"}):
+        assert api.post("account/?op=update_token_name", data=incomplete).status_code == 400

@@ -19,13 +19,21 @@ NOTHING: Mapping[str, object] = MappingProxyType({})
 # What an ordinary account and an administrator are answered by each operation, without parameters, about things that
 # exist; nobody is answered 401. A new operation must be added here, with its test.
 OPERATIONS = {
-    "/users/": {"GET whoami": (200, 200)},
-    "/users/<username>/": {"GET": (404, 200)},
+    "/users/": {"GET": (403, 200), "GET whoami": (200, 200), "POST": (403, 400)},
+    "/users/<username>/": {
+        "DELETE": (403, 400),
+        "GET": (403, 200),
+        "POST change_password": (403, 400),
+        "PUT": (403, 200),
+    },
     "/account/": {
         "GET list_authorisation_tokens": (200, 200),
         "POST create_authorisation_token": (200, 200),
         "POST delete_authorisation_token": (400, 400),
+        "POST update_token_name": (400, 400),
     },
+    "/account/prefs/sshkeys/": {"GET": (200, 200), "POST": (400, 400)},
+    "/account/prefs/sshkeys/<int:key_id>/": {"DELETE": (404, 204), "GET": (404, 200)},
     "/events/": {"GET query": (200, 200)},
     "/boot-resources/": {"GET": (200, 200)},
     "/boot-resources/<int:image_id>/": {"GET": (200, 200)},
@@ -144,11 +152,13 @@ def things(api, add_rack, execute) -> dict[str, dict[str, object]]:
     ((region_id,),) = execute(
         "INSERT INTO region (system_id, name, seen_at) VALUES ('abcdef', 'region1', now()) RETURNING system_id"
     )
+    ssh_key = api.post("account/prefs/sshkeys/", data={"key": f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{'A' * 43}"}).json
     controllers = {"rackcontrollers": {"system_id": add_rack("rack1", "203.0.113.1/24")}}
     controllers["regioncontrollers"] = {"system_id": region_id}
     of_rest = {
         "system_id": machine["system_id"],
         "username": "admin",
+        "key_id": ssh_key["id"],
         "interface": machine["interface_set"][0]["id"],
         "disk_id": disk_id,
         "fabric": fabric["id"],
@@ -182,7 +192,9 @@ def stored(execute) -> Callable[[], list[tuple]]:
 @pytest.mark.parametrize(("path", "operation"), every_call())
 def test_everybody_is_answered_as_they_may(path, operation, client, things, stored, key_of, api, api_of) -> None:
     """Nobody, an ordinary account, an administrator. Whoever is refused has changed nothing."""
-    reader, before = api_of(key_of("reader")), stored()
+    reader = api_of(key_of("reader"))
+    reader.get("users/?op=whoami")  # which notes that the key was used
+    before = stored()
     ordinary, administrator = OPERATIONS[path][operation]
     method, url = request_of(path, operation, things[path])
     assert client.open(f"{region_api.PREFIX}/{url}", method=method).status_code == 401

@@ -3,12 +3,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import io
 import json
+import os
 import stat
+import subprocess
+import sys
+import termios
 
 import pytest
 from psycopg2.extensions import parse_dsn
 
+from rackyard.region import passwords
 from rackyard.region.cli import UNAVAILABLE, main
 from rackyard.region.config import load
 from rackyard.region.db import migrations
@@ -254,3 +262,62 @@ def test_prepare_with_a_wrong_setting_changes_nothing(run, tmp_path) -> None:
     assert "'many' is not a number" in error
     assert not key.exists()
     assert run("setting", "get", "keep_boots")[1] == "keep_boots: 10\n"
+
+
+def test_password_is_read_from_standard_input(ctx, run, monkeypatch, execute) -> None:
+    accounts.create_admin(ctx, COMMAND_LINE, "admin")
+    assert json.loads(run("users", "--json")[1]) == {"admin": {"email": "", "is_superuser": True}}
+    monkeypatch.setattr("sys.stdin", io.StringIO("correct horse\nsomething else\n"))
+    status, output, error = run("set-password", "admin")
+    assert (status, error) == (0, "")
+    assert "horse" not in output
+    ((stored,),) = execute("SELECT password_hash FROM account")
+    assert passwords.match("correct horse", stored)
+    assert execute("SELECT description FROM event WHERE level = 0") == [("The password of admin was set",)]
+
+
+@pytest.mark.parametrize("said", ["", "short\n", "x" * 513 + "\n"])
+def test_unfit_password_is_refused_without_quoting_it(ctx, run, monkeypatch, execute, said: str) -> None:
+    accounts.create_admin(ctx, COMMAND_LINE, "admin")
+    monkeypatch.setattr("sys.stdin", io.StringIO(said))
+    status, _, error = run("set-password", "admin")
+    assert status == 1
+    assert "8 to 512 characters" in error
+    assert execute("SELECT password_hash FROM account") == [(None,)]
+
+
+def test_password_of_nobody_is_refused(run, monkeypatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("correct horse\n"))
+    status, _, error = run("set-password", "nobody")
+    assert (status, "no account 'nobody'" in error) == (1, True)
+
+
+def test_password_typed_at_a_terminal_is_asked_for_twice(config_file, tmp_path, ctx, execute) -> None:
+    accounts.create_admin(ctx, COMMAND_LINE, "admin")
+    command = [sys.executable, "-m", "rackyard.region.cli", "set-password", "admin", "--config", str(config_file)]
+    for again, status in (("another horse", 1), ("correct horse", 0)):
+        ours, theirs = os.openpty()
+        path = os.pathsep.join(entry for entry in sys.path if entry)
+        program = subprocess.Popen(
+            command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True, close_fds=True,
+            preexec_fn=lambda terminal=theirs: fcntl.ioctl(terminal, termios.TIOCSCTTY, 0),
+            env={**os.environ, "PYTHONPATH": path},
+        )  # fmt: skip
+        os.close(theirs)
+        shown = _answer(ours, {b"New password: ": b"correct horse\n", b"The same again: ": again.encode() + b"\n"})
+        assert program.wait(30) == status, shown
+        assert b"horse" not in shown
+        os.close(ours)
+    ((stored,),) = execute("SELECT password_hash FROM account")
+    assert passwords.match("correct horse", stored)
+
+
+def _answer(terminal: int, answers: dict[bytes, bytes]) -> bytes:
+    """Type what each prompt asks for; all that was shown."""
+    shown = b""
+    with contextlib.suppress(OSError):  # the other side has ended
+        while piece := os.read(terminal, 1024):
+            shown += piece
+            for prompt in [known for known in answers if known in shown]:
+                os.write(terminal, answers.pop(prompt))
+    return shown

@@ -41,7 +41,13 @@ def test_refusal_names_the_machine_rack_or_account() -> None:
 def test_everybody_may_look_and_has_keys_of_ones_own() -> None:
     own = Account(1, "reader", is_admin=False)
     authorise(READER, Permission.VIEW)
-    authorise(READER, Permission.MANAGE_KEYS, own)
+    for permission in (
+        Permission.MANAGE_KEYS,
+        Permission.MANAGE_SSH_KEYS,
+        Permission.SEE_ACCOUNTS,
+        Permission.SET_PASSWORD,
+    ):
+        authorise(READER, permission, own)
     with pytest.raises(Forbidden):
         authorise(READER, Permission.MANAGE_ACCOUNTS, own)
 

@@ -20,14 +20,18 @@ from rackyard.region.api import (
     openapi,
     site,
     spaces,
+    ssh_keys,
     static_routes,
+    users,
 )
 from rackyard.region.api.dispatch import Resource
 
 PREFIX = "/MAAS/api/2.0"
 _MODULES: tuple[ModuleType, ...] = (
     site,
+    users,
     account,
+    ssh_keys,
     machines,
     groups,
     nodes,

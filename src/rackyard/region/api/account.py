@@ -28,16 +28,28 @@ def create_token(call: Call) -> dict[str, str]:
 
 @own.read("list_authorisation_tokens")
 def list_tokens(call: Call) -> list[dict[str, Any]]:
-    """One's own keys. `token` has no third part, because secrets are not stored."""
+    """One's own keys. `token` has no third part, because secrets are not stored; the last use is known to a minute."""
     return [
         {
             "name": key.name,
             "token": f"{key.consumer_key}:{key.token_key}",
             "token_key": key.token_key,
             "created_at": moment(key.created_at),
+            "last_used_at": moment(key.last_used_at),
         }
         for key in accounts.keys_of(call.ctx, call.actor, call.actor.username)
     ]
+
+
+@own.create("update_token_name", takes={"token": Kind.TEXT, "name": Kind.TEXT})
+def rename_token(call: Call) -> None:
+    """Give a key of one's own another name. `token` is the whole key or its second part."""
+    token, name = call.params.text("token"), call.params.text("name")
+    if not token or name is None:
+        missing = "name" if token else "token"
+        raise Invalid.field(missing, "Give token (the second part of the key) and name (the new one).")
+    parts = token.split(":")
+    accounts.rename_key(call.ctx, call.actor, parts[1] if len(parts) > 1 else token, name)
 
 
 @own.create("delete_authorisation_token", takes={"token_key": Kind.TEXT})

@@ -68,9 +68,9 @@ class Resource:
         """Handle PUT."""
         return self._handle("PUT", None, takes)
 
-    def delete(self) -> Callable[[Handler], Handler]:
+    def delete(self, takes: Takes = NOTHING) -> Callable[[Handler], Handler]:
         """Handle DELETE."""
-        return self._handle("DELETE", None, NOTHING)
+        return self._handle("DELETE", None, takes)
 
     def _handle(self, method: str, op: str | None, takes: Takes) -> Callable[[Handler], Handler]:
         def register(handler: Handler) -> Handler:

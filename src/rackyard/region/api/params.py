@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a request says, whatever way it says it: urlencoded, multipart or JSON body, or query for reads."""
+"""What a request says, whatever way it says it: urlencoded, multipart or JSON body, or query for reads and removals."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Params:
 
     @classmethod
     def _values_of(cls, request: Request) -> dict[str, list[str]]:
-        if request.method == "GET":
+        if request.method == "GET" or (request.method == "DELETE" and not request.content_length):
             return dict(request.args.lists())
         if (request.content_length or 0) > MAX_BODY_BYTES:
             raise TooLarge(f"The body has {request.content_length} bytes; the API takes at most {MAX_BODY_BYTES}.")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`version/`, `users/`, `events/` and `boot-resources/`."""
+"""`version/`, `events/` and `boot-resources/`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from rackyard.region.api.params import Params
 from rackyard.region.api.shapes import ROOT
 from rackyard.region.api.takes import Kind, Takes
 from rackyard.region.db.site.events import EventFilter
-from rackyard.region.errors import NotFound
 from rackyard.region.services.site import events, images, validation
 
 DEFAULT_LIMIT = 100
@@ -30,8 +29,6 @@ _EVENT_FILTER: Takes = {
 MAAS_API_VERSION = "3.4.0"
 
 version = OpenResource("/version/", "Version", "What this region is and can do; it needs no key.")
-users = Resource("/users/", "Users", "The accounts of this site.")
-one_user = Resource("/users/<username>/", "User", "One account.")
 event_collection = Resource("/events/", "Events", "What has happened.")
 image_collection = Resource("/boot-resources/", "BootResources", "The images that machines boot.")
 one_image = Resource("/boot-resources/<int:image_id>/", "BootResource", "One image.", image_id="id")
@@ -45,35 +42,12 @@ def show_version() -> Response:
             "networks-management",
             "static-ipaddresses",
             "devices-management",
+            "authenticate-api",
         ],
         version=MAAS_API_VERSION,
         subversion="",
         rackyard_version=rackyard.__version__,
     )
-
-
-@users.read("whoami")
-def whoami(call: Call) -> dict[str, Any]:
-    """Whose key signed the request."""
-    return _caller(call)
-
-
-@one_user.read()
-def read_user(call: Call, username: str) -> dict[str, Any]:
-    """Whoever asks, by name. Raises NotFound for others."""
-    if username != call.actor.username:
-        raise NotFound(f"{validation.shown(username)} is not the account that signed this; ask for your own.")
-    return _caller(call)
-
-
-def _caller(call: Call) -> dict[str, Any]:
-    return {
-        "username": call.actor.username,
-        "email": "",
-        "is_local": True,
-        "is_superuser": call.actor.is_admin,
-        "resource_uri": f"{ROOT}/users/{call.actor.username}/",
-    }
 
 
 @event_collection.read(

@@ -14,6 +14,7 @@ from rackyard.region.errors import BadRequest, Conflict, Invalid, RackyardError,
 _FIELDS = {
     "account_username_key": ("username", "An account with this name exists already; choose another name."),
     "account_username_form": ("username", "Use letters, digits and @ . + - _ only."),
+    "ssh_key_once": ("key", "This account has the key already; nothing has to be done."),
     "fabric_name_key": ("name", "A fabric with this name exists already; choose another name."),
     "space_name_key": ("name", "A space with this name exists already; choose another name."),
     "vlan_fabric_vid_key": ("vid", "This VID exists already in that fabric; change that VLAN instead."),

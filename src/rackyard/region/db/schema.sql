@@ -37,7 +37,9 @@ CREATE TABLE account (
     username   text NOT NULL CONSTRAINT account_username_key UNIQUE
                CONSTRAINT account_username_form CHECK (username ~ '^[A-Za-z0-9@.+_-]{1,150}$'),
     is_admin   boolean NOT NULL DEFAULT false,
-    created_at timestamptz NOT NULL DEFAULT now()
+    created_at timestamptz NOT NULL DEFAULT now(),
+    email      text NOT NULL DEFAULT '',
+    password_hash text                              -- Argon2id; none: keys only
 );
 
 CREATE TABLE api_key (
@@ -47,9 +49,29 @@ CREATE TABLE api_key (
     consumer_key        text NOT NULL,
     token_key           text NOT NULL CONSTRAINT api_key_token_key_key UNIQUE,
     token_secret_sha256 bytea NOT NULL CHECK (length(token_secret_sha256) = 32),
-    created_at          timestamptz NOT NULL DEFAULT now()
+    created_at          timestamptz NOT NULL DEFAULT now(),
+    last_used_at        timestamptz                 -- to the minute: not every request writes
 );
 CREATE INDEX api_key_account ON api_key (account_id);
+
+CREATE TABLE ssh_key (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    account_id  bigint NOT NULL REFERENCES account ON DELETE CASCADE,
+    key         text NOT NULL,                      -- a line as in authorized_keys
+    key_sha256  bytea NOT NULL CHECK (length(key_sha256) = 32), -- without its comment
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT ssh_key_once UNIQUE (account_id, key_sha256)
+);
+
+-- Since when a user name was tried from an address, and how often. No account has to have the name.
+CREATE TABLE login_attempt (
+    username text NOT NULL,
+    address  text NOT NULL,
+    attempts integer NOT NULL,
+    since    timestamptz NOT NULL,
+    PRIMARY KEY (username, address)
+);
+CREATE INDEX login_attempt_since ON login_attempt (since);
 
 -- Racks: known by the certificate they present, never by a field they send -----------------------
 

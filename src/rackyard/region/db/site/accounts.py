@@ -16,6 +16,7 @@ class Account:
     id: int
     username: str
     is_admin: bool
+    email: str = ""
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class KeyOwner:
     account: Account
     consumer_key: str
     token_secret_sha256: bytes = field(repr=False)
+    last_used_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class StoredKey:
     consumer_key: str
     token_key: str
     created_at: datetime
+    last_used_at: datetime | None
 
 
 def keys(tx: Transaction, username: str | None) -> list[StoredKey]:
@@ -89,5 +92,21 @@ def key_owner(tx: Transaction, token_key: str) -> KeyOwner | None:
     row = tx.one("site.accounts.key_owner", token_key=token_key)
     if row is None:
         return None
-    consumer_key, token_secret_sha256 = row.pop("consumer_key"), row.pop("token_secret_sha256")
-    return KeyOwner(Account(**row), consumer_key, token_secret_sha256)
+    of_key = {name: row.pop(name) for name in ("consumer_key", "token_secret_sha256", "last_used_at")}
+    return KeyOwner(Account(**row), **of_key)
+
+
+def note_use(tx: Transaction, token_key: str, now: datetime) -> None:
+    """A key was used. Nobody waits for that: neither for another request that notes it, nor for a standby."""
+    tx.one("site.accounts.wait_for_no_disk")
+    tx.run("site.accounts.note_use", token_key=token_key, now=now)
+
+
+def delete_named_keys(tx: Transaction, account_id: int, name: str) -> list[str]:
+    """Remove the keys of an account that have this name; their tokens."""
+    return [row["token_key"] for row in tx.all("site.accounts.delete_named_keys", account_id=account_id, name=name)]
+
+
+def rename_key(tx: Transaction, account_id: int, token_key: str, name: str) -> bool:
+    """Give a key of this account another name; whether there is such a key."""
+    return tx.run("site.accounts.rename_key", account_id=account_id, token_key=token_key, name=name) > 0

@@ -4,15 +4,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from rackyard.region.context import Context
 from rackyard.region.crypto import secret_hash, secret_matches
 from rackyard.region.db.pool import Transaction
 from rackyard.region.db.site import accounts as account_rows
-from rackyard.region.db.site.accounts import Account, StoredKey
+from rackyard.region.db.site import users as user_rows
+from rackyard.region.db.site.accounts import Account, KeyOwner, StoredKey
 from rackyard.region.errors import Conflict, NotFound, Unauthorized
 from rackyard.region.services.site import journal, validation
 from rackyard.region.services.site.authorisation import Actor, Permission, authorise
+
+USE_WRITTEN_EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -31,15 +35,14 @@ class ApiKey:
 
 
 def authenticate(ctx: Context, consumer_key: str, token_key: str, token_secret: str) -> Actor:
-    """The account that this key belongs to, which acts from now on. Reads only. Raises Unauthorized."""
-    with ctx.db.transaction() as tx:
-        owner = account_rows.key_owner(tx, token_key)
-    if (
-        owner is None
-        or owner.consumer_key != consumer_key
-        or not secret_matches(token_secret, owner.token_secret_sha256)
-    ):
-        raise Unauthorized("Authorization Error: the API key is unknown; make one with `rackyard-region create-admin`.")
+    """The account that this key belongs to, which acts from now on. Raises Unauthorized.
+
+    Writes that the key was used, but once a minute at most."""
+    owner = _owner(ctx, consumer_key, token_key, token_secret)
+    now = ctx.clock.now()
+    if owner.last_used_at is None or now - owner.last_used_at >= USE_WRITTEN_EVERY:
+        with ctx.db.transaction() as tx:
+            account_rows.note_use(tx, token_key, now)
     return Actor.of(owner.account)
 
 
@@ -76,6 +79,34 @@ def create_key(ctx: Context, actor: Actor, name: str) -> ApiKey:
         return key
 
 
+def replace_key(ctx: Context, actor: Actor, name: str) -> ApiKey:
+    """A key of the actor's own account in place of those with this name. Raises Invalid, NotFound."""
+    label = validation.text("consumer", name)
+    with ctx.db.transaction() as tx:
+        account = user_rows.lock(tx, actor.username)
+        authorise(actor, Permission.MANAGE_KEYS, account)
+        if account is None:
+            raise NotFound(f"The account {actor.name} was removed meanwhile.")
+        replaced = account_rows.delete_named_keys(tx, account.id, label)
+        key = _mint_key(ctx, tx, account, label)
+        instead = f" instead of {', '.join(replaced)}" if replaced else ""
+        _record(ctx, tx, actor, f"API key {key.token_key} of {account.username} was made by a login{instead}")
+        return key
+
+
+def rename_key(ctx: Context, actor: Actor, token_key: str, name: str) -> None:
+    """Another name for a key of the actor's own account. Raises Invalid, NotFound."""
+    label = validation.text("name", name)
+    with ctx.db.transaction() as tx:
+        account = account_rows.find(tx, actor.username)
+        authorise(actor, Permission.MANAGE_KEYS, account)
+        if account is None or not account_rows.rename_key(tx, account.id, token_key, label):
+            raise NotFound(
+                f"There is no API key of {actor.name} with the token {validation.shown(token_key)}; list them first."
+            )
+        _record(ctx, tx, actor, f"API key {token_key} of {actor.username} was named {validation.shown(label)}")
+
+
 def keys_of(ctx: Context, actor: Actor, username: str | None = None) -> list[StoredKey]:
     """The keys of an account, or of all, oldest first; their secrets are not known. Raises Forbidden, NotFound."""
     with ctx.db.transaction() as tx:
@@ -104,10 +135,22 @@ def key_is_valid(ctx: Context, username: str, text: str) -> bool:
     if len(parts) != 3:
         return False
     try:
-        owner = authenticate(ctx, *parts)
+        account = _owner(ctx, *parts).account
     except Unauthorized:
         return False
-    return owner.username == username and owner.is_admin
+    return account.username == username and account.is_admin
+
+
+def _owner(ctx: Context, consumer_key: str, token_key: str, token_secret: str) -> KeyOwner:
+    with ctx.db.transaction() as tx:
+        owner = account_rows.key_owner(tx, token_key)
+    if (
+        owner is None
+        or owner.consumer_key != consumer_key
+        or not secret_matches(token_secret, owner.token_secret_sha256)
+    ):
+        raise Unauthorized("Authorization Error: the API key is unknown; make one with `rackyard-region create-admin`.")
+    return owner
 
 
 def _mint_key(ctx: Context, tx: Transaction, account: Account, name: str) -> ApiKey:

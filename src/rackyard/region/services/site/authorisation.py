@@ -48,8 +48,15 @@ class Permission(Enum):
     MANAGE_NETWORK = "change the network"
     MANAGE_SETTINGS = "change the site's settings"
     MANAGE_IMAGES = "register or remove images"
-    MANAGE_ACCOUNTS = "make accounts"
+    SEE_ACCOUNTS = "see other accounts"
+    MANAGE_ACCOUNTS = "make, change or remove accounts"
+    SET_PASSWORD = "set the password of other accounts"
     MANAGE_KEYS = "make, list or revoke API keys of other accounts"
+    MANAGE_SSH_KEYS = "see or change SSH keys of other accounts"
+
+
+# What everybody may do with their own account, and only administrators with those of others.
+_OWN = frozenset({Permission.SEE_ACCOUNTS, Permission.SET_PASSWORD, Permission.MANAGE_KEYS, Permission.MANAGE_SSH_KEYS})
 
 
 class Host(Protocol):
@@ -66,7 +73,7 @@ def authorise(actor: Actor, permission: Permission, about: Host | Account | None
     Called in the transaction that does it. Without an object it asks for the right to all of them; that is also how
     an object is asked about that is not there, so that a refusal does not tell whether it is."""
     own = isinstance(about, Account) and about.id == actor.account_id
-    if actor.is_admin or permission is Permission.VIEW or (permission is Permission.MANAGE_KEYS and own):
+    if actor.is_admin or permission is Permission.VIEW or (permission in _OWN and own):
         return
     raise Forbidden(f"{actor.name} may not {permission.value}{_named(about)}; use an administrator's key.")
 

@@ -19,6 +19,8 @@ BATCH_OUTPUTS = 500
 # What does not fit in a pass is left to the next one.
 PASS_S = 60.0
 KEEP_QUERIES = timedelta(hours=1)
+# Longer than a user name is refused for.
+KEEP_LOGINS = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ RULES: Sequence[Rule] = (
     Rule("site.retention.receipts", "keep_receipts_days"),
     Rule("site.retention.leases", "keep_leases_days"),
     Rule("site.retention.tokens", "keep_tokens_days"),
+    Rule("site.retention.logins", KEEP_LOGINS),
     Rule("site.retention.events", "keep_events_days"),
     Rule("site.retention.jobs", "keep_jobs_days"),
     Rule("site.retention.outputs", "keep_script_output", BATCH_OUTPUTS),

@@ -19,6 +19,9 @@ _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _NAME = re.compile(r"[\w][\w .:/+-]{0,127}")
 _PLAIN_NAME = re.compile(r"\w[\w -]{0,127}")
 _SUITE = re.compile(r"[a-z][a-z0-9.-]{0,31}")
+_USERNAME = re.compile(r"[A-Za-z0-9@.+_-]{1,150}")
+_EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,189}")
+MIN_PASSWORD, MAX_PASSWORD = 8, 512
 ARCHITECTURES = ("amd64/generic", "arm64/generic")
 MAX_TEXT = 10_000
 
@@ -106,6 +109,30 @@ def plain_name(field: str, text: str) -> str:
             "alone.",
         )
     return stripped
+
+
+def username(field: str, text: str) -> str:
+    """The name of an account, which stands in URLs."""
+    if not _USERNAME.fullmatch(text) or not text.strip("."):
+        raise Invalid.field(field, f"{shown(text)} cannot be a user name; use up to 150 letters, digits and @ . + - _.")
+    return text
+
+
+def email(field: str, text: str) -> str:
+    """An address of electronic mail, or nothing. Nobody but its owner can say whether mail arrives."""
+    stripped = text.strip()
+    if stripped and not _EMAIL.fullmatch(stripped):
+        raise Invalid.field(field, f"{shown(text)} is no mail address; write one such as ann@example.org, or nothing.")
+    return stripped
+
+
+def password(field: str, text: str) -> str:
+    """A password that may be set. What it is never stands in a message."""
+    if not MIN_PASSWORD <= len(text) <= MAX_PASSWORD or not text.isprintable():
+        raise Invalid.field(
+            field, f"A password has {MIN_PASSWORD} to {MAX_PASSWORD} characters, none of them a control character."
+        )
+    return text
 
 
 def text(field: str, value: str) -> str:

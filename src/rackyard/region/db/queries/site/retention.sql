@@ -55,6 +55,11 @@ DELETE FROM lease WHERE ctid = ANY (ARRAY(
 DELETE FROM receipt WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM receipt WHERE received_at < %(before)s ORDER BY received_at LIMIT %(limit)s));
 
+-- name: site.retention.logins
+-- User names that were tried long ago, a batch.
+DELETE FROM login_attempt WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM login_attempt WHERE since < %(before)s ORDER BY since LIMIT %(limit)s));
+
 -- name: site.retention.tokens
 -- Enrolment tokens that expired long ago, a batch.
 DELETE FROM enroll_token WHERE id IN (

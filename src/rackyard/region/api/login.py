@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`/MAAS/accounts/authenticate/`: a user name and a password for an API key, as MAAS's clients log in
+(`maas.client.login`, `maas login`). Beside the API, because there everything is signed."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, current_app, jsonify, request
+
+from rackyard.region.api.caller import address_of
+from rackyard.region.api.params import Params
+from rackyard.region.context import Context
+from rackyard.region.services.site import accounts, logins
+from rackyard.region.services.site.logins import Claim
+
+PATH = "/MAAS/accounts/authenticate/"
+# MAAS's own name for the key of a client that gives none.
+UNNAMED = "MAAS consumer"
+
+blueprint = Blueprint("login", __name__)
+
+
+@blueprint.post(PATH)
+def authenticate() -> Response:
+    """A key of that name. The one of the same name ends: MAAS would show it again, but here secrets are not stored."""
+    ctx: Context = current_app.extensions["rackyard"]
+    params = Params.of(request)
+    claim = Claim(params.text("username") or "", params.text("password") or "", address_of(request))
+    actor = logins.authenticate(ctx, claim)
+    key = accounts.replace_key(ctx, actor, params.text("consumer") or UNNAMED)
+    answer = jsonify(
+        consumer_key=key.consumer_key, name=key.name, token_key=key.token_key, token_secret=key.token_secret
+    )
+    answer.headers["Cache-Control"] = "no-store"
+    return answer

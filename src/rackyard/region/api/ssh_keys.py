@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`account/prefs/sshkeys/`: the SSH keys of whoever asks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rackyard.region.api.dispatch import Call, Resource
+from rackyard.region.api.shapes import ROOT
+from rackyard.region.api.takes import Kind
+from rackyard.region.db.site.ssh_keys import SshKey
+from rackyard.region.services.site import ssh_keys
+
+collection = Resource("/account/prefs/sshkeys/", "SSHKeys", "The SSH keys of whoever asks.")
+one = Resource("/account/prefs/sshkeys/<int:key_id>/", "SSHKey", "One SSH key of whoever asks.", key_id="id")
+
+
+@collection.read()
+def list_keys(call: Call) -> list[dict[str, Any]]:
+    """One's own keys, oldest first."""
+    return [_shape(key) for key in ssh_keys.list_own(call.ctx, call.actor)]
+
+
+@collection.create(takes={"key": Kind.TEXT})
+def add_key(call: Call) -> dict[str, Any]:
+    """One more key: the line of a .pub file."""
+    return _shape(ssh_keys.add_own(call.ctx, call.actor, call.params.text("key") or ""))
+
+
+@one.read()
+def read_key(call: Call, key_id: int) -> dict[str, Any]:
+    """One key."""
+    return _shape(ssh_keys.read_own(call.ctx, call.actor, key_id))
+
+
+@one.delete()
+def delete_key(call: Call, key_id: int) -> None:
+    """Remove a key."""
+    ssh_keys.remove_own(call.ctx, call.actor, key_id)
+
+
+def _shape(key: SshKey) -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "key": key.key,
+        # From where MAAS imports keys; here each was given by itself.
+        "keysource": "",
+        "resource_uri": f"{ROOT}/account/prefs/sshkeys/{key.id}/",
+    }

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The SSH keys of people, each of whom has their own."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+
+from rackyard.region.context import Context
+from rackyard.region.db.pool import Transaction
+from rackyard.region.db.site import accounts as account_rows
+from rackyard.region.db.site import ssh_keys as rows
+from rackyard.region.db.site.accounts import Account
+from rackyard.region.db.site.ssh_keys import SshKey
+from rackyard.region.errors import BadRequest, Invalid, NotFound
+from rackyard.region.services.site import journal, validation
+from rackyard.region.services.site.authorisation import Actor, Permission, authorise
+
+# What sshd(8), AUTHORIZED_KEYS FILE FORMAT, has, without DSA, which OpenSSH has given up; and of how many fields each
+# is made (RFC 4253 section 6.6, RFC 5656 section 3.1, RFC 8709 section 4, OpenSSH's PROTOCOL.u2f).
+TYPES = {
+    "ssh-ed25519": 2,
+    "ssh-rsa": 3,
+    "ecdsa-sha2-nistp256": 3,
+    "ecdsa-sha2-nistp384": 3,
+    "ecdsa-sha2-nistp521": 3,
+    "sk-ssh-ed25519@openssh.com": 3,
+    "sk-ecdsa-sha2-nistp256@openssh.com": 4,
+}
+# RSA with 16384 bits has 2,800.
+MAX_LENGTH = 8192
+MAX_KEYS = 100
+
+
+@dataclass(frozen=True)
+class PublicKey:
+    """A key that is what it says; two that differ in their comment only are the same."""
+
+    line: str
+    blob: bytes
+
+    @classmethod
+    def parse(cls, text: str) -> PublicKey:
+        """From one line of a .pub file (RFC 4253 section 6.6). Raises Invalid."""
+        line = text.strip()
+        if not line.isprintable() or len(line) > MAX_LENGTH:
+            raise _unfit(f"A key is one line of at most {MAX_LENGTH} characters")
+        kind, encoded, comment = [*line.split(maxsplit=2), "", "", ""][:3]
+        if kind not in TYPES:
+            raise _unfit(f"{validation.shown(kind)} is no type of key that is known here ({', '.join(TYPES)})")
+        try:
+            blob = base64.b64decode(encoded, validate=True)
+        except ValueError:
+            raise _unfit("What follows the key's type is not base64") from None
+        fields = _fields(blob)
+        if len(fields) != TYPES[kind] or fields[0] != kind.encode() or not all(fields):
+            raise _unfit(f"What follows {kind} is no whole key of that type")
+        return cls(f"{kind} {encoded} {comment}".strip(), blob)
+
+    @property
+    def sha256(self) -> bytes:
+        """By what the key is known, whatever its comment."""
+        return hashlib.sha256(self.blob).digest()
+
+    @property
+    def fingerprint(self) -> str:
+        """As `ssh-keygen -l` prints it."""
+        return "SHA256:" + base64.b64encode(self.sha256).decode().rstrip("=")
+
+
+def list_own(ctx: Context, actor: Actor) -> list[SshKey]:
+    """The actor's keys, oldest first. Raises Forbidden, NotFound."""
+    with ctx.db.transaction() as tx:
+        return rows.of_account(tx, _own(tx, actor).id)
+
+
+def read_own(ctx: Context, actor: Actor, key_id: int) -> SshKey:
+    """One of the actor's keys. Raises Forbidden, NotFound, also for somebody else's."""
+    with ctx.db.transaction() as tx:
+        return _there(rows.find(tx, _own(tx, actor).id, key_id), actor, key_id)
+
+
+def add_own(ctx: Context, actor: Actor, text: str) -> SshKey:
+    """One more key of the actor. Raises Forbidden, Invalid for what is no key or is there already, BadRequest."""
+    public = PublicKey.parse(text)
+    with ctx.db.transaction() as tx:
+        account = _own(tx, actor)
+        if len(rows.of_account(tx, account.id)) >= MAX_KEYS:
+            raise BadRequest(f"{account.username} has {MAX_KEYS} SSH keys; remove one that is not needed first.")
+        key = rows.add(tx, account.id, public.line, public.sha256, ctx.clock.now())
+        _record(ctx, tx, actor, f"SSH key {public.fingerprint} of {account.username} was added")
+        return key
+
+
+def remove_own(ctx: Context, actor: Actor, key_id: int) -> None:
+    """Remove one of the actor's keys. Raises Forbidden, NotFound, also for somebody else's."""
+    with ctx.db.transaction() as tx:
+        account = _own(tx, actor)
+        gone = _there(rows.delete(tx, account.id, key_id), actor, key_id)
+        fingerprint = PublicKey.parse(gone.key).fingerprint
+        _record(ctx, tx, actor, f"SSH key {fingerprint} of {account.username} was removed")
+
+
+def _own(tx: Transaction, actor: Actor) -> Account:
+    account = account_rows.find(tx, actor.username)
+    authorise(actor, Permission.MANAGE_SSH_KEYS, account)
+    if account is None:
+        raise NotFound(f"{actor.name} has no account that could have an SSH key.")
+    return account
+
+
+def _there(key: SshKey | None, actor: Actor, key_id: int) -> SshKey:
+    if key is None:
+        raise NotFound(f"{actor.name} has no SSH key {key_id}; GET account/prefs/sshkeys/ lists them.")
+    return key
+
+
+def _unfit(what: str) -> Invalid:
+    return Invalid.field("key", f"{what}; give the line of a .pub file, such as ssh-ed25519 AAAA... ann@laptop.")
+
+
+def _fields(blob: bytes) -> list[bytes]:
+    """Strings of four bytes of length and so many bytes (RFC 4251 section 5); none when the last one is cut off."""
+    found, rest = [], blob
+    while rest:
+        end = 4 + int.from_bytes(rest[:4], "big")
+        if len(rest) < end:
+            return []
+        found.append(rest[4:end])
+        rest = rest[end:]
+    return found
+
+
+def _record(ctx: Context, tx: Transaction, actor: Actor, description: str) -> None:
+    now = ctx.clock.now()
+    journal.record(tx, now, "AUTHORISATION", description, level=journal.AUDIT, username=actor.username)
