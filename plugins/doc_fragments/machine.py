@@ -44,6 +44,17 @@ zone:
 pool:
   description: Name of the resource pool that the machine is in, which M(rackyard.metal.resource_pool) declares. A new machine is in pool V(default).
   type: str
+tags:
+  description:
+    - All tags that the machine shall have; it loses others. They are there already, as M(rackyard.metal.tag) makes them.
+    - Say which machines have a tag either here or with that module's option O(rackyard.metal.tag#module:machines).
+  type: list
+  elements: str
+owner_data:
+  description:
+    - All texts that shall be kept for the machine's owner, by name; others are removed, those that programs such as Juju keep there too.
+    - A value that is no text is written as one.
+  type: dict
 power:
   description: How the machine is switched on and off.
   type: dict

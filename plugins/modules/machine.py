@@ -28,6 +28,7 @@ seealso:
     description: Registers many machines in one task.
   - module: rackyard.metal.machine_commission
   - module: rackyard.metal.machine_info
+  - module: rackyard.metal.tag
 """
 
 EXAMPLES = r"""
@@ -51,6 +52,14 @@ EXAMPLES = r"""
     power:
       type: ipmi
       password: "{{ web_01_new_bmc_password }}"
+  delegate_to: localhost
+
+- name: Say what a machine is for
+  rackyard.metal.machine:
+    hostname: web-01
+    tags: [ssd, frontend]
+    owner_data:
+      team: web
   delegate_to: localhost
 
 - name: Forget a machine
@@ -89,7 +98,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import region_module
-from ..module_utils.rackyard_core import machine_options, machines
+from ..module_utils.rackyard_core import machine_marks, machine_options, machines
 from ..module_utils.rackyard_core.client import RegionClient
 
 
@@ -106,6 +115,9 @@ def main() -> None:
         wish = machines.MachineWish.from_options(module.params)
         machine, view = machines.observe(client, wish.hostname)
         plan = machines.plan_for(view, wish, module.params["state"], module.params["update_password"])
+        # Not in check mode: another task may make a tag first.
+        if not module.check_mode and module.params["state"] == "present":
+            machine_marks.require_tags(client, wish.tags or ())
         after = machines.predicted(machine, plan) if module.check_mode else machines.carry_out(client, machine, plan)
         return {**plan.result(), "machine": after or {}}
 

@@ -153,6 +153,7 @@ def main() -> None:
         decisions = machine_list.decide(client, orders)
         if module.check_mode:
             return machine_list.results(decisions, {one.hostname: one.machine for one in decisions})
+        machine_list.require_tags(client, orders)
         outcome = machine_list.carry_out_all(client, decisions)
         if outcome.failed:
             raise machine_list.SomeFailed(decisions, outcome)

@@ -153,7 +153,7 @@ class RegionClient:
             found |= self.get(path, op, **{**parameters, name: part})
         return found
 
-    def post(self, path: str, op: str | None = None, **values: Any) -> Any:
+    def post(self, path: str, /, op: str | None = None, **values: Any) -> Any:
         """Create in the collection ``path``, or do the operation ``op`` on it."""
         return self._call("POST", f"{path}?{urlencode({'op': op})}" if op else path, values)[0]
 

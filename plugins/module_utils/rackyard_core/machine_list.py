@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from . import machine_marks
 from .client import RegionClient, RegionError, RegionRefused
 from .machine_lookup import machine_path
 from .machines import MachineWish, carry_out, machine_view, plan_for
@@ -20,7 +21,7 @@ from .power import fields
 # What a plan is made from; the rest of a machine, its hardware above all, stays where it is.
 FIELDS = (
     "system_id,hostname,status_name,architecture,description,commissioning_suite,power_type,boot_interface,"
-    "interface_set,zone,pool"
+    "interface_set,zone,pool,tag_names,owner_data"
 )
 # Requests under way at once: a region process has 32 threads, and others want some of them.
 CONNECTIONS = 8
@@ -165,6 +166,12 @@ def decide(client: RegionClient, orders: Sequence[Order]) -> list[Decision]:
     if faults:
         raise BadOrders(faults, len(orders))
     return decisions
+
+
+def require_tags(client: RegionClient, orders: Sequence[Order]) -> None:
+    """Raise RegionRefused for a tag that is not there. Not in check mode: another task may make it first."""
+    present = [order.wish for order in orders if order.state == "present"]
+    machine_marks.require_tags(client, [tag for wish in present for tag in wish.tags or ()])
 
 
 def _power_parameters(client: RegionClient, machines: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:

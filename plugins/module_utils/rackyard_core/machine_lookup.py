@@ -43,17 +43,19 @@ def select_machines(
         found = client.matching("machines/", "hostname", sorted(names), fields=wanted)
         missing = sorted(names - {machine["hostname"] for machine in found})
         if missing:
-            raise RegionRefused(_unknown(client, missing), 404)
+            raise no_such_machines(client, missing)
     found.sort(key=lambda machine: str(machine["hostname"]))
     # A region that does not know the parameter gives all fields.
     return [{name: one[name] for name in one if fields is None or name in fields} for one in found]
 
 
-def _unknown(client: RegionClient, missing: Sequence[str]) -> str:
+def no_such_machines(client: RegionClient, missing: Sequence[str]) -> RegionRefused:
+    """What is raised for machines that are not there: it names some of those there are."""
     first = next(client.pages("machines/", page=_NAMES_SHOWN + 1, fields="hostname"))
     known = sorted(str(machine["hostname"]) for machine in first)
     more = " …" if len(known) > _NAMES_SHOWN else ""
-    return (
+    return RegionRefused(
         f"There is no machine '{', '.join(missing)}'; register it with rackyard.metal.machine. "
-        f"Known machines: {', '.join(known[:_NAMES_SHOWN]) or 'none'}{more}"
+        f"Known machines: {', '.join(known[:_NAMES_SHOWN]) or 'none'}{more}",
+        404,
     )

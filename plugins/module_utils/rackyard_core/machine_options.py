@@ -22,6 +22,8 @@ def machine_options() -> dict[str, dict[str, Any]]:
         "commissioning_suite": {"type": "str"},
         "zone": {"type": "str"},
         "pool": {"type": "str"},
+        "tags": {"type": "list", "elements": "str"},
+        "owner_data": {"type": "dict"},
         "power": {
             "type": "dict",
             "options": {

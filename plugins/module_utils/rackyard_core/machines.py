@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import macs
+from . import machine_marks, macs
 from .client import RegionClient
 from .machine_lookup import find_machine, machine_path
 from .plan import SECRET_AFTER, SECRET_BEFORE, Action, Plan, differing
@@ -58,6 +58,9 @@ class MachineWish:
     commissioning_suite: str | None = None
     zone: str | None = None
     pool: str | None = None
+    # All that it shall have.
+    tags: tuple[str, ...] | None = None
+    owner_data: Mapping[str, str] | None = None
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> MachineWish:
@@ -74,6 +77,8 @@ class MachineWish:
             commissioning_suite=options.get("commissioning_suite"),
             zone=options.get("zone"),
             pool=options.get("pool"),
+            tags=machine_marks.wished_tags(options.get("tags")),
+            owner_data=machine_marks.wished_owner_data(options.get("owner_data")),
         )
 
 
@@ -136,6 +141,7 @@ def machine_view(machine: Mapping[str, Any] | None, parameters: Mapping[str, Any
         "zone": machine["zone"]["name"],
         "pool": machine["pool"]["name"],
         "power": power_view(machine, parameters),
+        **machine_marks.view(machine),
     }
 
 
@@ -146,7 +152,8 @@ def plan_absent(view: Mapping[str, Any], hostname: str) -> Plan:
 
 def plan_present(view: Mapping[str, Any], wish: MachineWish, update_password: str = "on_create") -> Plan:
     """Create or correct the machine. ``update_password=always`` sends the password each time, so it always changes."""
-    return _plan_update(view, wish, update_password) if view else _plan_create(wish)
+    plan = _plan_update(view, wish, update_password) if view else _plan_create(wish)
+    return machine_marks.with_marks(plan, wish.hostname, wish.tags, wish.owner_data)
 
 
 def _plan_create(wish: MachineWish) -> Plan:
@@ -238,10 +245,13 @@ def carry_out(client: RegionClient, machine: Mapping[str, Any] | None, plan: Pla
             current = client.post("machines/", commission="false", **form_values(action.values))
         elif current is not None and action.verb == "update":
             current = client.put(machine_path(current), **form_values(action.values))
+        elif current is not None and action.verb in machine_marks.VERBS:
+            machine_marks.carry_out(client, current, action)
         elif current is not None:
             client.delete(machine_path(current))
             current = None
-    return current
+    marked = any(action.verb in machine_marks.VERBS for action in plan.actions)
+    return client.get(machine_path(current)) if marked and current is not None else current
 
 
 def plan_for(view: Mapping[str, Any], wish: MachineWish, state: str, update_password: str) -> Plan:
@@ -253,8 +263,8 @@ def predicted(machine: Mapping[str, Any] | None, plan: Plan) -> dict[str, Any] |
     """The machine object as check mode foresees it: what is known now, with the planned values."""
     if not plan.after:
         return None
-    otherwise = ("power", "mac_addresses", "zone", "pool")
+    otherwise = ("power", "mac_addresses", "tags", "zone", "pool")
     foreseen = {name: value for name, value in plan.after.items() if name not in otherwise}
     groups = {kind: {"name": plan.after[kind]} for kind in ("zone", "pool") if kind in plan.after}
-    power = plan.after.get("power") or {}
-    return {**(machine or {}), **foreseen, **groups, "power_type": power.get("type", "")}
+    power, tags = plan.after.get("power") or {}, plan.after.get("tags", [])
+    return {**(machine or {}), **foreseen, **groups, "power_type": power.get("type", ""), "tag_names": tags}

@@ -84,6 +84,30 @@ except RemoteError as error:
 public = client.ssh_keys.create("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMo+9BHWzjF8JkD2crhjL3OxxtO+V1aaQQGGjqyamTs8 ann")
 seen["ssh_keys"] = [[known.id == public.id, known.key == public.key] for known in client.ssh_keys.list()]
 seen["ssh_key"] = [client.ssh_keys.get(public.id).key == public.key, len(theirs.ssh_keys.list())]
+
+tag = client.tags.create("gpu", comment="has an accelerator", definition="", kernel_opts="iommu=pt")
+seen["tag"] = [tag.name, tag.comment, tag.definition, tag.kernel_opts]
+seen["tags"] = [known.name for known in client.tags.list()]
+machine.tags.add(tag)
+seen["tagged"] = [known.name for known in client.machines.get(machine.system_id).tags]
+machine.tags.remove(tag)
+seen["bare"] = [known.name for known in client.machines.get(machine.system_id).tags]
+client.tags.get("gpu").delete()
+seen["tags_left"] = len(client.tags.list())
+
+known = client.machines.list(hostnames=["m00001"])[0]
+known.lock(comment="in use")
+seen["locked"] = [known.locked, client.machines.get(known.system_id).locked]
+known.unlock()
+seen["unlocked"] = known.locked
+known.mark_broken(comment="fan 3 is loud")
+seen["broken"] = [known.status_name, known.status_message]
+known.mark_fixed()
+seen["fixed"] = known.status_name
+known.owner_data["team"] = "storage"
+known.save()
+seen["owner_data"] = client.machines.get(known.system_id).owner_data
+
 machine.delete()
 zone.delete()
 pool.delete()

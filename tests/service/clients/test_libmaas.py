@@ -31,13 +31,15 @@ def url(app: Flask) -> Iterator[str]:
 
 # A client that is AGPL is in no environment of ours: only where the runner has made one for it can it be run.
 @pytest.mark.skipif(not PYTHON, reason="`nox -s service` makes the environment that has python-libmaas")
-def test_program_of_an_operator_works_unchanged(url: str, admin_key: str) -> None:
+def test_program_of_an_operator_works_unchanged(url: str, admin_key: str, many_machines, execute) -> None:
+    many_machines(1)
+    execute("UPDATE machine SET commissioned_at = now()")
     ran = subprocess.run(
         [PYTHON, "-W", "ignore", str(PROGRAM), url, admin_key], capture_output=True, text=True, timeout=60, check=False
     )
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout) == {
-        "before": [],
+        "before": ["m00001"],
         "fabrics": ["lab"],
         "vlans": [[0, "untagged", 1500]],
         "subnets": [["pxe-a", "10.20.0.0/24", True]],
@@ -58,7 +60,7 @@ def test_program_of_an_operator_works_unchanged(url: str, admin_key: str) -> Non
         "interfaces": ["52:54:00:20:01:01"],
         "power": "172.16.0.11",
         "in": ["default", "default"],
-        "after": ["m2"],
+        "after": ["m00001", "m2"],
         "found": ["m2"],
         "whoami": "admin",
         "then in": ["east", "web"],
@@ -69,5 +71,15 @@ def test_program_of_an_operator_works_unchanged(url: str, admin_key: str) -> Non
         "wrong": "403 FORBIDDEN",
         "ssh_keys": [[True, True]],
         "ssh_key": [True, 0],
-        "left": 0,
+        "tag": ["gpu", "has an accelerator", "", "iommu=pt"],
+        "tags": ["gpu"],
+        "tagged": ["gpu"],
+        "bare": [],
+        "tags_left": 0,
+        "locked": [True, True],
+        "unlocked": False,
+        "broken": ["Broken", "fan 3 is loud"],
+        "fixed": "Ready",
+        "owner_data": {"team": "storage"},
+        "left": 1,
     }

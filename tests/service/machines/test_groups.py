@@ -154,6 +154,10 @@ def test_many_machines_are_put_in_a_zone_or_none(api, three, execute) -> None:
     assert refused.status_code == 400
     assert "'nnnnnn'" in refused.json["nodes"][0]
     assert api.post("machines/?op=set_zone", data={"zone": "east"}).status_code == 400
+    api.post(f"machines/{ids[1]}/?op=lock")
+    locked = api.post("machines/?op=set_zone", data={"nodes": ids, "zone": "east"})
+    assert locked.status_code == 409
+    assert "m1 is locked" in locked.text
     assert hostnames(api, "zone=default") == ["m0", "m1"]
     (told,) = execute("SELECT count(*) FROM event WHERE description LIKE '%%was put in zone default'")
     assert told == (2,)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rackyard.metal.plugins.modules import machine, machine_info
+from ansible_collections.rackyard.metal.plugins.modules import machine, machine_info, tag
 from rackyard.region.context import Context
 
 MAC, OTHER = "52:54:00:20:01:01", "52:54:00:20:01:02"
@@ -131,3 +131,55 @@ def test_unknown_name_is_an_error_that_lists_the_known(run: Run, register: Run) 
     register()
     assert "There is no machine 'm9'" in run(machine_info, hostnames=["m9"])["msg"]
     assert "Known machines: m1" in run(machine_info, hostnames=["m9"])["msg"]
+
+
+MARKS = {"tags": ["ssd", "gpu", "ssd"], "owner_data": {"team": "web", "rack unit": 12, "spare": False, "empty": ""}}
+KEPT = {"team": "web", "rack unit": "12", "spare": "false"}
+
+
+@pytest.fixture
+def two_tags(run: Run) -> None:
+    for name in ("gpu", "ssd"):
+        run(tag, name=name)
+
+
+def test_marks_are_exact_and_converge(register: Run, two_tags: None) -> None:
+    foretold, made = register(check=True, **MARKS), register(**MARKS)
+    assert (
+        foretold["actions"]
+        == made["actions"]
+        == [
+            "create machine m1",
+            "give tag gpu to machine m1",
+            "give tag ssd to machine m1",
+            "write owner_data of machine m1",
+        ]
+    )
+    for shown in (foretold["machine"], made["machine"]):
+        assert (shown["tag_names"], shown["owner_data"]) == (["gpu", "ssd"], KEPT)
+    assert not register(**MARKS)["changed"]
+    assert not register()["changed"], "what is not mentioned is left alone"
+    other = {"tags": ["ssd"], "owner_data": {"team": "db"}}
+    foretold, changed = register(check=True, **other), register(**other)
+    assert changed["actions"] == ["take tag gpu from machine m1", "write owner_data of machine m1"]
+    assert (changed["actions"], changed["diff"]) == (foretold["actions"], foretold["diff"])
+    assert (changed["machine"]["tag_names"], changed["machine"]["owner_data"]) == (["ssd"], {"team": "db"})
+    bare = register(tags=[], owner_data={})["machine"]
+    assert (bare["tag_names"], bare["owner_data"]) == ([], {})
+    assert not register(tags=[], owner_data={})["changed"]
+
+
+def test_tag_that_is_not_there_is_named_before_anything_is_done(run: Run, register: Run, two_tags: None) -> None:
+    assert register(check=True, tags=["gpu", "sdd"])["changed"], "another task may make that tag first"
+    refused = register(tags=["gpu", "sdd"])
+    assert refused["failed"]
+    assert "There is no tag 'sdd'" in refused["msg"]
+    assert run(machine_info)["machines"] == []
+
+
+def test_texts_may_have_names_of_the_client_itself_but_not_that_of_the_operation(register: Run) -> None:
+    texts = {"path": "a", "self": "b", "format": "c", "values": "d"}
+    assert register(owner_data=texts)["machine"]["owner_data"] == texts
+    refused = register(owner_data={"op": "x"})
+    assert refused["failed"]
+    assert "'op'" in refused["msg"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask import Flask, Response, request
 
-from ansible_collections.rackyard.metal.plugins.modules import machine, machine_info, machines
+from ansible_collections.rackyard.metal.plugins.modules import machine, machine_info, machines, tag
 
 Result = dict[str, Any]
 Run = Callable[..., Result]
@@ -171,3 +171,19 @@ def test_fields_are_all_that_machine_info_gives(run: Run, declare: Run) -> None:
     declare(entry(1), entry(2))
     found = run(machine_info, fields=["status_name"])["machines"]
     assert found == [{"hostname": "m1", "status_name": "New"}, {"hostname": "m2", "status_name": "New"}]
+
+
+def test_marks_of_many_machines_are_exact_and_converge(declare: Run, run: Run, known: Callable[[], list[str]]) -> None:
+    entries = [entry(1, tags=["ssd"], owner_data={"team": "web"}), entry(2, tags=[]), entry(3)]
+    refused = declare(*entries)
+    assert refused["failed"]
+    assert "There is no tag 'ssd'" in refused["msg"]
+    assert known() == []
+    run(tag, name="ssd")
+    declare(*entries)
+    assert not declare(*entries)["changed"]
+    (first, *others) = run(machine_info, fields=["tag_names", "owner_data"])["machines"]
+    assert (first["tag_names"], first["owner_data"]) == (["ssd"], {"team": "web"})
+    assert all(other["tag_names"] == [] for other in others)
+    moved = declare(entry(1, tags=[]), entry(2, tags=["ssd"]), entry(3))
+    assert moved["actions"] == ["take tag ssd from machine m1", "give tag ssd to machine m2"]

@@ -107,6 +107,20 @@ def test_each_rack_keeps_for_loaders_what_the_region_would_answer_them_there(
             assert kept["config"][name] == answered[name]
 
 
+def test_kernel_line_has_the_words_of_the_machines_tags_also_where_a_rack_keeps_it(
+    api: Any, agent: AgentPlay, boot_id: str
+) -> None:
+    (machine,) = api.get("machines/").get_json()
+    for name, words in (("b", "quiet iommu=pt"), ("a", "console=ttyS1")):
+        assert api.post("tags/", data={"name": name, "kernel_opts": words}).status_code == 200
+        api.post(f"tags/{name}/?op=update_nodes", data={"add": machine["system_id"]})
+    answered = agent.boot_config().body["params"]
+    at = answered.index("console=ttyS1")
+    assert answered[at - 1 : at + 3] == ["console=ttyS0,115200n8", "console=ttyS1", "quiet", "iommu=pt"]
+    (line,) = agent.rack.post("boot-metadata", {"boot_id": boot_id}).body["config"]["lines"]
+    assert line["params"] == answered
+
+
 def test_boot_is_kept_from_its_beginning_where_its_machine_was_before_and_not_after_its_end(
     api: Any, agent: AgentPlay, m1: str, world: Context
 ) -> None:

@@ -124,3 +124,24 @@ def test_status_is_dated_when_it_changes_and_not_when_power_does(api: Any, agent
     assert commission(api, m1).status_code == 200
     dates.append(read(api, m1)["status_changed_at"])
     assert dates[0] == dates[1] == dates[2] < dates[3]
+
+
+def test_what_a_locked_machine_goes_through_goes_on_to_its_end(
+    api: Any, agent: AgentPlay, machine: MachinePlay, m1: str, world: Context
+):
+    whole.until_scripts(api, agent, machine, m1)
+    assert api.post(f"machines/{m1}/?op=lock").status_code == 200
+    machine.run_scripts()
+    assert machine.signal("OK").status_code == 200
+    assert status(api, m1) == "Ready"
+    assert agent.job()["kind"] == "power_off"
+    assert commission(api, m1).status_code == 409
+
+
+def test_broken_machine_is_ready_after_a_commissioning(api: Any, agent: AgentPlay, machine: MachinePlay, m1: str):
+    assert api.post(f"machines/{m1}/?op=mark_broken", data={"comment": "no memory"}).status_code == 200
+    whole.until_scripts(api, agent, machine, m1)
+    machine.run_scripts()
+    assert machine.signal("OK").status_code == 200
+    known = read(api, m1)
+    assert (known["status_name"], known["error_description"]) == ("Ready", "")

@@ -51,8 +51,14 @@ OPERATIONS = {
         "GET query_power_state": (400, 400),
         "POST abort": (403, 409),
         "POST commission": (403, 400),
+        "POST lock": (403, 200),
+        "POST mark_broken": (403, 200),
+        "POST mark_fixed": (403, 409),
         "POST power_off": (403, 400),
         "POST power_on": (403, 400),
+        "POST set_owner_data": (403, 200),
+        "POST set_workload_annotations": (403, 200),
+        "POST unlock": (403, 409),
         "PUT": (403, 200),
     },
     "/nodes/<system_id>/interfaces/": {"GET": (200, 200)},
@@ -61,6 +67,15 @@ OPERATIONS = {
     "/nodes/<system_id>/interfaces/<interface>/": {"GET": (200, 200)},
     "/nodes/<system_id>/blockdevices/<int:disk_id>/": {"GET": (200, 200)},
     "/nodes/<system_id>/results/<int:boot_id>/": {"GET": (404, 404)},
+    "/tags/": {"GET": (200, 200), "POST": (403, 400)},
+    "/tags/<name>/": {
+        "DELETE": (403, 204),
+        "GET": (200, 200),
+        "GET machines": (200, 200),
+        "GET nodes": (200, 200),
+        "POST update_nodes": (403, 200),
+        "PUT": (403, 200),
+    },
     "/fabrics/": {"GET": (200, 200), "POST": (403, 200)},
     "/fabrics/<fabric>/": {"DELETE": (403, 409), "GET": (200, 200), "PUT": (403, 200)},
     "/fabrics/<fabric>/vlans/": {"GET": (200, 200), "POST": (403, 400)},
@@ -132,6 +147,7 @@ def test_every_resource_is_mounted_and_only_three_are_open(app) -> None:
 def things(api, add_rack, execute) -> dict[str, dict[str, object]]:
     """The parts of URLs that name one of each thing; machines and controllers are named by a system_id."""
     fabric = api.post("fabrics/", data={"name": "f"}).json
+    tag = api.post("tags/", data={"name": "t"}).json
     subnet = api.post("subnets/", data={"cidr": "198.51.100.0/24", "name": "s"}).json
     api.post("subnets/", data={"cidr": "192.0.2.0/24", "name": "t"})
     route = api.post("static-routes/", data={"source": "s", "destination": "t", "gateway_ip": "198.51.100.2"}).json
@@ -159,6 +175,7 @@ def things(api, add_rack, execute) -> dict[str, dict[str, object]]:
         "system_id": machine["system_id"],
         "username": "admin",
         "key_id": ssh_key["id"],
+        "name": tag["name"],
         "interface": machine["interface_set"][0]["id"],
         "disk_id": disk_id,
         "fabric": fabric["id"],

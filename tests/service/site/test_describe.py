@@ -22,7 +22,8 @@ MAAS_HAS = [
     (
         "Machine",
         "machines/{system_id}/",
-        "abort commission delete power_off power_on power_parameters query_power_state read update",
+        "abort commission delete lock mark_broken mark_fixed power_off power_on power_parameters query_power_state "
+        "read set_owner_data set_workload_annotations unlock update",
     ),
     ("Interfaces", "nodes/{system_id}/interfaces/", "read"),
     ("BlockDevices", "nodes/{system_id}/blockdevices/", "read"),
@@ -36,6 +37,8 @@ MAAS_HAS = [
     ("RegionControllers", "regioncontrollers/", "read"),
     ("RegionController", "regioncontrollers/{system_id}/", "read"),
     ("Events", "events/", "query"),
+    ("Tags", "tags/", "create read"),
+    ("Tag", "tags/{name}/", "delete machines nodes read update update_nodes"),
     ("Fabrics", "fabrics/", "create read"),
     ("Fabric", "fabrics/{id}/", "delete read update"),
     ("Vlans", "fabrics/{fabric_id}/vlans/", "create read"),

@@ -43,6 +43,13 @@ def test_kernel_options_cannot_break_out_of_a_loaders_configuration(option: str)
         kernel_line.build(line(options=(option,)))
 
 
+@pytest.mark.parametrize("options", [("a" * 200,) * 10, ("a",) * 200])
+def test_kernel_line_that_a_kernel_or_a_rack_would_not_take_is_refused(options: tuple[str, ...]):
+    assert kernel_line.build(line(options=options[:4]))
+    with pytest.raises(BadRequest, match="shorten the kernel_opts"):
+        kernel_line.build(line(options=options))
+
+
 @given(st.text(max_size=40))
 def test_what_stands_on_the_line_is_plain_whatever_the_option_was(option: str):
     try:

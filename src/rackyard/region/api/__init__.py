@@ -14,6 +14,7 @@ from rackyard.region.api import (
     describe,
     domains,
     groups,
+    machine_marks,
     machines,
     networks,
     nodes,
@@ -22,6 +23,7 @@ from rackyard.region.api import (
     spaces,
     ssh_keys,
     static_routes,
+    tags,
     users,
 )
 from rackyard.region.api.dispatch import Resource
@@ -33,8 +35,10 @@ _MODULES: tuple[ModuleType, ...] = (
     account,
     ssh_keys,
     machines,
+    machine_marks,
     groups,
     nodes,
+    tags,
     networks,
     spaces,
     static_routes,

@@ -16,8 +16,6 @@ from rackyard.region.status import FAILURES, Status, label
 
 # What MAAS has and Rackyard does not (yet): present, empty, and of the right type.
 _ABSENT: dict[str, Any] = {
-    "owner_data": {},
-    "locked": False,
     "cache_sets": [],
     "bcaches": [],
     "min_hwe_kernel": "",
@@ -26,7 +24,6 @@ _ABSENT: dict[str, Any] = {
     "osystem": "",
     "distro_series": "",
     "ephemeral_deploy": False,
-    "tag_names": [],
     "address_ttl": None,
     "disable_ipv4": False,
     "constraints_by_type": {},
@@ -46,7 +43,6 @@ _ABSENT: dict[str, Any] = {
     **{f"{part}_test_status": -1 for part in ("cpu", "memory", "network", "storage", "other", "interface")},
     **{f"{part}_test_status_name": "" for part in ("cpu", "memory", "network", "storage", "other", "interface")},
     "numanode_set": [],
-    "workload_annotations": {},
     "last_sync": None,
     "sync_interval": None,
     "next_sync": None,
@@ -142,6 +138,10 @@ _KNOWN: dict[str, Callable[[_View], Any]] = {
     "storage": lambda view: float(view.known.storage_mb),
     "hardware_uuid": lambda view: view.known.hardware.get("hardware_uuid"),
     "hardware_info": lambda view: _hardware_info(view.known),
+    "tag_names": lambda view: view.known.tag_names,
+    "owner_data": lambda view: view.known.owner_data,
+    "workload_annotations": lambda view: view.known.workload_annotations,
+    "locked": lambda view: view.known.locked,
     "ip_addresses": lambda view: sorted({nic.ip for nic in view.details.interfaces if nic.ip}),
     "interface_set": lambda view: view.interfaces,
     "boot_interface": lambda view: next((shown for shown in view.interfaces if shown["is_boot"]), None),
@@ -182,6 +182,7 @@ FIELDS: Mapping[str, Callable[[_View], Any]] = {
 _FROM_INTERFACES = {"ip_addresses", "interface_set", "boot_interface"}
 _FROM_DISKS = {"blockdevice_set", "physicalblockdevice_set", "boot_disk"}
 _FROM_HARDWARE = {"boot_order", "hardware_info", "hardware_uuid"}
+_FROM_LABELS = {"tag_names", "owner_data", "workload_annotations"}
 
 
 def machine(details: MachineDetails, domain: str, fields: Iterable[str] = FIELDS) -> dict[str, Any]:
@@ -198,6 +199,7 @@ def parts_for(fields: Collection[str]) -> Parts:
         disks=not wanted.isdisjoint(_FROM_DISKS),
         hardware=not wanted.isdisjoint(_FROM_HARDWARE),
         steps="current_step" in wanted,
+        labels=not wanted.isdisjoint(_FROM_LABELS),
     )
 
 

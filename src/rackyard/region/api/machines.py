@@ -38,6 +38,8 @@ _FILTER: Takes = {
     "not_in_zone": Kind.TEXTS,
     "pool": Kind.TEXTS,
     "not_in_pool": Kind.TEXTS,
+    "tags": Kind.WORDS,
+    "not_tags": Kind.WORDS,
     "after": Kind.TEXT,
 }
 _WISH: Takes = {
@@ -70,7 +72,8 @@ _NEW = {
 
 @collection.read(takes={**_FILTER, "fields": Kind.WORDS, "limit": Kind.INTEGER})
 def list_machines(call: Call) -> Response:
-    """Machines that match the given hostname, mac_address, id, status, zone and pool, by hostname.
+    """Machines that match the given hostname, mac_address, id, status, zone and pool, that have all `tags` and none of
+    `not_tags`, by hostname.
 
     Ours: `fields` (names parted by commas) leaves out all others; `limit` gives a page, and a Link header (RFC 8288)
     with `rel="next"` while there are more. `after` is the hostname that the page before ended with.
@@ -102,8 +105,14 @@ def _filter(params: Params) -> MachineFilter:
         not_zones=params.texts("not_in_zone") or None,
         pools=params.texts("pool") or None,
         not_pools=params.texts("not_in_pool") or None,
+        tags=_each_once(params.words("tags")),
+        not_tags=_each_once(params.words("not_tags")),
         after=params.text("after") or None,
     )
+
+
+def _each_once(names: list[str] | None) -> list[str] | None:
+    return list(dict.fromkeys(names)) if names else None
 
 
 @collection.create(takes={**_WISH, **_COMMISSION, "commission": Kind.FLAG})

@@ -435,6 +435,9 @@ CREATE TABLE machine (
     power_parameters  jsonb NOT NULL DEFAULT '{}',  -- what is not the BMC's but the machine's own
     zone_id           bigint NOT NULL DEFAULT 1 CONSTRAINT machine_zone_fkey REFERENCES zone,
     pool_id           bigint NOT NULL DEFAULT 0 CONSTRAINT machine_pool_fkey REFERENCES resource_pool,
+    locked            boolean NOT NULL DEFAULT false,   -- against changes, until somebody unlocks it
+    owner_data        jsonb NOT NULL DEFAULT '{}',  -- texts by name, as are the annotations
+    workload_annotations jsonb NOT NULL DEFAULT '{}',
     CONSTRAINT machine_bmc_fkey FOREIGN KEY (bmc_id, power_type) REFERENCES bmc (id, type),
     CONSTRAINT machine_bmc_key UNIQUE (bmc_id, bmc_slot)
 );
@@ -472,6 +475,22 @@ CREATE TABLE block_device (
     firmware_version text NOT NULL DEFAULT '',
     CONSTRAINT block_device_machine_name_key UNIQUE (machine_id, name)
 );
+
+-- What people mark machines with.
+CREATE TABLE tag (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name        text NOT NULL CONSTRAINT tag_name_key UNIQUE
+                CONSTRAINT tag_name_form CHECK (name ~ '^[a-zA-Z0-9_-]+$'),
+    comment     text NOT NULL DEFAULT '',
+    kernel_opts text NOT NULL DEFAULT ''
+);
+
+CREATE TABLE machine_tag (
+    tag_id     bigint NOT NULL CONSTRAINT machine_tag_tag_fkey REFERENCES tag ON DELETE CASCADE,
+    machine_id bigint NOT NULL CONSTRAINT machine_tag_machine_fkey REFERENCES machine ON DELETE CASCADE,
+    PRIMARY KEY (machine_id, tag_id)
+);
+CREATE INDEX machine_tag_tag ON machine_tag (tag_id);
 
 -- What machines go through ------------------------------------------------------------------------
 

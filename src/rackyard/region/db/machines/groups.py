@@ -26,6 +26,7 @@ class Member:
     id: int
     system_id: str
     hostname: str
+    locked: bool
 
 
 def all_of(tx: Transaction, kind: str) -> list[Group]:

@@ -53,6 +53,10 @@ class Machine:
     pool_id: int
     pool_name: str
     pool_description: str
+    tag_names: list[str]
+    locked: bool
+    owner_data: dict[str, str]
+    workload_annotations: dict[str, str]
 
     @property
     def zone(self) -> Group:
@@ -105,7 +109,8 @@ class BlockDevice:
 
 @dataclass(frozen=True)
 class MachineFilter:
-    """Which machines: None means any. At most `limit`, those whose hostname comes after `after`."""
+    """Which machines: None means any. At most `limit`, those whose hostname comes after `after`. `tags` (each once)
+    are those that a machine has all of, `not_tags` those that it has none of."""
 
     system_ids: list[str] | None = None
     hostnames: list[str] | None = None
@@ -115,6 +120,8 @@ class MachineFilter:
     not_zones: list[str] | None = None
     pools: list[str] | None = None
     not_pools: list[str] | None = None
+    tags: list[str] | None = None
+    not_tags: list[str] | None = None
     after: str | None = None
     limit: int | None = None
 
@@ -132,10 +139,19 @@ class Registration:
 
 
 def select(
-    tx: Transaction, wanted: MachineFilter, *, with_hardware: bool = True, with_steps: bool = True
+    tx: Transaction,
+    wanted: MachineFilter,
+    *,
+    with_hardware: bool = True,
+    with_steps: bool = True,
+    with_labels: bool = True,
 ) -> list[Machine]:
-    """Matching machines by hostname. Without hardware that is `{}`, without steps `last_step` is None: both cost."""
-    rows = tx.all("machines.registry.select", **asdict(wanted), with_hardware=with_hardware, with_steps=with_steps)
+    """Matching machines by hostname. Without hardware that is `{}`, without steps `last_step` is None, without labels
+    a machine has neither tags nor texts: all of them cost."""
+    rows = tx.all(
+        "machines.registry.select", **asdict(wanted), with_hardware=with_hardware, with_steps=with_steps,
+        with_labels=with_labels,
+    )  # fmt: skip
     return [Machine(**row) for row in rows]
 
 
@@ -159,6 +175,7 @@ class LockedMachine:
     hostname: str
     status: int
     bmc_id: int | None
+    locked: bool
 
 
 def lock(tx: Transaction, system_id: str) -> LockedMachine | None:

@@ -30,6 +30,7 @@ class MachineState:
     boot_id: int | None
     boot_mac: str | None
     commissioned_at: datetime | None
+    locked: bool
 
 
 def lock(tx: Transaction, system_id: str) -> MachineState | None:

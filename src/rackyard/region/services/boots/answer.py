@@ -18,6 +18,7 @@ from rackyard.region.errors import Conflict, Forbidden, NotFound, TooEarly
 from rackyard.region.services.boots import claims, kernel_line, steps, timeline
 from rackyard.region.services.boots.claims import Claim
 from rackyard.region.services.boots.kernel_line import KernelLine
+from rackyard.region.services.machines import tags
 from rackyard.region.services.racks import names, serving
 from rackyard.region.services.site import images, journal, settings
 
@@ -100,7 +101,11 @@ def line(ctx: Context, tx: Transaction, boot: BootOfMac, query: BootQuery) -> li
             rack_address=query.local_ip,
             subnet_name=names.subnet_name(subnet.cidr, ctx.config.domain),
             squashfs_path=images.paths(boot.manifest).squashfs,
-            options=(*CONSOLES, *str(settings.get(tx, "kernel_options")).split()),
+            options=(
+                *CONSOLES,
+                *str(settings.get(tx, "kernel_options")).split(),
+                *tags.kernel_words(tx, boot.machine_id),
+            ),
             address6=_address6(subnet, query.client_ip),
         )
     )

@@ -17,13 +17,18 @@ from rackyard_core import macs
 
 RACK_HTTP_PORT = 5248
 SYSLOG_PORT = 5247
+# Linux takes 2048 on amd64 and arm64 (COMMAND_LINE_SIZE) and cuts off the rest; loaders add some words.
+MAX_LINE = 1900
+# As many as the answer to a rack may have (boot-config-answer).
+MAX_WORDS = 200
 # What may stand on a kernel line besides our own fixed words: no quotes, braces, backslashes, dollars, spaces.
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/=,+@-]{0,254}")
 
 
 @dataclass(frozen=True)
 class KernelLine:
-    """What the line is made of. `options` are the site's own words (console and the like)."""
+    """What the line is made of. `options` are the words of the site and of the machine's tags (console and the
+    like)."""
 
     boot_id: str
     mac: str
@@ -57,11 +62,21 @@ def build(line: KernelLine) -> list[str]:
         *([f"rackyard.address6={line.address6}"] if line.address6 else []),
     ]
     for word in words:
-        if not _WORD.fullmatch(word.replace("?", "").replace("[", "").replace("]", "")):
+        if not is_word(word.replace("?", "").replace("[", "").replace("]", "")):
             raise BadRequest(f"kernel parameter {word!r} has characters that are not allowed; correct the setting")
     # The only word with braces and quotes, and it is fixed.
     words.insert(4 + len(line.options), "cc:{'datasource_list': ['MAAS']}end_cc")
+    if len(words) > MAX_WORDS or len(" ".join(words)) > MAX_LINE:
+        raise BadRequest(
+            f"the kernel line would have more than {MAX_LINE} characters or {MAX_WORDS} words, which is too "
+            "much; shorten the kernel_opts of the machine's tags, or the setting kernel_options"
+        )
     return words
+
+
+def is_word(text: str) -> bool:
+    """Whether an option may stand on the line."""
+    return _WORD.fullmatch(text) is not None
 
 
 def _bracketed(address: IPv4Address | IPv6Address) -> str:

@@ -12,6 +12,7 @@ from rackyard.region.db.machines.groups import Group
 from rackyard.region.db.machines.registry import MachineFilter
 from rackyard.region.db.pool import Transaction
 from rackyard.region.errors import Conflict, Invalid, NotFound
+from rackyard.region.services.operations.kinds import require_unlocked
 from rackyard.region.services.site import journal, validation
 from rackyard.region.services.site.authorisation import Actor, Permission, authorise
 
@@ -91,7 +92,7 @@ def delete(ctx: Context, actor: Actor, kind: Kind, specifier: str) -> None:
 
 
 def set_zone(ctx: Context, actor: Actor, system_ids: Sequence[str], specifier: str) -> None:
-    """Put machines in a zone: all of them or none. Raises Forbidden, Invalid."""
+    """Put machines in a zone: all of them or none. Raises Forbidden, Invalid, Conflict when one of them is locked."""
     with ctx.db.transaction() as tx:
         authorise(actor, Permission.EDIT_MACHINE)
         zone_id = chosen(tx, ZONE, specifier)
@@ -101,6 +102,7 @@ def set_zone(ctx: Context, actor: Actor, system_ids: Sequence[str], specifier: s
             names = _listed([validation.shown(one) for one in missing]) if missing else "none is named"
             raise Invalid.field("nodes", f"There are no such machines: {names}; list them with GET machines/.")
         for member in moved:
+            require_unlocked(member)
             text = f"Machine {member.hostname} was put in zone {specifier}"
             journal.record(tx, ctx.clock.now(), "NODE_CHANGED", text, machine_id=member.id, username=actor.username)
 

@@ -23,9 +23,9 @@ from rackyard.region.db.network import picture as network_rows
 from rackyard.region.db.network.picture import Subnet, Vlan
 from rackyard.region.db.pool import Transaction
 from rackyard.region.errors import Invalid, NotFound
-from rackyard.region.services.machines import groups
+from rackyard.region.services.machines import groups, tags
 from rackyard.region.services.machines.groups import POOL, ZONE
-from rackyard.region.services.operations.kinds import require_idle
+from rackyard.region.services.operations.kinds import require_idle, require_unlocked
 from rackyard.region.services.power import bmcs
 from rackyard.region.services.power.parameters import PowerWish
 from rackyard.region.services.site import identifiers, journal, validation
@@ -77,6 +77,7 @@ class Parts:
     disks: bool = True
     hardware: bool = True
     steps: bool = True
+    labels: bool = True
 
 
 EVERYTHING = Parts()
@@ -84,10 +85,11 @@ EVERYTHING = Parts()
 
 def find_all(ctx: Context, wanted: MachineFilter, parts: Parts = EVERYTHING) -> list[MachineDetails]:
     """Matching machines by hostname: at most five statements, however many machines there are, and one for each filter
-    by zone or pool. Raises Invalid."""
+    by zone, pool or tags. Raises Invalid for what there is not."""
     with ctx.db.transaction() as tx:
         groups.require_known(tx, wanted)
-        found = rows.select(tx, wanted, with_hardware=parts.hardware, with_steps=parts.steps)
+        tags.require(tx, wanted)
+        found = rows.select(tx, wanted, with_hardware=parts.hardware, with_steps=parts.steps, with_labels=parts.labels)
         return _with_details(tx, found, ctx.clock.now(), parts)
 
 
@@ -146,7 +148,7 @@ def create(
 def update(ctx: Context, actor: Actor, system_id: str, wish: Wish) -> MachineDetails:
     """Change what is given, leave the rest.
 
-    Raises Forbidden, NotFound, Invalid, Conflict while something is under way."""
+    Raises Forbidden, NotFound, Invalid, Conflict while something is under way or the machine is locked."""
     now = ctx.clock.now()
     with ctx.db.transaction() as tx:
         locked = _locked(tx, actor, system_id)
@@ -185,7 +187,7 @@ def update(ctx: Context, actor: Actor, system_id: str, wish: Wish) -> MachineDet
 
 
 def delete(ctx: Context, actor: Actor, system_id: str) -> None:
-    """Forget a machine. Raises Forbidden, NotFound, Conflict while something is under way."""
+    """Forget a machine. Raises Forbidden, NotFound, Conflict while something is under way or it is locked."""
     with ctx.db.transaction() as tx:
         locked = _locked(tx, actor, system_id)
         require_idle(locked.hostname, locked.status, "delete it")
@@ -244,6 +246,7 @@ def _locked(tx: Transaction, actor: Actor, system_id: str) -> LockedMachine:
     authorise(actor, Permission.EDIT_MACHINE, locked)
     if locked is None:
         raise not_found(system_id)
+    require_unlocked(locked)
     return locked
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from rackyard.region.errors import Conflict
 from rackyard.region.status import FAILURES, TRANSITIONS, Status
@@ -49,6 +50,27 @@ COMMISSION = Kind(
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (COMMISSION,)}
 # By the status meanwhile.
 RUNNING: Mapping[int, Kind] = {kind.running: kind for kind in KINDS.values()}
+
+
+class Lockable(Protocol):
+    """A machine, however much of it was read."""
+
+    @property
+    def hostname(self) -> str:
+        """Its name in messages."""
+
+    @property
+    def locked(self) -> bool:
+        """Whether somebody has locked it."""
+
+
+def require_unlocked(machine: Lockable) -> None:
+    """Raise Conflict when somebody has locked the machine against whatever would change it."""
+    if machine.locked:
+        raise Conflict(
+            f"Machine {machine.hostname} is locked; unlock it first (op=unlock), if whoever locked it agrees: "
+            "its events tell who and why."
+        )
 
 
 def require_idle(hostname: str, status: int, what: str) -> None:

@@ -23,6 +23,8 @@ FORCE_OFF: Mapping[str, object] = MappingProxyType({})
 EXPECT_OFF: Mapping[str, object] = MappingProxyType({"expect_off": True})
 # A machine that only ever says that it works ends all the same, after so many times its patience.
 LONGEST = 3
+# What a machine is again when what it goes through is aborted; from elsewhere it is New.
+_BACK_TO = (Status.READY, Status.BROKEN)
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def begin(
     now = ctx.clock.now()
     patience_s = int(settings.get(tx, kind.patience_setting))
     queue.cancel_waiting(ctx, tx, machine, f"{kind.title} began after it")
-    epoch = _set_status(ctx, tx, machine, kind.running, "", epochs=1)
+    epoch = set_status(ctx, tx, machine, kind.running, "", epochs=1)
     if machine.boot_id is not None:
         tx.run("boots.records.end", id=machine.boot_id, now=now, outcome="aborted")
     deadline_at = now + timedelta(seconds=patience_s)
@@ -68,7 +70,7 @@ def abort(ctx: Context, tx: Transaction, actor: Actor, machine: MachineState) ->
     kind = of_machine(machine)
     if kind is None:
         raise Conflict(f"machine {machine.hostname} is {label(machine.status)}: nothing to abort")
-    back = Status.READY if machine.previous_status == Status.READY else Status.NEW
+    back = next((known for known in _BACK_TO if known == machine.previous_status), Status.NEW)
     _end(ctx, tx, machine, back, f"{kind.title} aborted by {actor.name}", "aborted", off=FORCE_OFF)
 
 
@@ -102,7 +104,7 @@ def complete(ctx: Context, tx: Transaction, machine: MachineState, off: Mapping[
     """The operation did what it was for; `off` as for `fail`. The epoch stays: a job that is out still counts."""
     now = ctx.clock.now()
     kind = RUNNING[machine.status]
-    _set_status(ctx, tx, machine, kind.done, "", epochs=0)
+    set_status(ctx, tx, machine, kind.done, "", epochs=0)
     if machine.operation_id is not None:
         tx.run("operations.records.end", id=machine.operation_id, now=now, outcome="done")
     if machine.boot_id is not None:
@@ -129,7 +131,7 @@ def _end(
 ) -> None:
     now = ctx.clock.now()
     queue.cancel_waiting(ctx, tx, machine, message)
-    epoch = _set_status(ctx, tx, machine, status, message, epochs=1)
+    epoch = set_status(ctx, tx, machine, status, message, epochs=1)
     if machine.operation_id is not None:
         tx.run("operations.records.end", id=machine.operation_id, now=now, outcome=outcome)
     if machine.boot_id is not None:
@@ -139,9 +141,11 @@ def _end(
         orders.power_off(ctx, tx, machine, epoch, off)
 
 
-def _set_status(
+def set_status(
     ctx: Context, tx: Transaction, machine: MachineState, status: Status, message: str, *, epochs: int
 ) -> int:
+    """A status that may follow on the one before, else Conflict; the epoch from then on. `epochs` is 1 where a new life
+    starts: what was ordered in the old one no longer counts."""
     check(machine.hostname, machine.status, status)
     row = tx.one(
         "machines.state.set_status", id=machine.id, status=int(status), message=message[:2000], now=ctx.clock.now(),

@@ -12,7 +12,7 @@ from rackyard.region.db.pool import Row, Transaction
 from rackyard.region.db.power import rack_choice as rack_rows
 from rackyard.region.errors import BadRequest, Conflict, Late, NotFound
 from rackyard.region.services.boots import timeline
-from rackyard.region.services.operations.kinds import require_idle
+from rackyard.region.services.operations.kinds import require_idle, require_unlocked
 from rackyard.region.services.power import queue, rack_choice
 from rackyard.region.services.power.rack_choice import Choice, Search
 from rackyard.region.services.site import journal
@@ -21,14 +21,20 @@ from rackyard_core.power import fields
 
 MAX_QUERY_S = 30.0
 OPEN = ("queued", "taken")
+# What may be done to a locked machine.
+_LOCKED_TOO = (Permission.VIEW, Permission.LOCK_MACHINE)
 
 
 def locked(tx: Transaction, actor: Actor, permission: Permission, system_id: str) -> MachineState:
-    """The machine, locked, for an actor who may do that to it. Raises Forbidden, NotFound."""
+    """The machine, its row locked, for an actor who may do that to it.
+
+    Raises Forbidden, NotFound; Conflict when an operator has locked the machine and this would change it."""
     machine = state.lock(tx, system_id)
     authorise(actor, permission, machine)
     if machine is None:
         raise NotFound(f"no machine has the system id {system_id}")
+    if permission not in _LOCKED_TOO:
+        require_unlocked(machine)
     return machine
 
 

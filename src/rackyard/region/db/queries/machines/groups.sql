@@ -47,4 +47,4 @@ UPDATE machine SET zone_id = %(to)s WHERE zone_id = %(id)s;
 -- name: machines.groups.put_in_zone
 -- These machines go to a zone; which of them there are.
 UPDATE machine SET zone_id = %(id)s, updated_at = %(now)s WHERE system_id = ANY (%(system_ids)s)
-RETURNING id, system_id, hostname;
+RETURNING id, system_id, hostname, locked;

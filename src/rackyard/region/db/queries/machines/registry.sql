@@ -18,7 +18,14 @@ SELECT machine.id, machine.system_id, machine.hostname, machine.description, mac
        resource_pool.id AS pool_id, resource_pool.name AS pool_name, resource_pool.description AS pool_description,
        CASE WHEN %(with_steps)s THEN
            (SELECT max(boot_step.step) FROM boot_step WHERE boot_step.boot_id = machine.boot_id)
-       END AS last_step
+       END AS last_step,
+       CASE WHEN %(with_labels)s THEN ARRAY (
+           SELECT tag.name FROM machine_tag JOIN tag ON tag.id = machine_tag.tag_id
+           WHERE machine_tag.machine_id = machine.id ORDER BY tag.name COLLATE "C")
+       ELSE '{}' END AS tag_names,
+       machine.locked,
+       CASE WHEN %(with_labels)s THEN machine.owner_data ELSE '{}' END AS owner_data,
+       CASE WHEN %(with_labels)s THEN machine.workload_annotations ELSE '{}' END AS workload_annotations
 FROM machine
 JOIN zone ON zone.id = machine.zone_id
 JOIN resource_pool ON resource_pool.id = machine.pool_id
@@ -33,6 +40,12 @@ WHERE (%(system_ids)s::text[] IS NULL OR machine.system_id = ANY (%(system_ids)s
   AND (%(not_zones)s::text[] IS NULL OR zone.name <> ALL (%(not_zones)s))
   AND (%(pools)s::text[] IS NULL OR resource_pool.name = ANY (%(pools)s))
   AND (%(not_pools)s::text[] IS NULL OR resource_pool.name <> ALL (%(not_pools)s))
+  AND (%(tags)s::text[] IS NULL OR machine.id IN (
+        SELECT machine_tag.machine_id FROM machine_tag JOIN tag ON tag.id = machine_tag.tag_id
+        WHERE tag.name = ANY (%(tags)s) GROUP BY machine_tag.machine_id HAVING count(*) = cardinality(%(tags)s::text[])))
+  AND (%(not_tags)s::text[] IS NULL OR NOT EXISTS (
+        SELECT 1 FROM machine_tag JOIN tag ON tag.id = machine_tag.tag_id
+        WHERE machine_tag.machine_id = machine.id AND tag.name = ANY (%(not_tags)s)))
   AND (%(after)s::text IS NULL OR machine.hostname > %(after)s)
 ORDER BY machine.hostname
 LIMIT %(limit)s;
@@ -43,7 +56,7 @@ SELECT status, count(*) AS count FROM machine GROUP BY status ORDER BY status;
 
 -- name: machines.registry.lock
 -- One machine, locked for a change.
-SELECT id, system_id, hostname, status, bmc_id FROM machine WHERE system_id = %(system_id)s FOR UPDATE;
+SELECT id, system_id, hostname, status, bmc_id, locked FROM machine WHERE system_id = %(system_id)s FOR UPDATE;
 
 -- name: machines.registry.add
 -- A new machine.

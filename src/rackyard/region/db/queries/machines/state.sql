@@ -14,7 +14,7 @@ SELECT id FROM machine WHERE id = %(id)s FOR NO KEY UPDATE;
 SELECT machine.id, machine.system_id, machine.hostname, machine.architecture, machine.status, machine.status_message,
        machine.previous_status, machine.epoch, machine.power_state, machine.power_error_kind, machine.power_type,
        machine.bmc_id, bmc.address AS power_address, machine.operation_id, machine.boot_id,
-       machine.boot_mac::text AS boot_mac, machine.commissioned_at
+       machine.boot_mac::text AS boot_mac, machine.commissioned_at, machine.locked
 FROM machine LEFT JOIN bmc ON bmc.id = machine.bmc_id WHERE machine.id = %(id)s;
 
 -- name: machines.state.set_status
@@ -25,6 +25,10 @@ SET previous_status = CASE WHEN status <> %(status)s THEN status ELSE previous_s
     status = %(status)s, status_message = %(message)s, updated_at = %(now)s, epoch = epoch + %(epochs)s
 WHERE id = %(id)s
 RETURNING epoch;
+
+-- name: machines.state.set_locked
+-- Whether anybody may change the machine.
+UPDATE machine SET locked = %(locked)s, updated_at = %(now)s WHERE id = %(id)s;
 
 -- name: machines.state.set_boot
 -- The operation and the boot that the machine is in now.

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`tags/` and `tags/<name>/`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response
+
+from rackyard.region.api import machine_lists, machine_shapes
+from rackyard.region.api.dispatch import Call, Resource
+from rackyard.region.api.shapes import ROOT
+from rackyard.region.api.takes import Kind, Takes, fixed, hold
+from rackyard.region.db.machines.registry import MachineFilter
+from rackyard.region.db.machines.tags import Tag
+from rackyard.region.services.machines import registry, tags
+from rackyard.region.services.machines.tags import TagWish
+
+collection = Resource("/tags/", "Tags", "All tags.")
+one = Resource("/tags/<name>/", "Tag", "One tag.")
+
+# MAAS gives a tag with a definition (XPath on lshw's words) to machines by itself.
+_TAG: Takes = {"name": Kind.TEXT, "comment": Kind.TEXT, "kernel_opts": Kind.TEXT, **fixed("definition")}
+_NODES: Takes = {"add": Kind.WORDS, "remove": Kind.WORDS, **fixed("definition")}
+
+
+@collection.read()
+def list_tags(call: Call) -> list[dict[str, Any]]:
+    """Every tag by name."""
+    return [_shape(tag) for tag in tags.find_all(call.ctx)]
+
+
+@collection.create(takes=_TAG)
+def create_tag(call: Call) -> dict[str, Any]:
+    """A new tag. `kernel_opts` are added to the kernel lines of the machines that have it."""
+    return _shape(tags.create(call.ctx, call.actor, _wish(call)))
+
+
+@one.read()
+def read_tag(call: Call, name: str) -> dict[str, Any]:
+    """One tag."""
+    return _shape(tags.read(call.ctx, name))
+
+
+@one.update(takes=_TAG)
+def update_tag(call: Call, name: str) -> dict[str, Any]:
+    """Change what is given; a renamed tag stays on its machines."""
+    return _shape(tags.update(call.ctx, call.actor, name, _wish(call)))
+
+
+@one.delete()
+def delete_tag(call: Call, name: str) -> None:
+    """Forget a tag, also where machines have it."""
+    tags.delete(call.ctx, call.actor, name)
+
+
+@one.create("update_nodes", takes=_NODES)
+def update_nodes(call: Call, name: str) -> dict[str, int]:
+    """Give the tag to the machines of `add` and take it from those of `remove` (system_ids). The answer counts the
+    machines that were named, as in MAAS."""
+    hold(call.params, _NODES, dict)
+    add, remove = call.params.words("add") or [], call.params.words("remove") or []
+    done = tags.update_machines(call.ctx, call.actor, name, add, remove)
+    return {"added": done.added, "removed": done.removed}
+
+
+@one.read("machines")
+def list_machines_of_tag(call: Call, name: str) -> Response:
+    """The machines that have the tag, as in the list of machines."""
+    tags.read(call.ctx, name)
+    found = registry.find_all(call.ctx, MachineFilter(tags=[name]))
+    return machine_lists.answer(call, found, list(machine_shapes.FIELDS), None)
+
+
+@one.read("nodes")
+def list_nodes_of_tag(call: Call, name: str) -> Response:
+    """The same: only machines have tags here."""
+    return list_machines_of_tag(call, name)
+
+
+def _wish(call: Call) -> TagWish:
+    hold(call.params, _TAG, lambda: {"definition": ""})
+    params = call.params
+    return TagWish(params.text("name"), params.text("comment"), params.text("kernel_opts"))
+
+
+def _shape(tag: Tag) -> dict[str, Any]:
+    return {
+        "name": tag.name,
+        "comment": tag.comment,
+        "definition": "",
+        "kernel_opts": tag.kernel_opts,
+        "resource_uri": f"{ROOT}/tags/{tag.name}/",
+    }

@@ -1,0 +1,62 @@
+-- SPDX-License-Identifier: GPL-3.0-or-later
+
+-- name: machines.tags.all
+-- Every tag by name.
+SELECT id, name, comment, kernel_opts FROM tag ORDER BY name COLLATE "C";
+
+-- name: machines.tags.find
+-- One tag.
+SELECT id, name, comment, kernel_opts FROM tag WHERE name = %(name)s;
+
+-- name: machines.tags.lock
+-- One tag, locked: what it is called and what it is on changes one after the other.
+SELECT id, name, comment, kernel_opts FROM tag WHERE name = %(name)s FOR UPDATE;
+
+-- name: machines.tags.unknown
+-- Which of these names no tag has.
+SELECT DISTINCT given.name FROM unnest(%(names)s::text[]) AS given (name)
+WHERE NOT EXISTS (SELECT 1 FROM tag WHERE tag.name = given.name) ORDER BY given.name;
+
+-- name: machines.tags.unknown_machines
+-- Which of these system_ids no machine has.
+SELECT DISTINCT given.system_id FROM unnest(%(system_ids)s::text[]) AS given (system_id)
+WHERE NOT EXISTS (SELECT 1 FROM machine WHERE machine.system_id = given.system_id) ORDER BY given.system_id;
+
+-- name: machines.tags.add
+-- A new tag.
+INSERT INTO tag (name, comment, kernel_opts) VALUES (%(name)s, %(comment)s, %(kernel_opts)s);
+
+-- name: machines.tags.update
+-- What a tag is called and says.
+UPDATE tag SET name = %(name)s, comment = %(comment)s, kernel_opts = %(kernel_opts)s WHERE id = %(id)s;
+
+-- name: machines.tags.delete
+-- A tag goes, and is on no machine any more.
+DELETE FROM tag WHERE id = %(id)s;
+
+-- name: machines.tags.put_on
+-- Machines get a tag; each that did not have it has an event.
+WITH tagged AS (
+    INSERT INTO machine_tag (tag_id, machine_id)
+    SELECT %(id)s, machine.id FROM machine WHERE machine.system_id = ANY (%(system_ids)s::text[]) ORDER BY machine.id
+    ON CONFLICT DO NOTHING
+    RETURNING machine_id
+)
+INSERT INTO event (machine_id, level, type, description, username, created_at)
+SELECT machine_id, 20, 'NODE_TAG_ADDED', %(description)s, %(username)s, %(now)s FROM tagged;
+
+-- name: machines.tags.take_off
+-- Machines lose a tag; each that had it has an event.
+WITH bare AS (
+    DELETE FROM machine_tag USING machine
+    WHERE machine_tag.tag_id = %(id)s AND machine.id = machine_tag.machine_id
+      AND machine.system_id = ANY (%(system_ids)s::text[])
+    RETURNING machine_tag.machine_id
+)
+INSERT INTO event (machine_id, level, type, description, username, created_at)
+SELECT machine_id, 20, 'NODE_TAG_REMOVED', %(description)s, %(username)s, %(now)s FROM bare;
+
+-- name: machines.tags.kernel_opts
+-- What the tags of a machine add to its kernel line, by the tags' names.
+SELECT tag.kernel_opts FROM machine_tag JOIN tag ON tag.id = machine_tag.tag_id
+WHERE machine_tag.machine_id = %(machine_id)s AND tag.kernel_opts <> '' ORDER BY tag.name COLLATE "C";

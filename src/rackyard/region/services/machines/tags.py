@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tags: names that people give to groups of machines. A machine has any number of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rackyard.region.context import Context
+from rackyard.region.db.machines import tags as rows
+from rackyard.region.db.machines.registry import MachineFilter
+from rackyard.region.db.machines.tags import Tag
+from rackyard.region.db.pool import Transaction
+from rackyard.region.errors import Invalid, NotFound
+from rackyard.region.services.boots import kernel_line
+from rackyard.region.services.site import journal, validation
+from rackyard.region.services.site.authorisation import Actor, Permission, authorise
+
+# As in MAAS.
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,256}")
+MAX_KERNEL_OPTS = 500
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class TagWish:
+    """What an operator wants a tag to be; None leaves things as they are."""
+
+    name: str | None = None
+    comment: str | None = None
+    kernel_opts: str | None = None
+
+
+@dataclass(frozen=True)
+class Retagged:
+    """How many machines were named to get a tag, and to lose it."""
+
+    added: int
+    removed: int
+
+
+def find_all(ctx: Context) -> list[Tag]:
+    """Every tag by name."""
+    with ctx.db.transaction() as tx:
+        return rows.every(tx)
+
+
+def read(ctx: Context, name: str) -> Tag:
+    """One tag. Raises NotFound."""
+    with ctx.db.transaction() as tx:
+        return _there(rows.find(tx, name), name)
+
+
+def create(ctx: Context, actor: Actor, wish: TagWish) -> Tag:
+    """A new tag, which no machine has yet. Raises Forbidden, Invalid."""
+    with ctx.db.transaction() as tx:
+        authorise(actor, Permission.MANAGE_TAGS)
+        if not wish.name:
+            raise Invalid.field("name", "A tag needs a name; give one.")
+        name = _free_name(tx, wish.name)
+        tx.run(
+            "machines.tags.add", name=name, comment=validation.text("comment", wish.comment or ""),
+            kernel_opts=_kernel_opts(wish.kernel_opts or ""),
+        )  # fmt: skip
+        _record(ctx, tx, actor, f"Tag {name} was created")
+        return _there(rows.find(tx, name), name)
+
+
+def update(ctx: Context, actor: Actor, name: str, wish: TagWish) -> Tag:
+    """Change what is given; a renamed tag stays on its machines. Raises Forbidden, NotFound, Invalid."""
+    with ctx.db.transaction() as tx:
+        tag = _locked(tx, actor, name)
+        new_name = tag.name if not wish.name or wish.name == tag.name else _free_name(tx, wish.name)
+        tx.run(
+            "machines.tags.update", id=tag.id, name=new_name,
+            comment=tag.comment if wish.comment is None else validation.text("comment", wish.comment),
+            kernel_opts=tag.kernel_opts if wish.kernel_opts is None else _kernel_opts(wish.kernel_opts),
+        )  # fmt: skip
+        renamed = "" if new_name == tag.name else f" (it is called {new_name} now)"
+        _record(ctx, tx, actor, f"Tag {tag.name} was changed{renamed}")
+        return _there(rows.find(tx, new_name), new_name)
+
+
+def delete(ctx: Context, actor: Actor, name: str) -> None:
+    """Forget a tag, also where machines have it. Raises Forbidden, NotFound."""
+    with ctx.db.transaction() as tx:
+        tag = _locked(tx, actor, name)
+        tx.run("machines.tags.delete", id=tag.id)
+        _record(ctx, tx, actor, f"Tag {tag.name} was deleted")
+
+
+def update_machines(ctx: Context, actor: Actor, name: str, add: Sequence[str], remove: Sequence[str]) -> Retagged:
+    """Give a tag to machines and take it from others, by system_id; a lock of a machine does not hold against it.
+
+    Raises Forbidden, NotFound (the tag), Invalid (machines that are not there, or are in both lists): nothing is
+    changed then."""
+    both = sorted(set(add) & set(remove))
+    with ctx.db.transaction() as tx:
+        tag = _locked(tx, actor, name)
+        if both:
+            raise Invalid.field("remove", f"{_listed(both)} would both get and lose tag {tag.name}; decide for one.")
+        _require_machines(tx, add=add, remove=remove)
+        common = {"id": tag.id, "username": actor.username, "now": ctx.clock.now()}
+        for query, system_ids, done in (
+            ("machines.tags.put_on", add, f"tag {tag.name} was added"),
+            ("machines.tags.take_off", remove, f"tag {tag.name} was removed"),
+        ):
+            if system_ids:
+                tx.run(query, **common, system_ids=list(system_ids), description=done)
+        return Retagged(len(set(add)), len(set(remove)))
+
+
+def require(tx: Transaction, wanted: MachineFilter) -> None:
+    """Raise Invalid when machines are to be found by a tag that is not there: it is a slip, and a list of none or of
+    all would hide that."""
+    for field, names in (("tags", wanted.tags), ("not_tags", wanted.not_tags)):
+        missing = rows.unknown(tx, names) if names else []
+        if missing:
+            raise Invalid.field(field, f"There is no tag {_listed(missing)}; list them with GET tags/.")
+
+
+def kernel_words(tx: Transaction, machine_id: int) -> list[str]:
+    """What the tags of a machine add to its kernel line, word by word."""
+    return [word for options in rows.kernel_opts(tx, machine_id) for word in options.split()]
+
+
+def _require_machines(tx: Transaction, **lists: Sequence[str]) -> None:
+    for field, system_ids in lists.items():
+        missing = rows.unknown_machines(tx, system_ids) if system_ids else []
+        if missing:
+            raise Invalid.field(
+                field, f"No machine has the system_id {_listed(missing)}; list them with GET machines/."
+            )
+
+
+def _locked(tx: Transaction, actor: Actor, name: str) -> Tag:
+    authorise(actor, Permission.MANAGE_TAGS)
+    return _there(rows.lock(tx, name), name)
+
+
+def _there(tag: Tag | None, name: str) -> Tag:
+    if tag is None:
+        raise NotFound(f"There is no tag {validation.shown(name)}; list them with GET tags/.")
+    return tag
+
+
+def _free_name(tx: Transaction, text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise Invalid.field(
+            "name", f"{validation.shown(text)} cannot be a tag; use up to 256 letters, digits, - and _ characters."
+        )
+    if rows.find(tx, text) is not None:
+        raise Invalid.field("name", f"Tag {text} exists already; choose another name.")
+    return text
+
+
+def _kernel_opts(text: str) -> str:
+    words = text.split()
+    for word in words:
+        if not kernel_line.is_word(word):
+            raise Invalid.field(
+                "kernel_opts", f"{validation.shown(word)} has a character that is not safe on a kernel line."
+            )
+    if len(" ".join(words)) > MAX_KERNEL_OPTS:
+        raise Invalid.field("kernel_opts", f"The options of a tag have at most {MAX_KERNEL_OPTS} characters.")
+    return " ".join(words)
+
+
+def _record(ctx: Context, tx: Transaction, actor: Actor, description: str) -> None:
+    journal.record(tx, ctx.clock.now(), "TAG", description, level=journal.AUDIT, username=actor.username)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(validation.shown(name) for name in names[:_SHOWN]) + more
