@@ -89,7 +89,7 @@ tag = client.tags.create("gpu", comment="has an accelerator", definition="", ker
 seen["tag"] = [tag.name, tag.comment, tag.definition, tag.kernel_opts]
 seen["tags"] = [known.name for known in client.tags.list()]
 machine.tags.add(tag)
-seen["tagged"] = [known.name for known in client.machines.get(machine.system_id).tags]
+seen["has tags"] = [known.name for known in client.machines.get(machine.system_id).tags]
 machine.tags.remove(tag)
 seen["bare"] = [known.name for known in client.machines.get(machine.system_id).tags]
 client.tags.get("gpu").delete()

@@ -73,7 +73,7 @@ def test_program_of_an_operator_works_unchanged(url: str, admin_key: str, many_m
         "ssh_key": [True, 0],
         "tag": ["gpu", "has an accelerator", "", "iommu=pt"],
         "tags": ["gpu"],
-        "tagged": ["gpu"],
+        "has tags": ["gpu"],
         "bare": [],
         "tags_left": 0,
         "locked": [True, True],

@@ -90,6 +90,7 @@ OPERATIONS = {
     "/static-routes/<int:route_id>/": {"DELETE": (403, 204), "GET": (200, 200), "PUT": (403, 200)},
     "/ipranges/": {"GET": (200, 200), "POST": (403, 400)},
     "/ipranges/<int:range_id>/": {"DELETE": (403, 204), "GET": (200, 200), "PUT": (403, 200)},
+    "/maas/": {"GET get_config": (400, 400), "POST set_config": (400, 400)},
     "/zones/": {"GET": (200, 200), "POST": (403, 400)},
     "/zones/<zone>/": {"DELETE": (403, 204), "GET": (200, 200), "PUT": (403, 200)},
     "/resourcepools/": {"GET": (200, 200), "POST": (403, 400)},

@@ -19,6 +19,7 @@ from rackyard.region.api import (
     networks,
     nodes,
     openapi,
+    settings,
     site,
     spaces,
     ssh_keys,
@@ -31,6 +32,7 @@ from rackyard.region.api.dispatch import Resource
 PREFIX = "/MAAS/api/2.0"
 _MODULES: tuple[ModuleType, ...] = (
     site,
+    settings,
     users,
     account,
     ssh_keys,

@@ -8,11 +8,10 @@ from typing import Any
 
 from flask import Response
 
-from rackyard.region.api import machine_lists, machine_shapes, shapes
+from rackyard.region.api import machine_filters, machine_lists, machine_shapes, shapes
 from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.params import Params, json_object, scalar_text
 from rackyard.region.api.takes import Kind, Takes, fixed, hold
-from rackyard.region.db.machines.registry import MachineFilter
 from rackyard.region.db.pool import Transaction
 from rackyard.region.services.boots import timeline
 from rackyard.region.services.machines import groups, power_settings, registry
@@ -20,7 +19,6 @@ from rackyard.region.services.machines.registry import Wish
 from rackyard.region.services.operations import commissioning
 from rackyard.region.services.power import orders
 from rackyard.region.services.power.parameters import PowerWish
-from rackyard.region.services.site import validation
 
 # How long a caller waits for a BMC's own word.
 QUERY_TIMEOUT_S = 30.0
@@ -29,19 +27,6 @@ collection = Resource("/machines/", "Machines", "All machines.")
 one = Resource("/machines/<system_id>/", "Machine", "One machine.")
 
 
-_FILTER: Takes = {
-    "id": Kind.TEXTS,
-    "hostname": Kind.TEXTS,
-    "mac_address": Kind.TEXTS,
-    "status": Kind.TEXTS,
-    "zone": Kind.TEXTS,
-    "not_in_zone": Kind.TEXTS,
-    "pool": Kind.TEXTS,
-    "not_in_pool": Kind.TEXTS,
-    "tags": Kind.WORDS,
-    "not_tags": Kind.WORDS,
-    "after": Kind.TEXT,
-}
 _WISH: Takes = {
     "hostname": Kind.TEXT,
     "description": Kind.TEXT,
@@ -70,10 +55,10 @@ _NEW = {
 }
 
 
-@collection.read(takes={**_FILTER, "fields": Kind.WORDS, "limit": Kind.INTEGER})
+@collection.read(takes={**machine_filters.FILTER, "fields": Kind.WORDS, "limit": Kind.INTEGER})
 def list_machines(call: Call) -> Response:
-    """Machines that match the given hostname, mac_address, id, status, zone and pool, that have all `tags` and none of
-    `not_tags`, by hostname.
+    """Machines that match what is given, by hostname: one of the values of each filter, all `tags`, nothing of what
+    begins with `not_`; at least so many CPUs (`cpu_count`) and MiB (`mem`). `free_text` is a part of a name or text.
 
     Ours: `fields` (names parted by commas) leaves out all others; `limit` gives a page, and a Link header (RFC 8288)
     with `rel="next"` while there are more. `after` is the hostname that the page before ended with.
@@ -81,38 +66,16 @@ def list_machines(call: Call) -> Response:
     fields = machine_lists.fields(call.params)
     limit = machine_lists.limit(call.params)
     # One more than a page tells whether there is another.
-    wanted = replace(_filter(call.params), limit=None if limit is None else limit + 1)
+    wanted = replace(machine_filters.read(call.params), limit=None if limit is None else limit + 1)
     found = registry.find_all(call.ctx, wanted, machine_shapes.parts_for(fields))
     return machine_lists.answer(call, found, fields, limit)
 
 
-@collection.read("power_parameters", takes=_FILTER)
+@collection.read("power_parameters", takes=machine_filters.FILTER)
 def show_all_power_parameters(call: Call) -> dict[str, dict[str, Any]]:
     """The power settings of machines by system_id, as for one machine."""
-    found = power_settings.find_all(call.ctx, call.actor, _filter(call.params))
+    found = power_settings.find_all(call.ctx, call.actor, machine_filters.read(call.params))
     return {system_id: dict(settings.values) for system_id, settings in found.items()}
-
-
-def _filter(params: Params) -> MachineFilter:
-    macs = params.texts("mac_address")
-    statuses = params.texts("status")
-    return MachineFilter(
-        system_ids=params.texts("id"),
-        hostnames=params.texts("hostname"),
-        macs=None if macs is None else [validation.mac("mac_address", mac) for mac in macs],
-        statuses=None if statuses is None else registry.parse_statuses(statuses),
-        zones=params.texts("zone") or None,
-        not_zones=params.texts("not_in_zone") or None,
-        pools=params.texts("pool") or None,
-        not_pools=params.texts("not_in_pool") or None,
-        tags=_each_once(params.words("tags")),
-        not_tags=_each_once(params.words("not_tags")),
-        after=params.text("after") or None,
-    )
-
-
-def _each_once(names: list[str] | None) -> list[str] | None:
-    return list(dict.fromkeys(names)) if names else None
 
 
 @collection.create(takes={**_WISH, **_COMMISSION, "commission": Kind.FLAG})

@@ -461,6 +461,15 @@ CREATE TABLE machine_interface (
 CREATE INDEX machine_interface_machine ON machine_interface (machine_id);
 CREATE UNIQUE INDEX machine_interface_one_boot ON machine_interface (machine_id) WHERE is_boot;
 
+-- Where machines are, by what they are found.
+CREATE VIEW machine_place AS
+SELECT machine_interface.machine_id, fabric.name AS fabric, vlan.id::text AS vlan,
+       coalesce(space.name, 'undefined') AS space
+FROM machine_interface
+JOIN vlan ON vlan.id = machine_interface.vlan_id
+JOIN fabric ON fabric.id = vlan.fabric_id
+LEFT JOIN space ON space.id = vlan.space_id;
+
 CREATE TABLE block_device (
     id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     machine_id       bigint NOT NULL REFERENCES machine ON DELETE CASCADE,

@@ -31,7 +31,7 @@ class Member:
 
 def all_of(tx: Transaction, kind: str) -> list[Group]:
     """All of the kind by id."""
-    return [Group(**row) for row in tx.all(f"machines.groups.{kind}s")]
+    return [Group(**row) for row in tx.all(f"machines.groups.all_{kind}")]
 
 
 def add(tx: Transaction, kind: str, name: str, description: str) -> Group:

@@ -110,18 +110,42 @@ class BlockDevice:
 @dataclass(frozen=True)
 class MachineFilter:
     """Which machines: None means any. At most `limit`, those whose hostname comes after `after`. `tags` (each once)
-    are those that a machine has all of, `not_tags` those that it has none of."""
+    are those that a machine has all of; of any other list it has one, of those that begin with `not_` none. A machine
+    is in the fabrics (names), VLANs (ids) and spaces (names) of all its interfaces; `free_text` is a pattern."""
 
     system_ids: list[str] | None = None
+    not_system_ids: list[str] | None = None
     hostnames: list[str] | None = None
+    not_hostnames: list[str] | None = None
     macs: list[str] | None = None
+    not_macs: list[str] | None = None
+    boot_macs: list[str] | None = None
+    not_boot_macs: list[str] | None = None
+    ips: list[str] | None = None
+    not_ips: list[str] | None = None
     statuses: list[int] | None = None
+    not_statuses: list[int] | None = None
+    power_states: list[str] | None = None
+    not_power_states: list[str] | None = None
+    owners: list[str] | None = None
+    not_owners: list[str] | None = None
+    architectures: list[str] | None = None
+    not_architectures: list[str] | None = None
     zones: list[str] | None = None
     not_zones: list[str] | None = None
     pools: list[str] | None = None
     not_pools: list[str] | None = None
     tags: list[str] | None = None
     not_tags: list[str] | None = None
+    fabrics: list[str] | None = None
+    not_fabrics: list[str] | None = None
+    vlans: list[str] | None = None
+    not_vlans: list[str] | None = None
+    spaces: list[str] | None = None
+    not_spaces: list[str] | None = None
+    min_cpu_count: int | None = None
+    min_memory_mib: int | None = None
+    free_text: str | None = None
     after: str | None = None
     limit: int | None = None
 

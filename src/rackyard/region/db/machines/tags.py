@@ -34,11 +34,6 @@ def lock(tx: Transaction, name: str) -> Tag | None:
     return _tag(tx.one("machines.tags.lock", name=name))
 
 
-def unknown(tx: Transaction, names: Sequence[str]) -> list[str]:
-    """Which of these names no tag has."""
-    return [row["name"] for row in tx.all("machines.tags.unknown", names=list(names))]
-
-
 def unknown_machines(tx: Transaction, system_ids: Sequence[str]) -> list[str]:
     """Which of these system_ids no machine has."""
     return [row["system_id"] for row in tx.all("machines.tags.unknown_machines", system_ids=list(system_ids))]

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from rackyard.region.context import Context
 from rackyard.region.db.machines import groups as rows
 from rackyard.region.db.machines.groups import Group
-from rackyard.region.db.machines.registry import MachineFilter
 from rackyard.region.db.pool import Transaction
 from rackyard.region.errors import Conflict, Invalid, NotFound
 from rackyard.region.services.operations.kinds import require_unlocked
@@ -113,23 +112,6 @@ def chosen(tx: Transaction, kind: Kind, specifier: str) -> int:
         return _known(tx, kind, specifier).id
     except NotFound as error:
         raise Invalid.field(kind.name, error.message) from error
-
-
-def require_known(tx: Transaction, wanted: MachineFilter) -> None:
-    """A misspelt name in a filter would show no machine, or all of them where it leaves some out. Raises Invalid."""
-    asked = {
-        ("zone", ZONE): wanted.zones,
-        ("not_in_zone", ZONE): wanted.not_zones,
-        ("pool", POOL): wanted.pools,
-        ("not_in_pool", POOL): wanted.not_pools,
-    }
-    wrong = {}
-    for (field, kind), names in asked.items():
-        unknown = set(names or ()) - {group.name for group in (rows.all_of(tx, kind.name) if names else ())}
-        if unknown:
-            wrong[field] = [_none_of(kind, name) for name in sorted(unknown)]
-    if wrong:
-        raise Invalid(wrong)
 
 
 def _known(tx: Transaction, kind: Kind, specifier: str) -> Group:

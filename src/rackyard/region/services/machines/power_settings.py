@@ -7,7 +7,7 @@ from rackyard.region.context import Context
 from rackyard.region.db.machines import registry as rows
 from rackyard.region.db.machines.registry import MachineFilter
 from rackyard.region.db.power import bmcs as power_rows
-from rackyard.region.services.machines import groups, registry, tags
+from rackyard.region.services.machines import filters, registry
 from rackyard.region.services.power import bmcs
 from rackyard.region.services.power.parameters import PowerSettings
 from rackyard.region.services.site.authorisation import Actor, Permission, authorise
@@ -28,8 +28,7 @@ def find_all(ctx: Context, actor: Actor, wanted: MachineFilter) -> dict[str, Pow
     """The power settings of matching machines by system_id, by hostname. Raises Forbidden, Invalid."""
     with ctx.db.transaction() as tx:
         authorise(actor, Permission.SEE_POWER_PARAMETERS)
-        groups.require_known(tx, wanted)
-        tags.require(tx, wanted)
+        filters.require(tx, wanted)
         found = rows.select(tx, wanted, with_hardware=False, with_steps=False, with_labels=False)
         power = power_rows.of_machines(tx, [machine.id for machine in found])
         return {machine.system_id: bmcs.settings_of(power[machine.id]) for machine in found if machine.id in power}

@@ -23,7 +23,7 @@ from rackyard.region.db.network import picture as network_rows
 from rackyard.region.db.network.picture import Subnet, Vlan
 from rackyard.region.db.pool import Transaction
 from rackyard.region.errors import Invalid, NotFound
-from rackyard.region.services.machines import groups, tags
+from rackyard.region.services.machines import filters, groups
 from rackyard.region.services.machines.groups import POOL, ZONE
 from rackyard.region.services.operations.kinds import require_idle, require_unlocked
 from rackyard.region.services.power import bmcs
@@ -84,11 +84,10 @@ EVERYTHING = Parts()
 
 
 def find_all(ctx: Context, wanted: MachineFilter, parts: Parts = EVERYTHING) -> list[MachineDetails]:
-    """Matching machines by hostname: at most five statements, however many machines there are, and one for each filter
-    by zone, pool or tags. Raises Invalid for what there is not."""
+    """Matching machines by hostname: at most five statements, however many machines there are, and one for each kind
+    of thing to filter by. Raises Invalid for what there is not."""
     with ctx.db.transaction() as tx:
-        groups.require_known(tx, wanted)
-        tags.require(tx, wanted)
+        filters.require(tx, wanted)
         found = rows.select(tx, wanted, with_hardware=parts.hardware, with_steps=parts.steps, with_labels=parts.labels)
         return _with_details(tx, found, ctx.clock.now(), parts)
 
@@ -202,7 +201,7 @@ def not_found(system_id: str) -> NotFound:
     return NotFound(f"No machine has the system_id {validation.shown(system_id)}; list them with GET machines/.")
 
 
-def parse_statuses(names: Iterable[str]) -> list[int]:
+def parse_statuses(names: Iterable[str], field: str = "status") -> list[int]:
     """Status numbers from names such as `ready` or `Failed commissioning`. Raises Invalid."""
     known = {status.name.lower(): int(status) for status in Status}
     known |= {str(int(status)): int(status) for status in Status}
@@ -211,7 +210,7 @@ def parse_statuses(names: Iterable[str]) -> list[int]:
         key = name.strip().lower().replace(" ", "_")
         if key not in known:
             choices = ", ".join(status.name.lower() for status in Status)
-            raise Invalid.field("status", f"{validation.shown(name)} is no status; use one of {choices}.")
+            raise Invalid.field(field, f"{validation.shown(name)} is no status; use one of {choices}.")
         numbers.append(known[key])
     return numbers
 

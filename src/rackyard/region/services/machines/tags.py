@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from rackyard.region.context import Context
 from rackyard.region.db.machines import tags as rows
-from rackyard.region.db.machines.registry import MachineFilter
 from rackyard.region.db.machines.tags import Tag
 from rackyard.region.db.pool import Transaction
 from rackyard.region.errors import Invalid, NotFound
@@ -109,15 +108,6 @@ def update_machines(ctx: Context, actor: Actor, name: str, add: Sequence[str], r
             if system_ids:
                 tx.run(query, **common, system_ids=list(system_ids), description=done)
         return Retagged(len(set(add)), len(set(remove)))
-
-
-def require(tx: Transaction, wanted: MachineFilter) -> None:
-    """Raise Invalid when machines are to be found by a tag that is not there: it is a slip, and a list of none or of
-    all would hide that."""
-    for field, names in (("tags", wanted.tags), ("not_tags", wanted.not_tags)):
-        missing = rows.unknown(tx, names) if names else []
-        if missing:
-            raise Invalid.field(field, f"There is no tag {_listed(missing)}; list them with GET tags/.")
 
 
 def kernel_words(tx: Transaction, machine_id: int) -> list[str]:

@@ -1,10 +1,10 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
 
--- name: machines.groups.zones
+-- name: machines.groups.all_zone
 -- All zones.
 SELECT id, name, description FROM zone ORDER BY id;
 
--- name: machines.groups.pools
+-- name: machines.groups.all_pool
 -- All resource pools.
 SELECT id, name, description FROM resource_pool ORDER BY id;
 

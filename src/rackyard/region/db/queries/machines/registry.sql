@@ -31,21 +31,63 @@ JOIN zone ON zone.id = machine.zone_id
 JOIN resource_pool ON resource_pool.id = machine.pool_id
 LEFT JOIN account ON account.id = machine.owner_id
 LEFT JOIN operation ON operation.id = machine.operation_id AND operation.outcome = 'running'
-WHERE (%(system_ids)s::text[] IS NULL OR machine.system_id = ANY (%(system_ids)s))
-  AND (%(hostnames)s::text[] IS NULL OR machine.hostname = ANY (%(hostnames)s))
-  AND (%(statuses)s::integer[] IS NULL OR machine.status = ANY (%(statuses)s))
+WHERE (%(system_ids)s::text[] IS NULL OR machine.system_id = ANY (%(system_ids)s::text[]))
+  AND (%(not_system_ids)s::text[] IS NULL OR machine.system_id <> ALL (%(not_system_ids)s::text[]))
+  AND (%(hostnames)s::text[] IS NULL OR machine.hostname = ANY (%(hostnames)s::text[]))
+  AND (%(not_hostnames)s::text[] IS NULL OR machine.hostname <> ALL (%(not_hostnames)s::text[]))
+  AND (%(statuses)s::integer[] IS NULL OR machine.status = ANY (%(statuses)s::integer[]))
+  AND (%(not_statuses)s::integer[] IS NULL OR machine.status <> ALL (%(not_statuses)s::integer[]))
+  AND (%(power_states)s::text[] IS NULL OR machine.power_state = ANY (%(power_states)s::text[]))
+  AND (%(not_power_states)s::text[] IS NULL OR machine.power_state <> ALL (%(not_power_states)s::text[]))
+  AND (%(owners)s::text[] IS NULL OR coalesce(account.username, '') = ANY (%(owners)s::text[]))
+  AND (%(not_owners)s::text[] IS NULL OR coalesce(account.username, '') <> ALL (%(not_owners)s::text[]))
+  AND (%(architectures)s::text[] IS NULL OR machine.architecture = ANY (%(architectures)s::text[]))
+  AND (%(not_architectures)s::text[] IS NULL OR machine.architecture <> ALL (%(not_architectures)s::text[]))
+  AND (%(zones)s::text[] IS NULL OR zone.name = ANY (%(zones)s::text[]))
+  AND (%(not_zones)s::text[] IS NULL OR zone.name <> ALL (%(not_zones)s::text[]))
+  AND (%(pools)s::text[] IS NULL OR resource_pool.name = ANY (%(pools)s::text[]))
+  AND (%(not_pools)s::text[] IS NULL OR resource_pool.name <> ALL (%(not_pools)s::text[]))
   AND (%(macs)s::macaddr[] IS NULL OR machine.id IN (
         SELECT machine_id FROM machine_interface WHERE mac = ANY (%(macs)s::macaddr[])))
-  AND (%(zones)s::text[] IS NULL OR zone.name = ANY (%(zones)s))
-  AND (%(not_zones)s::text[] IS NULL OR zone.name <> ALL (%(not_zones)s))
-  AND (%(pools)s::text[] IS NULL OR resource_pool.name = ANY (%(pools)s))
-  AND (%(not_pools)s::text[] IS NULL OR resource_pool.name <> ALL (%(not_pools)s))
+  AND (%(not_macs)s::macaddr[] IS NULL OR machine.id NOT IN (
+        SELECT machine_id FROM machine_interface WHERE mac = ANY (%(not_macs)s::macaddr[])))
+  AND (%(boot_macs)s::macaddr[] IS NULL OR machine.id IN (
+        SELECT id FROM machine AS booting WHERE boot_mac = ANY (%(boot_macs)s::macaddr[])))
+  AND (%(not_boot_macs)s::macaddr[] IS NULL OR machine.id NOT IN (
+        SELECT id FROM machine AS booting WHERE boot_mac = ANY (%(not_boot_macs)s::macaddr[])))
+  AND (%(ips)s::inet[] IS NULL OR machine.id IN (
+        SELECT machine_interface.machine_id FROM lease JOIN machine_interface ON machine_interface.mac = lease.mac
+        WHERE lease.ip = ANY (%(ips)s::inet[]) AND lease.state = 'commit'
+              AND (lease.expires_at IS NULL OR lease.expires_at > now())))
+  AND (%(not_ips)s::inet[] IS NULL OR machine.id NOT IN (
+        SELECT machine_interface.machine_id FROM lease JOIN machine_interface ON machine_interface.mac = lease.mac
+        WHERE lease.ip = ANY (%(not_ips)s::inet[]) AND lease.state = 'commit'
+              AND (lease.expires_at IS NULL OR lease.expires_at > now())))
+  AND (%(fabrics)s::text[] IS NULL OR machine.id IN (
+        SELECT machine_id FROM machine_place WHERE fabric = ANY (%(fabrics)s)))
+  AND (%(not_fabrics)s::text[] IS NULL OR machine.id NOT IN (
+        SELECT machine_id FROM machine_place WHERE fabric = ANY (%(not_fabrics)s)))
+  AND (%(vlans)s::text[] IS NULL OR machine.id IN (
+        SELECT machine_id FROM machine_place WHERE vlan = ANY (%(vlans)s)))
+  AND (%(not_vlans)s::text[] IS NULL OR machine.id NOT IN (
+        SELECT machine_id FROM machine_place WHERE vlan = ANY (%(not_vlans)s)))
+  AND (%(spaces)s::text[] IS NULL OR machine.id IN (
+        SELECT machine_id FROM machine_place WHERE space = ANY (%(spaces)s)))
+  AND (%(not_spaces)s::text[] IS NULL OR machine.id NOT IN (
+        SELECT machine_id FROM machine_place WHERE space = ANY (%(not_spaces)s)))
   AND (%(tags)s::text[] IS NULL OR machine.id IN (
         SELECT machine_tag.machine_id FROM machine_tag JOIN tag ON tag.id = machine_tag.tag_id
         WHERE tag.name = ANY (%(tags)s) GROUP BY machine_tag.machine_id HAVING count(*) = cardinality(%(tags)s::text[])))
   AND (%(not_tags)s::text[] IS NULL OR NOT EXISTS (
         SELECT 1 FROM machine_tag JOIN tag ON tag.id = machine_tag.tag_id
         WHERE machine_tag.machine_id = machine.id AND tag.name = ANY (%(not_tags)s)))
+  AND (%(min_cpu_count)s::bigint IS NULL OR machine.cpu_count >= %(min_cpu_count)s)
+  AND (%(min_memory_mib)s::bigint IS NULL OR machine.memory_mib >= %(min_memory_mib)s)
+  AND (%(free_text)s::text IS NULL OR machine.hostname ILIKE %(free_text)s OR machine.system_id ILIKE %(free_text)s
+       OR machine.description ILIKE %(free_text)s OR machine.status_message ILIKE %(free_text)s
+       OR machine.id IN (SELECT machine_id FROM machine_interface WHERE mac::text ILIKE %(free_text)s)
+       OR machine.id IN (SELECT machine_tag.machine_id FROM machine_tag JOIN tag ON tag.id = machine_tag.tag_id
+                         WHERE tag.name ILIKE %(free_text)s))
   AND (%(after)s::text IS NULL OR machine.hostname > %(after)s)
 ORDER BY machine.hostname
 LIMIT %(limit)s;

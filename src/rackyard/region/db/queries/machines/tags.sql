@@ -12,11 +12,6 @@ SELECT id, name, comment, kernel_opts FROM tag WHERE name = %(name)s;
 -- One tag, locked: what it is called and what it is on changes one after the other.
 SELECT id, name, comment, kernel_opts FROM tag WHERE name = %(name)s FOR UPDATE;
 
--- name: machines.tags.unknown
--- Which of these names no tag has.
-SELECT DISTINCT given.name FROM unnest(%(names)s::text[]) AS given (name)
-WHERE NOT EXISTS (SELECT 1 FROM tag WHERE tag.name = given.name) ORDER BY given.name;
-
 -- name: machines.tags.unknown_machines
 -- Which of these system_ids no machine has.
 SELECT DISTINCT given.system_id FROM unnest(%(system_ids)s::text[]) AS given (system_id)
