@@ -369,6 +369,16 @@ def retention(session: nox.Session) -> None:
 
 
 @nox.session
+def lists(session: nox.Session) -> None:
+    """Lists of machines over the API: `./run bench api`."""
+    with Part(session) as part:
+        debian(session, TEST_PACKAGES + host_python_packages())
+        command = ("tests/load/with-database", "python", "tests/load/lists.py", "dbname=postgres")
+        path = os.pathsep.join((IMPORT_PATH, str(ROOT / "tests" / "service")))
+        part.check(*command, *session.posargs, name="lists", env={"PYTHONPATH": path})
+
+
+@nox.session
 def racks(session: nox.Session) -> None:
     """Two hundred simulated racks at one region of this machine: `./run bench racks`."""
     with Part(session) as part:

@@ -35,11 +35,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import front
 import psycopg2
 import site_region
 from authority import Authority
-from cryptography.fernet import Fernet
 from site_region import Region, Usage
 
 from rackyard.region.config import load
@@ -120,7 +118,7 @@ def main() -> int:
     if not 1 <= arguments.racks <= 10_000:
         parser.error("--racks must be 1 to 10000")
     with tempfile.TemporaryDirectory(prefix="rackyard-load-") as folder:
-        toml, authority = configured(arguments.dsn, Path(folder))
+        toml, authority = site_region.configured(arguments.dsn, Path(folder), PORTS)
         ctx = Context.from_config(load(toml))
         migrate(ctx.db)
         plan = planned(ctx, authority, arguments, Path(folder))
@@ -135,26 +133,6 @@ def main() -> int:
     for fault in faults:
         print(f"FAILED {fault}")
     return 1 if faults else 0
-
-
-def configured(dsn: str, folder: Path) -> tuple[Path, Authority]:
-    """The configuration file of a region of its own on free ports, and the authority that signs for it."""
-    (folder / "secrets.key").write_bytes(Fernet.generate_key())
-    (folder / "images").mkdir()
-    inputs = {
-        "region_service_name": "load", "region_service_url": "http://127.0.0.1:5240/MAAS",
-        "region_service_addresses": ["127.0.0.1"], "region_service_database": dsn,
-        "region_service_domain": "rackyard.internal",
-        "region_service_rpc_ports": site_region.free_ports(PORTS),
-    }  # fmt: skip
-    text = front.render("region_service", "etc/rackyard/region.toml", ["region"], inputs)
-    for place in ("/etc/rackyard/tls", "/etc/rackyard", "/var/lib/rackyard"):
-        text = text.replace(place, str(folder))
-    toml = folder / "region.toml"
-    toml.write_text(text, encoding="utf-8")
-    authority = Authority()
-    authority.install(load(toml))
-    return toml, authority
 
 
 def planned(ctx: Context, authority: Authority, arguments: argparse.Namespace, folder: Path) -> Path:

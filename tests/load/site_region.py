@@ -14,6 +14,8 @@ from pathlib import Path
 
 import front
 import psycopg2
+from authority import Authority
+from cryptography.fernet import Fernet
 
 from rackyard.region.config import load
 
@@ -97,12 +99,37 @@ class Region:
             )  # fmt: skip
 
 
+def configured(dsn: str, folder: Path, ports: int) -> tuple[Path, Authority]:
+    """The configuration file of a region of its own on so many free ports, and the authority that signs for it."""
+    (folder / "secrets.key").write_bytes(Fernet.generate_key())
+    (folder / "images").mkdir()
+    inputs = {
+        "region_service_name": "load", "region_service_url": "http://127.0.0.1:5240/MAAS",
+        "region_service_addresses": ["127.0.0.1"], "region_service_database": dsn,
+        "region_service_domain": "rackyard.internal",
+        "region_service_rpc_ports": free_ports(ports),
+    }  # fmt: skip
+    text = front.render("region_service", "etc/rackyard/region.toml", ["region"], inputs)
+    for place in ("/etc/rackyard/tls", "/etc/rackyard", "/var/lib/rackyard"):
+        text = text.replace(place, str(folder))
+    toml = folder / "region.toml"
+    toml.write_text(text, encoding="utf-8")
+    authority = Authority()
+    authority.install(load(toml))
+    return toml, authority
+
+
 def command(kind: str, port: int, sockets: Path) -> list[str]:
-    """The command of the role's unit, with this Python's gunicorn and other sockets."""
-    unit = front.render("region_service", f"etc/systemd/system/rackyard-region-{kind}@.service", ["region"], {})
+    """The command of a unit of role region_service for a port, with this Python's gunicorn and other sockets."""
+    return unit_command(f"rackyard-region-{kind}@.service", sockets, str(port))
+
+
+def unit_command(name: str, sockets: Path, instance: str = "") -> list[str]:
+    """The same for any of its units."""
+    unit = front.render("region_service", f"etc/systemd/system/{name}", ["region"], {})
     lines = unit.replace("\\\n", " ").splitlines()
     (start,) = (line.removeprefix("ExecStart=") for line in lines if line.startswith("ExecStart="))
-    words = shlex.split(start.replace("%i", str(port)).replace("/run/rackyard/web", str(sockets)))
+    words = shlex.split(start.replace("%i", instance).replace("/run/rackyard/web", str(sockets)))
     return [*front.gunicorn(), *words[1:]]
 
 

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-from psycopg2 import sql
 
 from rackyard.region import api as region_api
 from rackyard.region.api.dispatch import OpenResource
@@ -108,8 +107,6 @@ OPERATIONS = {
     "/regioncontrollers/<system_id>/": {"GET": (200, 200)},
 }
 
-TEXT_RECORD = {"fqdn": "a.d.org", "rrtype": "TXT", "rrdata": "x"}
-
 
 def every_call() -> list[tuple[str, str]]:
     """What the region answers, whether the table knows it or not."""
@@ -142,69 +139,6 @@ def test_every_resource_is_mounted_and_only_three_are_open(app) -> None:
         f"{region_api.PREFIX}/describe/",
         f"{region_api.PREFIX}/openapi.json",
     }
-
-
-@pytest.fixture
-def things(api, add_rack, execute) -> dict[str, dict[str, object]]:
-    """The parts of URLs that name one of each thing; machines and controllers are named by a system_id."""
-    fabric = api.post("fabrics/", data={"name": "f"}).json
-    tag = api.post("tags/", data={"name": "t"}).json
-    subnet = api.post("subnets/", data={"cidr": "198.51.100.0/24", "name": "s"}).json
-    api.post("subnets/", data={"cidr": "192.0.2.0/24", "name": "t"})
-    route = api.post("static-routes/", data={"source": "s", "destination": "t", "gateway_ip": "198.51.100.2"}).json
-    space = api.post("spaces/", data={"name": "dmz"}).json
-    ends = {"start_ip": "198.51.100.10", "end_ip": "198.51.100.20"}
-    ip_range = api.post("ipranges/", data={"type": "reserved", **ends}).json
-    machine = api.post(
-        "machines/", data={"commission": "false", "hostname": "m1", "mac_addresses": "52:54:00:00:00:01"}
-    ).json
-    ((disk_id,),) = execute(
-        "INSERT INTO block_device (machine_id, name, model, serial, size_bytes, block_size_bytes) "
-        "SELECT id, 'sda', '', '', 1, 512 FROM machine RETURNING id"
-    )
-    ((image_id,),) = execute(
-        "INSERT INTO image (name, arch, suite, manifest, manifest_sha256, registered_at) "
-        """VALUES ('i', 'amd64', 'bookworm', '{"files": []}', sha256('i'), now()) RETURNING id"""
-    )
-    ((region_id,),) = execute(
-        "INSERT INTO region (system_id, name, seen_at) VALUES ('abcdef', 'region1', now()) RETURNING system_id"
-    )
-    ssh_key = api.post("account/prefs/sshkeys/", data={"key": f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{'A' * 43}"}).json
-    controllers = {"rackcontrollers": {"system_id": add_rack("rack1", "203.0.113.1/24")}}
-    controllers["regioncontrollers"] = {"system_id": region_id}
-    of_rest = {
-        "system_id": machine["system_id"],
-        "username": "admin",
-        "key_id": ssh_key["id"],
-        "name": tag["name"],
-        "interface": machine["interface_set"][0]["id"],
-        "disk_id": disk_id,
-        "fabric": fabric["id"],
-        "vid": 0,
-        "vlan_id": fabric["vlans"][0]["id"],
-        "subnet": subnet["id"],
-        "space": space["id"],
-        "route_id": route["id"],
-        "address": "198.51.100.0",
-        "prefix": 24,
-        "range_id": ip_range["id"],
-        "zone": api.post("zones/", data={"name": "z"}).json["id"],
-        "pool": api.post("resourcepools/", data={"name": "p"}).json["id"],
-        "domain": api.post("domains/", data={"name": "d.org"}).json["id"],
-        "record_id": api.post("dnsresourcerecords/", data=TEXT_RECORD).json["id"],
-        "resource_id": api.get("dnsresources/").json[0]["id"],
-        "image_id": image_id,
-    }
-    return {path: controllers.get(path.split("/")[1], of_rest) for path in OPERATIONS}
-
-
-@pytest.fixture
-def stored(execute) -> Callable[[], list[tuple]]:
-    """What each table holds, as a digest."""
-    one = sql.SQL("SELECT {}, md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {} AS t")
-    names = [name for (name,) in execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")]
-    of_all = sql.SQL(" UNION ALL ").join(one.format(sql.Literal(name), sql.Identifier(name)) for name in names)
-    return lambda: execute(of_all)
 
 
 @pytest.mark.parametrize(("path", "operation"), every_call())

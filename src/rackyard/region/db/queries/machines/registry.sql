@@ -12,7 +12,7 @@ SELECT machine.id, machine.system_id, machine.hostname, machine.description, mac
        machine.power_type, operation.deadline_at,
        machine.boot_id, machine.boot_mac, machine.firmware_type, machine.secure_boot, machine.cpu_count,
        machine.cpu_model, machine.cpu_speed_mhz, machine.memory_mib, machine.storage_mb,
-       CASE WHEN %(with_hardware)s THEN machine.hardware ELSE '{}' END AS hardware,
+       CASE WHEN %(with_hardware)s THEN machine.hardware END AS hardware,
        machine.commissioned_at, machine.created_at, machine.updated_at, machine.commissioning_suite,
        zone.id AS zone_id, zone.name AS zone_name, zone.description AS zone_description,
        resource_pool.id AS pool_id, resource_pool.name AS pool_name, resource_pool.description AS pool_description,
@@ -22,10 +22,10 @@ SELECT machine.id, machine.system_id, machine.hostname, machine.description, mac
        CASE WHEN %(with_labels)s THEN ARRAY (
            SELECT tag.name FROM machine_tag JOIN tag ON tag.id = machine_tag.tag_id
            WHERE machine_tag.machine_id = machine.id ORDER BY tag.name COLLATE "C")
-       ELSE '{}' END AS tag_names,
+       END AS tag_names,
        machine.locked,
-       CASE WHEN %(with_labels)s THEN machine.owner_data ELSE '{}' END AS owner_data,
-       CASE WHEN %(with_labels)s THEN machine.workload_annotations ELSE '{}' END AS workload_annotations
+       CASE WHEN %(with_labels)s THEN machine.owner_data END AS owner_data,
+       CASE WHEN %(with_labels)s THEN machine.workload_annotations END AS workload_annotations
 FROM machine
 JOIN zone ON zone.id = machine.zone_id
 JOIN resource_pool ON resource_pool.id = machine.pool_id

@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long lists of machines take over the API: some fields of 1,000 machines, and everything of 10,000.
+
+Fills the database of a DSN (an empty one; it is migrated first) by SQL, starts the region's HTTP process as its unit
+does, and asks it over its socket. Prints the median of the rounds, the size of the answer, the statements, and what the
+process's memory grew by during the long list. With --ironic, a folder that has OpenStack Ironic's programs (a virtual
+environment with `pip install ironic psycopg2-binary`), the same question goes to Ironic on the same PostgreSQL server,
+turn and turn about, and the last line has the ratio. Ironic runs alone, without a queue or sign-on, with fake hardware.
+
+Usage (`./run bench api` brings the database): lists.py DSN [--machines N] [--many N] [--rounds N] [--ironic FOLDER]
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import front
+import psycopg2
+import site_region
+from psycopg2.extensions import make_dsn, parse_dsn
+
+from rackyard.region.config import load
+from rackyard.region.context import Context
+from rackyard.region.db.migrations import migrate
+from rackyard.region.services.site import accounts
+from rackyard.region.services.site.authorisation import COMMAND_LINE
+
+FIELDS = "system_id,hostname,status_name,power_state,zone"
+IRONIC_FIELDS = "uuid,name,power_state,provision_state,maintenance"
+API = "/MAAS/api/2.0"
+# As commissioning leaves machines: two NICs, four disks, 16 memory modules. %(first)s to %(last)s.
+FILL = """
+INSERT INTO bmc (type, address, parameters)
+SELECT 'ipmi', host(inet '10.64.0.0' + n), '{"power_user": "admin"}' FROM generate_series(%(first)s, %(last)s) AS n;
+INSERT INTO machine (system_id, hostname, status, power_type, bmc_id, hardware, owner_id)
+SELECT 'a' || translate(lpad(n::text, 5, '0'), '0123456789', 'abcdefghkm'), 'm' || lpad(n::text, 5, '0'), 4, 'ipmi',
+       bmc.id, jsonb_build_object('system_vendor', 'Example', 'system_serial', md5(n::text), 'memory_modules',
+           (SELECT jsonb_agg(jsonb_build_object('slot', 'DIMM ' || slot, 'serial', md5(n || '-' || slot),
+                   'vendor', 'Example', 'size_mib', 32768)) FROM generate_series(1, 16) AS slot)),
+       (SELECT min(id) FROM account)
+FROM generate_series(%(first)s, %(last)s) AS n JOIN bmc ON bmc.address = host(inet '10.64.0.0' + n);
+INSERT INTO machine_interface (machine_id, name, mac, is_boot, vendor, lldp, discovered)
+SELECT id, 'eth' || nic, ('5254' || lpad(to_hex(id * 2 + nic), 8, '0'))::macaddr, nic = 0, 'Example',
+       jsonb_build_object('port', 'Ethernet' || id, 'system', 'switch-' || id), true
+FROM machine, generate_series(0, 1) AS nic WHERE hostname >= 'm' || lpad(%(first)s::text, 5, '0');
+INSERT INTO block_device (machine_id, name, model, serial, size_bytes, rotary)
+SELECT id, 'sd' || chr(96 + disk), 'Example', md5(id || '-' || disk), 1000000000000, false
+FROM machine, generate_series(1, 4) AS disk WHERE hostname >= 'm' || lpad(%(first)s::text, 5, '0');
+ANALYZE;
+"""
+IRONIC = """[DEFAULT]
+auth_strategy = noauth
+rpc_transport = none
+host = bench
+my_ip = 127.0.0.1
+enabled_hardware_types = fake-hardware
+enabled_boot_interfaces = fake
+enabled_deploy_interfaces = fake
+enabled_management_interfaces = fake
+enabled_power_interfaces = fake
+enabled_inspect_interfaces = no-inspect
+enabled_console_interfaces = no-console
+enabled_vendor_interfaces = no-vendor
+enabled_network_interfaces = noop
+default_network_interface = noop
+state_path = {folder}
+log_file = {folder}/ironic.log
+debug = false
+[api]
+host_ip = 127.0.0.1
+port = {port}
+max_limit = 10000
+[conductor]
+sync_power_state_interval = 0
+cache_clean_up_interval = 0
+automated_clean = false
+[deploy]
+iso_master_path =
+http_root = {folder}/http
+[pxe]
+instance_master_path =
+tftp_root = {folder}/tftp
+[dhcp]
+dhcp_provider = none
+[oslo_concurrency]
+lock_path = {folder}/lock
+[database]
+connection = {url}
+"""
+
+# Asks, and gives the size of the answer in bytes and how many objects it has.
+Ask = Callable[[], tuple[int, int]]
+
+
+class OverSocket(http.client.HTTPConnection):
+    """A connection to a socket in the file system."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost")
+        self._path = str(path)
+
+    def connect(self) -> None:
+        """As http.client calls it."""
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(self._path)
+
+
+def main() -> int:
+    """Fill, start, ask, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dsn", help="an empty database")
+    parser.add_argument("--machines", type=int, default=1000)
+    parser.add_argument("--many", type=int, default=10_000, help="machines of the long list")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--ironic", type=Path, help="a virtual environment with Ironic")
+    arguments = parser.parse_args()
+    if not 0 < arguments.machines <= arguments.many <= 99_999:
+        parser.error("--machines must be at least 1, --many not less than that, and at most 99999")
+    with tempfile.TemporaryDirectory(prefix="rackyard-load-") as name:
+        folder = Path(name)
+        toml, _authority = site_region.configured(arguments.dsn, folder, 1)
+        ctx = Context.from_config(load(toml))
+        migrate(ctx.db)
+        header = signed(accounts.create_admin(ctx, COMMAND_LINE, "bench", ""))
+        fill(arguments.dsn, 1, arguments.machines)
+        with region(toml, folder) as (path, pid):
+            few = asker(lambda: OverSocket(path), f"{API}/machines/?fields={FIELDS}", header)
+            if arguments.ironic:
+                with ironic(arguments.ironic, arguments.dsn, folder, arguments.machines) as theirs:
+                    compare(few, theirs, arguments.rounds)
+            else:
+                report("five fields", *measured(few, arguments.rounds))
+            fill(arguments.dsn, arguments.machines + 1, arguments.many)
+            everything = asker(lambda: OverSocket(path), f"{API}/machines/", header)
+            before = site_region.usage([pid]).rss_mib
+            report("everything", *measured(everything, 3))
+            print(f"memory of the process: {before:.0f} MiB before, {site_region.usage([pid]).rss_mib:.0f} MiB after")
+    return 0
+
+
+def fill(dsn: str, first: int, last: int) -> None:
+    """Machines by number."""
+    connection = psycopg2.connect(dsn)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(FILL, {"first": first, "last": last})
+    connection.close()
+
+
+def signed(key: str) -> dict[str, str]:
+    """The header that an API key makes (RFC 5849 section 3.4.4)."""
+    consumer, token, secret = key.split(":")
+    return {
+        "Authorization": 'OAuth oauth_version="1.0", oauth_signature_method="PLAINTEXT", '
+        f'oauth_consumer_key="{consumer}", '
+        f'oauth_token="{token}", oauth_signature="&{secret}", oauth_timestamp="{int(time.time())}", oauth_nonce="n"'
+    }
+
+
+@contextmanager
+def region(toml: Path, folder: Path) -> Iterator[tuple[Path, int]]:
+    """The region's HTTP process: its socket and its process id."""
+    sockets = folder / "run"
+    sockets.mkdir()
+    path = sockets / "region.sock"
+    with (folder / "gunicorn.log").open("wb") as log:
+        command = site_region.unit_command("rackyard-region.service", sockets)
+        process = subprocess.Popen(command, env=front.environment(toml), stdout=log, stderr=log, cwd="/")
+    try:
+        front.wait_for(lambda: front.answers(path) or process.poll() is not None, "the region")
+        yield path, process.pid
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def asker(connect: Callable[[], http.client.HTTPConnection], url: str, header: dict[str, str], key: str = "") -> Ask:
+    """GET of a list, which is under `key` of the answer if there is one."""
+
+    def ask() -> tuple[int, int]:
+        connection = connect()
+        connection.request("GET", url, headers=header)
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        if answer.status != 200:
+            raise SystemExit(f"GET {url} is answered {answer.status}: {body[:500]!r}")
+        found = json.loads(body)
+        return len(body), len(found[key] if key else found)
+
+    return ask
+
+
+def measured(ask: Ask, rounds: int) -> tuple[list[float], int, int]:
+    """Seconds of each round but the first, which warms up; bytes and objects of an answer."""
+    size, count = ask()
+    return [timed(ask) for _round in range(rounds)], size, count
+
+
+def timed(ask: Ask) -> float:
+    """Seconds until the whole answer is there and read."""
+    began = time.perf_counter()
+    ask()
+    return time.perf_counter() - began
+
+
+def compare(ours: Ask, theirs: Ask, rounds: int) -> None:
+    """Both, turn and turn about."""
+    answers = [ask() for ask in (ours, theirs)]
+    times = [(timed(ours), timed(theirs)) for _round in range(rounds)]
+    for (size, count), taken, name in zip(answers, zip(*times, strict=True), ("five fields", "Ironic"), strict=True):
+        report(name, list(taken), size, count)
+    ratio = statistics.median(each[1] for each in times) / statistics.median(each[0] for each in times)
+    print(f"ratio of the medians, Ironic to Rackyard: {ratio:.1f}")
+
+
+def report(name: str, seconds: list[float], size: int, count: int) -> None:
+    """One line."""
+    print(
+        f"{name}: {count} objects, {size / 1000:.0f} kB: p50 {1000 * statistics.median(seconds):.1f} ms, "
+        f"slowest of {len(seconds)} {1000 * max(seconds):.1f} ms",
+        flush=True,
+    )
+
+
+@contextmanager
+def ironic(programs: Path, dsn: str, folder: Path, count: int) -> Iterator[Ask]:
+    """Ironic with so many nodes, in a database of its own on the same server."""
+    connection = psycopg2.connect(dsn)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE DATABASE ironic")
+    connection.close()
+    port, place = site_region.free_ports(1)[0], folder / "ironic"
+    place.mkdir()
+    config = place / "ironic.conf"
+    config.write_text(IRONIC.format(folder=place, port=port, url=_url(dsn)), encoding="utf-8")
+    options = ["--config-file", str(config)]
+    subprocess.run([programs / "bin/ironic-dbsync", *options, "create_schema"], check=True, capture_output=True)
+    with (place / "stdout.log").open("wb") as log:
+        process = subprocess.Popen([programs / "bin/ironic", *options], stdout=log, stderr=log, start_new_session=True)
+    try:
+        header = {"X-OpenStack-Ironic-API-Version": "latest", "Content-Type": "application/json"}
+        front.wait_for(lambda: _listens(port), "Ironic", 60)
+        for number in range(count):
+            _add_node(port, header, number)
+        url = f"/v1/nodes?limit={count}&fields={IRONIC_FIELDS}"
+        yield asker(lambda: http.client.HTTPConnection("127.0.0.1", port), url, header, "nodes")
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _add_node(port: int, header: dict[str, str], number: int) -> None:
+    node = {
+        "driver": "fake-hardware",
+        "name": f"m{number:05}",
+        "properties": {"cpus": 8, "memory_mb": 32768, "local_gb": 1000, "cpu_arch": "x86_64"},
+    }
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request("POST", "/v1/nodes", json.dumps(node), header)
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    if answer.status != 201:
+        raise SystemExit(f"Ironic answers {answer.status}: {body[:500]!r}")
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _url(dsn: str) -> str:
+    """The DSN as SQLAlchemy has it, with what pg_virtualenv gives by the environment; of the database ironic."""
+    given = parse_dsn(make_dsn(dsn, dbname="ironic"))
+    host, port = (
+        given.get("host") or os.environ.get("PGHOST", ""),
+        given.get("port") or os.environ.get("PGPORT", "5432"),
+    )
+    user = given.get("user") or os.environ.get("PGUSER", "postgres")
+    password = given.get("password") or os.environ.get("PGPASSWORD", "")
+    return f"postgresql+psycopg2://{user}:{password}@/ironic?host={host}&port={port}"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
