@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import IntEnum
+from functools import cache
 
 from rackyard.region.errors import Conflict
 
@@ -45,6 +46,7 @@ class Status(IntEnum):
         return _LABELS.get(self.value, self.name.replace("_", " ").capitalize())
 
 
+@cache
 def label(number: int) -> str:
     """The name of any number: a newer region may have written a status that this one does not know yet."""
     return Status(number).label if number in TRANSITIONS else f"Status {number}"

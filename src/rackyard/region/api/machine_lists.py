@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from flask import Response, current_app, request
@@ -12,10 +12,12 @@ from flask import Response, current_app, request
 from rackyard.region.api import machine_shapes
 from rackyard.region.api.dispatch import Call
 from rackyard.region.api.params import Params
+from rackyard.region.db.machines.registry import ListedMachine
 from rackyard.region.errors import Invalid
 from rackyard.region.services.machines.registry import MachineDetails
 from rackyard.region.services.site import validation
 
+Found = TypeVar("Found")
 MAX_LIMIT = 1000
 # Machines whose JSON is made and sent at once.
 _PORTION = 200
@@ -43,24 +45,35 @@ def limit(params: Params) -> int | None:
 
 def answer(call: Call, found: Sequence[MachineDetails], names: Sequence[str], size: int | None) -> Response:
     """The list as JSON. With a page's size, `found` may have one more, which says that there are more."""
-    shown = found if size is None else found[:size]
     domain = call.ctx.config.domain
+    more = size is not None and len(found) > size
+    response = _response(found[:size], lambda details: machine_shapes.machine(details, domain, names))
+    return _linked(response, found[size - 1].machine.hostname) if more and size else response
+
+
+def answer_few(call: Call, found: Sequence[ListedMachine], names: Sequence[str], size: int | None) -> Response:
+    """The same of machines as lists have them."""
+    domain = call.ctx.config.domain
+    more = size is not None and len(found) > size
+    response = _response(found[:size], lambda known: machine_shapes.listed(known, domain, names))
+    return _linked(response, found[size - 1].hostname) if more and size else response
+
+
+def _response(shown: Sequence[Found], shape: Callable[[Found], dict[str, Any]]) -> Response:
     portions = [shown[at : at + _PORTION] for at in range(0, len(shown), _PORTION)]
     dumps = current_app.json.dumps
-
-    def text(portion: Sequence[MachineDetails]) -> str:
-        made: list[dict[str, Any]] = [machine_shapes.machine(details, domain, names) for details in portion]
-        return dumps(made)[1:-1]
 
     def body() -> Iterator[str]:
         yield "["
         for number, portion in enumerate(portions):
-            yield ("," if number else "") + text(portion)
+            yield ("," if number else "") + dumps([shape(each) for each in portion])[1:-1]
         yield "]\n"
 
     # A short list is made before the answer begins, so that a fault of ours is an error and no torn answer.
-    response = Response("".join(body()) if len(portions) <= 1 else body(), mimetype="application/json")
-    if size is not None and len(found) > size:
-        following = {**request.args.to_dict(flat=False), "after": [shown[-1].machine.hostname]}
-        response.headers["Link"] = f'<{request.path}?{urlencode(following, doseq=True)}>; rel="next"'
+    return Response("".join(body()) if len(portions) <= 1 else body(), mimetype="application/json")
+
+
+def _linked(response: Response, last: str) -> Response:
+    following = {**request.args.to_dict(flat=False), "after": [last]}
+    response.headers["Link"] = f'<{request.path}?{urlencode(following, doseq=True)}>; rel="next"'
     return response

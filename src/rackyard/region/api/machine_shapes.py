@@ -9,7 +9,7 @@ from typing import Any
 
 from rackyard.region.api import shapes
 from rackyard.region.api.shapes import ROOT, moment
-from rackyard.region.db.machines.registry import BlockDevice, Interface, Machine
+from rackyard.region.db.machines.registry import BlockDevice, Interface, ListedMachine, Machine
 from rackyard.region.services.boots import steps
 from rackyard.region.services.machines.registry import MachineDetails, Parts
 from rackyard.region.status import FAILURES, Status, label
@@ -110,38 +110,43 @@ class _View:
         return {"step": step, "title": steps.RULES[step].title} if step else None
 
 
+# From a machine as lists have it, and the name of the domain.
+_LISTED: dict[str, Callable[[Machine | ListedMachine, str], Any]] = {
+    "system_id": lambda known, _domain: known.system_id,
+    "hostname": lambda known, _domain: known.hostname,
+    "fqdn": lambda known, domain: f"{known.hostname}.{domain}",
+    "domain": lambda _known, domain: shapes.internal_domain(domain),
+    "description": lambda known, _domain: known.description,
+    "architecture": lambda known, _domain: known.architecture,
+    "owner": lambda known, _domain: known.owner,
+    "zone": lambda known, _domain: shapes.zone(known.zone),
+    "pool": lambda known, _domain: shapes.pool(known.pool),
+    "status": lambda known, _domain: known.status,
+    "status_name": lambda known, _domain: label(known.status),
+    "status_message": lambda known, _domain: known.status_message,
+    "power_type": lambda known, _domain: known.power_type,
+    "power_state": lambda known, _domain: known.power_state,
+    "cpu_count": lambda known, _domain: known.cpu_count,
+    "memory": lambda known, _domain: known.memory_mib,
+    "locked": lambda known, _domain: known.locked,
+    "resource_uri": lambda known, _domain: f"{ROOT}/machines/{known.system_id}/",
+}
+
 # Memory in MiB, storage in MB, block devices in bytes, as MAAS has them.
 _KNOWN: dict[str, Callable[[_View], Any]] = {
-    "system_id": lambda view: view.known.system_id,
-    "hostname": lambda view: view.known.hostname,
-    "fqdn": lambda view: f"{view.known.hostname}.{view.domain}",
-    "domain": lambda view: shapes.internal_domain(view.domain),
-    "description": lambda view: view.known.description,
-    "architecture": lambda view: view.known.architecture,
-    "owner": lambda view: view.known.owner,
-    "zone": lambda view: shapes.zone(view.known.zone),
-    "pool": lambda view: shapes.pool(view.known.pool),
-    "status": lambda view: view.known.status,
-    "status_name": lambda view: label(view.known.status),
-    "status_message": lambda view: view.known.status_message,
     "status_action": lambda view: "",
     "error_description": lambda view: view.error,
     "node_type": lambda view: 0,
     "node_type_name": lambda view: "Machine",
     "netboot": lambda view: True,
-    "power_type": lambda view: view.known.power_type,
-    "power_state": lambda view: view.known.power_state,
     "bios_boot_method": lambda view: view.known.firmware_type or None,
-    "cpu_count": lambda view: view.known.cpu_count,
     "cpu_speed": lambda view: view.known.cpu_speed_mhz,
-    "memory": lambda view: view.known.memory_mib,
     "storage": lambda view: float(view.known.storage_mb),
     "hardware_uuid": lambda view: view.known.hardware.get("hardware_uuid"),
     "hardware_info": lambda view: _hardware_info(view.known),
     "tag_names": lambda view: view.known.tag_names,
     "owner_data": lambda view: view.known.owner_data,
     "workload_annotations": lambda view: view.known.workload_annotations,
-    "locked": lambda view: view.known.locked,
     "ip_addresses": lambda view: sorted({nic.ip for nic in view.details.interfaces if nic.ip}),
     "interface_set": lambda view: view.interfaces,
     "boot_interface": lambda view: next((shown for shown in view.interfaces if shown["is_boot"]), None),
@@ -151,7 +156,6 @@ _KNOWN: dict[str, Callable[[_View], Any]] = {
     "current_commissioning_result_id": lambda view: view.known.boot_id,
     "commissioning_status": lambda view: _COMMISSIONING_STATUS.get(view.known.status, (-1, ""))[0],
     "commissioning_status_name": lambda view: _COMMISSIONING_STATUS.get(view.known.status, (-1, ""))[1],
-    "resource_uri": lambda view: f"{ROOT}/machines/{view.known.system_id}/",
 }
 # Fields that MAAS does not have.
 _OURS: dict[str, Callable[[_View], Any]] = {
@@ -169,12 +173,17 @@ _OURS: dict[str, Callable[[_View], Any]] = {
 }
 
 
+def _listed(name: str) -> Callable[[_View], Any]:
+    return lambda view: _LISTED[name](view.known, view.domain)
+
+
 def _constant(value: Any) -> Callable[[_View], Any]:
     return lambda view: value
 
 
 FIELDS: Mapping[str, Callable[[_View], Any]] = {
     **{name: _constant(value) for name, value in _ABSENT.items()},
+    **{name: _listed(name) for name in _LISTED},
     **_KNOWN,
     **_OURS,
 }
@@ -189,6 +198,16 @@ def machine(details: MachineDetails, domain: str, fields: Iterable[str] = FIELDS
     """One machine, with all of its fields or some."""
     view = _View(details, domain)
     return {name: FIELDS[name](view) for name in fields}
+
+
+def is_listed(fields: Iterable[str]) -> bool:
+    """Whether these fields are no more than lists have."""
+    return _LISTED.keys() >= set(fields)
+
+
+def listed(known: ListedMachine, domain: str, fields: Iterable[str]) -> dict[str, Any]:
+    """Some fields of a machine of a list."""
+    return {name: _LISTED[name](known, domain) for name in fields}
 
 
 def parts_for(fields: Collection[str]) -> Parts:

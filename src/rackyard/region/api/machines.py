@@ -67,6 +67,8 @@ def list_machines(call: Call) -> Response:
     limit = machine_lists.limit(call.params)
     # One more than a page tells whether there is another.
     wanted = replace(machine_filters.read(call.params), limit=None if limit is None else limit + 1)
+    if machine_shapes.is_listed(fields):
+        return machine_lists.answer_few(call, registry.find_few(call.ctx, wanted), fields, limit)
     found = registry.find_all(call.ctx, wanted, machine_shapes.parts_for(fields))
     return machine_lists.answer(call, found, fields, limit)
 

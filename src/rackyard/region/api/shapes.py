@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -31,9 +32,13 @@ def event_time(value: datetime | None) -> str | None:
     return value.strftime(EVENT_TIME) if value else None
 
 
+# A thousand machines of a list are in a few zones.
+_quoted = lru_cache(maxsize=1024)(quote)
+
+
 def zone(known: Group) -> dict[str, Any]:
     """A zone."""
-    return _group(known, f"zones/{quote(known.name)}/")
+    return _group(known, f"zones/{_quoted(known.name)}/")
 
 
 def pool(known: Group) -> dict[str, Any]:

@@ -40,6 +40,11 @@ class Transaction:
             names = [column.name for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
+    def tuples(self, name: str, /, **params: Any) -> list[tuple[Any, ...]]:
+        """The same, each row's values in the order of the query: for many rows, where names cost more than values."""
+        with self._execute(name, params) as cursor:
+            return list(cursor.fetchall())
+
     def one(self, name: str, /, **params: Any) -> Row | None:
         """The first row of a query, or None."""
         with self._execute(name, params) as cursor:

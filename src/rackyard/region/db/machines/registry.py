@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from rackyard.region.db.machines.groups import Group
 from rackyard.region.db.pool import Transaction
@@ -57,6 +57,39 @@ class Machine:
     locked: bool
     owner_data: dict[str, str]
     workload_annotations: dict[str, str]
+
+    @property
+    def zone(self) -> Group:
+        """What it fails together with."""
+        return Group(self.zone_id, self.zone_name, self.zone_description)
+
+    @property
+    def pool(self) -> Group:
+        """What it is given out with."""
+        return Group(self.pool_id, self.pool_name, self.pool_description)
+
+
+class ListedMachine(NamedTuple):
+    """What lists of many machines show of each; a tuple, because a thousand of them are made at once."""
+
+    system_id: str
+    hostname: str
+    description: str
+    architecture: str
+    owner: str | None
+    status: int
+    status_message: str
+    power_type: str
+    power_state: str
+    cpu_count: int
+    memory_mib: int
+    locked: bool
+    zone_id: int
+    zone_name: str
+    zone_description: str
+    pool_id: int
+    pool_name: str
+    pool_description: str
 
     @property
     def zone(self) -> Group:
@@ -180,6 +213,11 @@ def select(
     unread: dict[str, Any] = {} if with_hardware else {"hardware": {}}
     unread |= {} if with_labels else {"tag_names": [], "owner_data": {}, "workload_annotations": {}}
     return [Machine(**{**row, **unread}) for row in rows]
+
+
+def few(tx: Transaction, wanted: MachineFilter) -> list[ListedMachine]:
+    """Matching machines by hostname, with no more than lists show of each."""
+    return [ListedMachine(*row) for row in tx.tuples("machines.registry.few", **asdict(wanted))]
 
 
 def count_by_status(tx: Transaction) -> dict[int, int]:

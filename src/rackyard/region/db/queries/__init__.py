@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every SQL statement of the region, by name: `machines.state.lock` is `lock` in `machines/state.sql`."""
+"""Every SQL statement of the region, by name: `machines.state.lock` is `lock` in `machines/state.sql`.
+
+A line `-- include: NAME` in a query stands for the text of another one, so that two that ask for the same rows cannot
+come to differ about which these are."""
 
 from __future__ import annotations
 
@@ -10,11 +13,12 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 
 _HEADER = re.compile(r"^-- name: ([a-z_]+\.[a-z_]+\.[a-z0-9_]+)\n-- (\S.*)\n", re.MULTILINE)
+_INCLUDE = re.compile(r"^-- include: (\S+)$", re.MULTILINE)
 
 
 @cache
 def all_queries() -> dict[str, str]:
-    """Name to SQL text. Raises ValueError for a name given twice or in the wrong file."""
+    """Name to SQL text. Raises ValueError for a name given twice or in the wrong file, KeyError for an unknown one."""
     found: dict[str, str] = {}
     for folder, file in _files():
         text = file.read_text(encoding="utf-8")
@@ -25,7 +29,7 @@ def all_queries() -> dict[str, str]:
             if name in found or name.rpartition(".")[0] != f"{folder}.{file.name.removesuffix('.sql')}":
                 raise ValueError(f"query {name} in {folder}/{file.name} is named twice or belongs to another file")
             found[name] = text[header.end() : end].strip()
-    return found
+    return {name: _INCLUDE.sub(lambda line: found[line[1]].rstrip(";"), text) for name, text in found.items()}
 
 
 def query(name: str) -> str:

@@ -14,6 +14,7 @@ from rackyard.region.db.machines import registry as rows
 from rackyard.region.db.machines.registry import (
     BlockDevice,
     Interface,
+    ListedMachine,
     LockedMachine,
     Machine,
     MachineFilter,
@@ -90,6 +91,14 @@ def find_all(ctx: Context, wanted: MachineFilter, parts: Parts = EVERYTHING) -> 
         filters.require(tx, wanted)
         found = rows.select(tx, wanted, with_hardware=parts.hardware, with_steps=parts.steps, with_labels=parts.labels)
         return _with_details(tx, found, ctx.clock.now(), parts)
+
+
+def find_few(ctx: Context, wanted: MachineFilter) -> list[ListedMachine]:
+    """The same with no more than lists show of each machine: one statement, and one for each kind of thing to filter
+    by. Raises Invalid for what there is not."""
+    with ctx.db.transaction() as tx:
+        filters.require(tx, wanted)
+        return rows.few(tx, wanted)
 
 
 def count_by_status(ctx: Context) -> dict[int, int]:

@@ -4,33 +4,13 @@
 -- Name and MAC of the machine's interfaces, the one it boots from first.
 SELECT mac::text AS mac, is_boot FROM machine_interface WHERE machine_id = %(id)s ORDER BY is_boot DESC, id;
 
--- name: machines.registry.select
--- Machines that match every given filter, with the name of their owner and the last step of their current boot.
-SELECT machine.id, machine.system_id, machine.hostname, machine.description, machine.architecture,
-       account.username AS owner, machine.status, machine.status_message, machine.status_changed_at,
-       machine.previous_status, machine.epoch, machine.power_state, machine.power_state_at, machine.power_error,
-       machine.power_type, operation.deadline_at,
-       machine.boot_id, machine.boot_mac, machine.firmware_type, machine.secure_boot, machine.cpu_count,
-       machine.cpu_model, machine.cpu_speed_mhz, machine.memory_mib, machine.storage_mb,
-       CASE WHEN %(with_hardware)s THEN machine.hardware END AS hardware,
-       machine.commissioned_at, machine.created_at, machine.updated_at, machine.commissioning_suite,
-       zone.id AS zone_id, zone.name AS zone_name, zone.description AS zone_description,
-       resource_pool.id AS pool_id, resource_pool.name AS pool_name, resource_pool.description AS pool_description,
-       CASE WHEN %(with_steps)s THEN
-           (SELECT max(boot_step.step) FROM boot_step WHERE boot_step.boot_id = machine.boot_id)
-       END AS last_step,
-       CASE WHEN %(with_labels)s THEN ARRAY (
-           SELECT tag.name FROM machine_tag JOIN tag ON tag.id = machine_tag.tag_id
-           WHERE machine_tag.machine_id = machine.id ORDER BY tag.name COLLATE "C")
-       END AS tag_names,
-       machine.locked,
-       CASE WHEN %(with_labels)s THEN machine.owner_data END AS owner_data,
-       CASE WHEN %(with_labels)s THEN machine.workload_annotations END AS workload_annotations
+-- name: machines.registry.matching
+-- Which machines match every given filter.
+SELECT machine.id
 FROM machine
 JOIN zone ON zone.id = machine.zone_id
 JOIN resource_pool ON resource_pool.id = machine.pool_id
 LEFT JOIN account ON account.id = machine.owner_id
-LEFT JOIN operation ON operation.id = machine.operation_id AND operation.outcome = 'running'
 WHERE (%(system_ids)s::text[] IS NULL OR machine.system_id = ANY (%(system_ids)s::text[]))
   AND (%(not_system_ids)s::text[] IS NULL OR machine.system_id <> ALL (%(not_system_ids)s::text[]))
   AND (%(hostnames)s::text[] IS NULL OR machine.hostname = ANY (%(hostnames)s::text[]))
@@ -88,7 +68,55 @@ WHERE (%(system_ids)s::text[] IS NULL OR machine.system_id = ANY (%(system_ids)s
        OR machine.id IN (SELECT machine_id FROM machine_interface WHERE mac::text ILIKE %(free_text)s)
        OR machine.id IN (SELECT machine_tag.machine_id FROM machine_tag JOIN tag ON tag.id = machine_tag.tag_id
                          WHERE tag.name ILIKE %(free_text)s))
-  AND (%(after)s::text IS NULL OR machine.hostname > %(after)s)
+  AND (%(after)s::text IS NULL OR machine.hostname > %(after)s);
+
+-- name: machines.registry.few
+-- What lists of many machines show of each, in this order; everything else costs more than it.
+SELECT machine.system_id, machine.hostname, machine.description, machine.architecture, account.username AS owner,
+       machine.status, machine.status_message, machine.power_type, machine.power_state, machine.cpu_count,
+       machine.memory_mib, machine.locked, zone.id AS zone_id, zone.name AS zone_name,
+       zone.description AS zone_description, resource_pool.id AS pool_id, resource_pool.name AS pool_name,
+       resource_pool.description AS pool_description
+FROM machine
+JOIN zone ON zone.id = machine.zone_id
+JOIN resource_pool ON resource_pool.id = machine.pool_id
+LEFT JOIN account ON account.id = machine.owner_id
+WHERE machine.id IN (
+-- include: machines.registry.matching
+)
+ORDER BY machine.hostname
+LIMIT %(limit)s;
+
+-- name: machines.registry.select
+-- Machines that match every given filter, with the name of their owner and the last step of their current boot.
+SELECT machine.id, machine.system_id, machine.hostname, machine.description, machine.architecture,
+       account.username AS owner, machine.status, machine.status_message, machine.status_changed_at,
+       machine.previous_status, machine.epoch, machine.power_state, machine.power_state_at, machine.power_error,
+       machine.power_type, operation.deadline_at,
+       machine.boot_id, machine.boot_mac, machine.firmware_type, machine.secure_boot, machine.cpu_count,
+       machine.cpu_model, machine.cpu_speed_mhz, machine.memory_mib, machine.storage_mb,
+       CASE WHEN %(with_hardware)s THEN machine.hardware END AS hardware,
+       machine.commissioned_at, machine.created_at, machine.updated_at, machine.commissioning_suite,
+       zone.id AS zone_id, zone.name AS zone_name, zone.description AS zone_description,
+       resource_pool.id AS pool_id, resource_pool.name AS pool_name, resource_pool.description AS pool_description,
+       CASE WHEN %(with_steps)s THEN
+           (SELECT max(boot_step.step) FROM boot_step WHERE boot_step.boot_id = machine.boot_id)
+       END AS last_step,
+       CASE WHEN %(with_labels)s THEN ARRAY (
+           SELECT tag.name FROM machine_tag JOIN tag ON tag.id = machine_tag.tag_id
+           WHERE machine_tag.machine_id = machine.id ORDER BY tag.name COLLATE "C")
+       END AS tag_names,
+       machine.locked,
+       CASE WHEN %(with_labels)s THEN machine.owner_data END AS owner_data,
+       CASE WHEN %(with_labels)s THEN machine.workload_annotations END AS workload_annotations
+FROM machine
+JOIN zone ON zone.id = machine.zone_id
+JOIN resource_pool ON resource_pool.id = machine.pool_id
+LEFT JOIN account ON account.id = machine.owner_id
+LEFT JOIN operation ON operation.id = machine.operation_id AND operation.outcome = 'running'
+WHERE machine.id IN (
+-- include: machines.registry.matching
+)
 ORDER BY machine.hostname
 LIMIT %(limit)s;
 
