@@ -68,6 +68,7 @@ def test_program_of_an_operator_works_unchanged(url: str, admin_key: str, many_m
         "person": ["ann", "ann@example.org", True],
         "login": ["ann", ["admin", "ann"]],
         "again": "ann",
+        "still": "ann",
         "wrong": "403 FORBIDDEN",
         "ssh_keys": [[True, True]],
         "ssh_key": [True, 0],

@@ -7,7 +7,7 @@ import pytest
 
 from rackyard.region import passwords
 from rackyard.region.app import create_app
-from rackyard.region.services.site import retention
+from rackyard.region.services.site import accounts, retention
 from rackyard.region.services.site.logins import MAX_ATTEMPTS, WINDOW
 
 PATH = "/MAAS/accounts/authenticate/"
@@ -48,13 +48,13 @@ def test_password_is_good_for_a_key_in_maas_words(attempt, api, api_of) -> None:
 
 
 @pytest.mark.parametrize("consumer", [{"consumer": "ann@laptop"}, {"consumer": ""}, {}])
-def test_new_login_ends_the_key_of_the_same_name_and_no_other(attempt, api_of, consumer) -> None:
+def test_of_many_logins_with_one_name_the_oldest_key_ends_and_no_other(attempt, api_of, consumer) -> None:
     credentials = {"username": "ann", "password": RIGHT["password"]}
     other = attempt(credentials | {"consumer": "another"}).json
-    first, second = (attempt(credentials | consumer).json for _ in range(2))
-    states = [api_of(text_of(key)).get("users/?op=whoami").status_code for key in (other, first, second)]
-    assert states == [200, 401, 200]
-    assert second["name"] == (consumer.get("consumer") or "MAAS consumer")
+    keys = [attempt(credentials | consumer).json for _ in range(accounts.KEYS_OF_A_NAME + 1)]
+    states = [api_of(text_of(key)).get("users/?op=whoami").status_code for key in (other, *keys)]
+    assert states == [200, 401, *[200] * accounts.KEYS_OF_A_NAME]
+    assert keys[-1]["name"] == (consumer.get("consumer") or "MAAS consumer")
 
 
 def test_login_touches_no_key_of_another_account(attempt, ctx, api, api_of) -> None:

@@ -84,7 +84,7 @@ PERMISSIONS = {
     "site.accounts.create_key": {"MANAGE_KEYS"},
     "site.accounts.keys_of": {"MANAGE_KEYS"},
     "site.accounts.rename_key": {"MANAGE_KEYS"},
-    "site.accounts.replace_key": {"MANAGE_KEYS"},
+    "site.accounts.login_key": {"MANAGE_KEYS"},
     "site.accounts.revoke_key": {"MANAGE_KEYS"},
     "site.images.prune": {"MANAGE_IMAGES"},
     "site.images.register": {"MANAGE_IMAGES"},

@@ -21,12 +21,13 @@ blueprint = Blueprint("login", __name__)
 
 @blueprint.post(PATH)
 def authenticate() -> Response:
-    """A key of that name. The one of the same name ends: MAAS would show it again, but here secrets are not stored."""
+    """A key of that name. MAAS would show the one that is there, but here secrets are not stored: each login makes one,
+    and of many with the same name the oldest ends."""
     ctx: Context = current_app.extensions["rackyard"]
     params = Params.of(request)
     claim = Claim(params.text("username") or "", params.text("password") or "", address_of(request))
     actor = logins.authenticate(ctx, claim)
-    key = accounts.replace_key(ctx, actor, params.text("consumer") or UNNAMED)
+    key = accounts.login_key(ctx, actor, params.text("consumer") or UNNAMED)
     answer = jsonify(
         consumer_key=key.consumer_key, name=key.name, token_key=key.token_key, token_secret=key.token_secret
     )

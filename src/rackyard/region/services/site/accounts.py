@@ -17,6 +17,8 @@ from rackyard.region.services.site import journal, validation
 from rackyard.region.services.site.authorisation import Actor, Permission, authorise
 
 USE_WRITTEN_EVERY = timedelta(minutes=1)
+# python-libmaas gives all programs of a person on a host one name.
+KEYS_OF_A_NAME = 5
 
 
 @dataclass(frozen=True)
@@ -79,15 +81,16 @@ def create_key(ctx: Context, actor: Actor, name: str) -> ApiKey:
         return key
 
 
-def replace_key(ctx: Context, actor: Actor, name: str) -> ApiKey:
-    """A key of the actor's own account in place of those with this name. Raises Invalid, NotFound."""
+def login_key(ctx: Context, actor: Actor, name: str) -> ApiKey:
+    """A key of the actor's own account for a program that has logged in. Of those with this name the oldest ends when
+    there are too many: nobody can tell which of them is still needed. Raises Invalid, NotFound."""
     label = validation.text("consumer", name)
     with ctx.db.transaction() as tx:
         account = user_rows.lock(tx, actor.username)
         authorise(actor, Permission.MANAGE_KEYS, account)
         if account is None:
             raise NotFound(f"The account {actor.name} was removed meanwhile.")
-        replaced = account_rows.delete_named_keys(tx, account.id, label)
+        replaced = account_rows.delete_named_keys(tx, account.id, label, keep=KEYS_OF_A_NAME - 1)
         key = _mint_key(ctx, tx, account, label)
         instead = f" instead of {', '.join(replaced)}" if replaced else ""
         _record(ctx, tx, actor, f"API key {key.token_key} of {account.username} was made by a login{instead}")

@@ -47,8 +47,11 @@ UPDATE api_key SET last_used_at = %(now)s
 WHERE id IN (SELECT id FROM api_key WHERE token_key = %(token_key)s FOR NO KEY UPDATE SKIP LOCKED);
 
 -- name: site.accounts.delete_named_keys
--- Remove the API keys of an account that have this name.
-DELETE FROM api_key WHERE account_id = %(account_id)s AND name = %(name)s RETURNING token_key;
+-- Remove the API keys of an account that have this name, but the newest.
+DELETE FROM api_key WHERE id IN (
+    SELECT id FROM api_key WHERE account_id = %(account_id)s AND name = %(name)s
+    ORDER BY created_at DESC, id DESC OFFSET %(keep)s)
+RETURNING token_key;
 
 -- name: site.accounts.rename_key
 -- Give an API key of an account another name.
