@@ -60,6 +60,8 @@ OPERATIONS = {
         "POST unlock": (403, 409),
         "PUT": (403, 200),
     },
+    "/nodes/": {"GET": (200, 200), "POST set_zone": (403, 400)},
+    "/nodes/<system_id>/": {"DELETE": (403, 204), "GET": (200, 200)},
     "/nodes/<system_id>/interfaces/": {"GET": (200, 200)},
     "/nodes/<system_id>/blockdevices/": {"GET": (200, 200)},
     "/nodes/<system_id>/results/": {"GET": (200, 200)},

@@ -1,21 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`nodes/<system_id>/…`: what belongs to one machine."""
+"""`nodes/`: machines and controllers alike; `nodes/<system_id>/…`: what belongs to one machine."""
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import Any
 
-from rackyard.region.api import machine_shapes
+from rackyard.region.api import controllers, machine_shapes, machines
 from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.shapes import ROOT, event_time, moment
 from rackyard.region.api.takes import Kind
+from rackyard.region.db.machines.registry import MachineFilter
 from rackyard.region.db.machines.results import ScriptResult
 from rackyard.region.errors import NotFound
 from rackyard.region.services.machines import registry, results
 from rackyard.region.services.machines.results import ResultSet
 from rackyard.region.services.site import validation
 
+collection = Resource("/nodes/", "Nodes", "Machines, racks and regions.")
+one = Resource("/nodes/<system_id>/", "Node", "A machine, a rack or a region.")
 interfaces = Resource("/nodes/<system_id>/interfaces/", "Interfaces", "The NICs of a machine.")
 block_devices = Resource("/nodes/<system_id>/blockdevices/", "BlockDevices", "The disks of a machine.")
 script_results = Resource("/nodes/<system_id>/results/", "NodeScriptResults", "What scripts said on a machine.")
@@ -27,6 +31,40 @@ one_block_device = Resource("/nodes/<system_id>/blockdevices/<int:disk_id>/", "B
 one_result = Resource(
     "/nodes/<system_id>/results/<int:boot_id>/", "NodeScriptResult", "What scripts said in one boot.", boot_id="id"
 )
+
+
+@collection.read()
+def list_nodes(call: Call) -> list[dict[str, Any]]:
+    """Everything that has a system_id, each in its own shape: machines, racks, regions."""
+    domain = call.ctx.config.domain
+    found = [machine_shapes.machine(details, domain) for details in registry.find_all(call.ctx, MachineFilter())]
+    return [*found, *controllers.list_racks(call), *controllers.list_regions(call)]
+
+
+@collection.create("set_zone", takes={"nodes": Kind.WORDS, "zone": Kind.TEXT})
+def set_zone(call: Call) -> None:
+    """Put machines (`nodes`, by system_id) in a zone: all of them or none. Controllers are in the default one."""
+    machines.set_zone(call)
+
+
+@one.read()
+def read_node(call: Call, system_id: str) -> dict[str, Any]:
+    """Whatever has this system_id. Raises NotFound."""
+    kinds: tuple[Callable[[Call, str], dict[str, Any]], ...] = (
+        machines.read_machine, controllers.read_rack, controllers.read_region,
+    )  # fmt: skip
+    for read in kinds:
+        try:
+            return read(call, system_id)
+        except NotFound:
+            continue
+    raise NotFound(f"Nothing has the system_id {validation.shown(system_id)}; list all with GET nodes/.")
+
+
+@one.delete()
+def delete_node(call: Call, system_id: str) -> None:
+    """Forget a machine. A rack is revoked at rackcontrollers/, and a region goes by itself."""
+    machines.delete_machine(call, system_id)
 
 
 @interfaces.read()
