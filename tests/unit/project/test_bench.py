@@ -40,7 +40,7 @@ def test_help_tells_of_one_benchmark_and_starts_none(name: str, tmp_path: Path) 
 def test_help_without_a_name_tells_of_all() -> None:
     done = subprocess.run([ROOT / "run", "bench", "--help"], capture_output=True, text=True, timeout=10, check=True)
     assert [line.split()[1] for line in done.stdout.splitlines() if line.startswith("  bench ")] == [
-        "direct-boot", "commission", "retention", "racks",
+        "direct-boot", "commission", "retention", "api", "racks",
     ]  # fmt: skip
     assert "Caches" not in done.stdout
 
