@@ -238,7 +238,7 @@ def test_region_that_leaves_for_its_upgrade_loses_nothing(gateway: Gateway, regi
     wait_until(lambda: all(region.asked() > 10 for region in regions), "requests at both")
     (regions[0].home / "run" / draining.LEAVING).touch()
     time.sleep(draining.LEAVE_S)
-    assert gateway.states() == {"region1": "DOWN", "region2": "UP"}
+    assert gateway.states() == {"region1": "NOLB", "region2": "UP"}
     asked = regions[0].asked()
     regions[0].dies()
     before = client.answered
