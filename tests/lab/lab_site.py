@@ -120,7 +120,8 @@ def host_traces() -> dict[str, set[str]]:
     return {
         "links": {re.sub(r"^\d+: ", "", line).split(":")[0] for line in lines("ip", "-o", "link", "show")},
         "namespaces": lines("ip", "netns", "list"),
-        "mounts": {line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()},
+        # iproute2 mounts its own folder with the first namespace of a machine, and keeps it.
+        "mounts": {line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()} - {"/run/netns"},
         "nftables": lines("nft", "list", "tables"),
         "processes": processes,
         "forwarding": lines("sysctl", "net.ipv4.ip_forward"),
