@@ -39,6 +39,8 @@ LAB_PACKAGES = (
     "dosfstools", "e2fsprogs", "fdisk", "iproute2", "mtools", "nftables", "openssh-client", "procps", "qemu-utils",
     "tcpdump",
 )  # fmt: skip
+# Juju's library for MAAS, and what makes a program of it.
+GO_PACKAGES = ("golang-github-juju-gomaasapi-dev", "golang-go")
 # What `./run test` has molecule do. Scenario readme starts a host for each example of the roles' READMEs, which takes
 # long: `./run molecule readme` after a change of roles.
 SCENARIOS = ("dhcp", "dns", "site")
@@ -135,6 +137,20 @@ def clients(session: nox.Session) -> str:
     return str(environment_of(session, "clients", ROOT / "tests/service/clients/requirements.txt") / "bin" / "python")
 
 
+def go_client(session: nox.Session) -> Path:
+    """The program that uses gomaasapi, made with Debian's packages of Go and of that library."""
+    debian(session, GO_PACKAGES)
+    source = ROOT / "tests/service/clients/gomaasapi_program.go"
+    compiler = str(session.run("go", "version", silent=True, external=True))
+    program = CACHE / f"gomaasapi-{hashlib.sha256(source.read_bytes() + compiler.encode()).hexdigest()[:12]}"
+    if not program.exists():
+        session.log(f"making {program} (about 1 min)")
+        # Debian's Go libraries are sources in a GOPATH, not modules.
+        go = {"GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOCACHE": str(CACHE / "go"), "CGO_ENABLED": "0"}
+        session.run("go", "build", "-o", str(program), str(source), env=go, external=True)
+    return program
+
+
 def tools(session: nox.Session) -> None:
     """Put the pinned tools first on PATH, installing them when the lock has changed."""
     environment = environment_of(session, "tools", LOCK)
@@ -204,6 +220,7 @@ def service(session: nox.Session) -> None:
     with Part(session) as part:
         debian(session, TEST_PACKAGES + host_python_packages())
         os.environ["RACKYARD_CLIENTS_PYTHON"] = clients(session)
+        os.environ["RACKYARD_GO_CLIENT"] = str(go_client(session))
         if session.posargs:
             part.pytest("tests/service", *session.posargs)
         else:  # they wait as much as they work

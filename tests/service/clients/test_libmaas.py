@@ -6,27 +6,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from flask import Flask
-from werkzeug.serving import make_server
 
 PYTHON = os.environ.get("RACKYARD_CLIENTS_PYTHON", "")
 PROGRAM = Path(__file__).with_name("libmaas_program.py")
-
-
-@pytest.fixture
-def url(app: Flask) -> Iterator[str]:
-    """Where the region listens."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.port}/MAAS/"
-    server.shutdown()
-    thread.join()
 
 
 # A client that is AGPL is in no environment of ours: only where the runner has made one for it can it be run.

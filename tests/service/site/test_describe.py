@@ -8,11 +8,13 @@ import re
 import pytest
 
 from rackyard.region import api as region_api
+from rackyard.region.api import not_yet
 
 DESCRIBE = f"{region_api.PREFIX}/describe/"
 OPENAPI = f"{region_api.PREFIX}/openapi.json"
 HANDLER_KEYS = {"name", "doc", "uri", "path", "params", "actions"}
 ACTION_KEYS = {"name", "doc", "method", "op", "restful"}
+NOT_YET = {region_api.PREFIX + path for path in not_yet.PATHS}
 RESTFUL = {"create", "read", "update", "delete"}
 # What clients call, by the names of MAAS 3.4: handler, path, actions.
 MAAS_HAS = [
@@ -101,7 +103,7 @@ def test_every_route_is_described(app, described) -> None:
     routes = {
         re.sub(r"<[^>]+>", "{}", str(rule))
         for rule in app.url_map.iter_rules()
-        if str(rule).startswith(f"{region_api.PREFIX}/") and str(rule) not in (DESCRIBE, OPENAPI)
+        if str(rule).startswith(f"{region_api.PREFIX}/") and str(rule) not in (DESCRIBE, OPENAPI, *NOT_YET)
     }
     assert sorted(re.sub(r"{[^}]+}", "{}", part["path"]) for part in parts(described)) == sorted(routes)
     actions = sum(len(part["actions"]) for part in parts(described))
@@ -141,3 +143,26 @@ def test_every_answer_of_the_api_has_the_hash_of_the_description(client, api, de
     assert [answer.status_code for answer in answers] == [200, 200, 200, 401, 404, 404]
     assert {answer.headers["X-MAAS-API-Hash"] for answer in answers} == {described["hash"]}
     assert "X-MAAS-API-Hash" not in client.get("/MAAS/health").headers
+
+
+def test_what_maas_has_and_this_region_not_yet_is_refused_in_words(api, client) -> None:
+    for path in not_yet.PATHS:
+        place = re.sub(r"<[^>]+>", "x", path).removeprefix("/")
+        for method in ("GET", "POST", "PUT", "DELETE"):
+            answer = api.request(method, place)
+            assert answer.status_code == 400, place
+            assert "not supported by this region yet" in answer.text
+        assert client.get(f"{region_api.PREFIX}/{place}").status_code == 401
+
+
+def test_operations_that_maas_has_and_this_region_not_yet_are_refused_in_words(api) -> None:
+    by_name = {resource.name: resource for resource in region_api.resources()}
+    for name, ops in not_yet.OPERATIONS.items():
+        served = {op for _method, op in by_name[name].actions}
+        place = re.sub(r"<(int:)?[^>]+>", "1", by_name[name].path).removeprefix("/")
+        for op in ops.split():
+            assert op not in served
+            for ask in (api.get, api.post):
+                answer = ask(f"{place}?op={op}")
+                assert (answer.status_code, answer.text.split(" is ")[0]) == (400, f"op={op}")
+    assert api.post("machines/?op=nonsense").text.startswith("Unrecognised signature")

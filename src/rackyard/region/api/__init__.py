@@ -18,6 +18,7 @@ from rackyard.region.api import (
     machines,
     networks,
     nodes,
+    not_yet,
     openapi,
     settings,
     site,
@@ -67,6 +68,8 @@ def blueprint() -> Blueprint:
     made.add_url_rule("/openapi.json", endpoint="openapi", view_func=_openapi, methods=["GET"])
     for resource in resources():
         resource.mount(made)
+    for path in not_yet.PATHS:
+        Resource(path, "", "").mount(made)
     return made
 
 

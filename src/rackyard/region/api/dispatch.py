@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 from flask import Blueprint, Response, current_app, jsonify, request
 
 from rackyard.region import oauth
+from rackyard.region.api import not_yet
 from rackyard.region.api.params import Params
 from rackyard.region.api.shapes import ROOT
 from rackyard.region.api.takes import NOTHING, Takes, refuse_unknown
 from rackyard.region.context import Context
-from rackyard.region.errors import BadRequest
 from rackyard.region.services.site import accounts
 from rackyard.region.services.site.authorisation import Actor
 
@@ -91,7 +91,7 @@ class Resource:
         op = request.args.get("op") or params.text("op") or None
         action = self.actions.get((request.method, op))
         if action is None:
-            raise _unknown(request.method, op)
+            raise not_yet.refusal(self.name, request.method, op)
         if request.method == "GET":
             refuse_unknown(params, action.takes, f"GET {request.path.removeprefix(ROOT + '/')}")
         return _response(action.handler(Call(ctx, actor, params.taken(action.takes)), **parts))
@@ -103,12 +103,8 @@ class OpenResource(Resource):
     def _serve(self, **parts: Any) -> Response:
         action = self.actions.get((request.method, request.args.get("op") or None))
         if action is None:
-            raise _unknown(request.method, request.args.get("op"))
+            raise not_yet.refusal(self.name, request.method, request.args.get("op"))
         return _response(action.handler(**parts))
-
-
-def _unknown(method: str, op: str | None) -> BadRequest:
-    return BadRequest(f"Unrecognised signature: method={method} op={op and op[:80]}")
 
 
 def _response(result: Any) -> Response:

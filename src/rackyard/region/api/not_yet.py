@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What clients of MAAS 3.4 may call and this region does not do yet. It says so, with 400: a 404 would be taken for an
+object that is gone, and by some programs for success. `describe/` and `openapi.json` leave all of it out."""
+
+from __future__ import annotations
+
+from rackyard.region.errors import BadRequest
+
+# By MAAS's name of the URL's handler.
+OPERATIONS = {
+    "Machines": "accept accept_all add_chassis allocate clone is_registered list_allocated release",
+    "Machine": (
+        "clear_default_gateways deploy details exit_rescue_mode get_curtin_config get_token mount_special "
+        "override_failed_testing release rescue_mode restore_default_configuration restore_networking_configuration "
+        "restore_storage_configuration set_storage_layout test unmount_special"
+    ),
+    "Nodes": "is_registered",
+    "Node": "details power_parameters",
+    "Interfaces": "create_bond create_bridge create_physical create_vlan",
+    "Interface": "add_tag disconnect link_subnet remove_tag set_default_gateway unlink_subnet",
+    "BlockDevice": "add_tag format mount remove_tag set_boot_disk unformat unmount",
+    "NodeScriptResult": "download",
+    "RackControllers": "describe_power_types import_boot_images is_registered power_parameters set_zone",
+    "RackController": (
+        "abort details import_boot_images list_boot_images override_failed_testing power_off power_on power_parameters "
+        "query_power_state test"
+    ),
+    "RegionControllers": "is_registered set_zone",
+    "RegionController": "details power_parameters",
+    "SSHKeys": "import",
+    "Tag": "devices rack_controllers rebuild region_controllers",
+    "Subnet": "ip_addresses reserved_ip_ranges statistics unreserved_ip_ranges",
+    "Domains": "set_serial",
+    "Domain": "set_default",
+    "BootResources": "import is_importing stop_import",
+}
+PATHS = (
+    "/nodes/<_id>/blockdevices/<_disk>/partitions/",
+    "/nodes/<_id>/blockdevices/<_disk>/partition/<_partition>",
+    "/nodes/<_id>/volume-groups/",
+    "/nodes/<_id>/volume-group/<_group>/",
+    "/nodes/<_id>/raids/",
+    "/nodes/<_id>/raid/<_raid>/",
+    "/nodes/<_id>/bcaches/",
+    "/nodes/<_id>/bcache/<_bcache>/",
+    "/nodes/<_id>/bcache-cache-sets/",
+    "/nodes/<_id>/bcache-cache-set/<_set>/",
+    "/devices/",
+    "/devices/<_id>/",
+    "/vm-hosts/",
+    "/vm-hosts/<_id>/",
+    "/pods/",
+    "/pods/<_id>/",
+    "/discovery/",
+    "/discovery/<_id>/",
+    "/files/",
+    "/files/<_name>/",
+    "/account/prefs/sslkeys/",
+    "/account/prefs/sslkeys/<_id>/",
+    "/ipaddresses/",
+    "/boot-sources/",
+    "/boot-sources/<_id>/",
+    "/boot-sources/<_id>/selections/",
+    "/boot-sources/<_id>/selections/<_selection>/",
+    "/package-repositories/",
+    "/package-repositories/<_id>/",
+    "/dhcp-snippets/",
+    "/dhcp-snippets/<_id>/",
+    "/notifications/",
+    "/notifications/<_id>/",
+    "/scripts/",
+    "/scripts/<_name>",
+    "/commissioning-scripts/",
+    "/commissioning-scripts/<_name>",
+    "/license-keys/",
+    "/license-key/<_system>/<_series>",
+)
+
+
+
+def refusal(name: str, method: str, op: str | None) -> BadRequest:
+    """Why a request that no handler of URL `name` takes is refused; an empty name is one of PATHS."""
+    if not name:
+        return BadRequest("This part of MAAS's API is not supported by this region yet; describe/ lists what is.")
+    if op in OPERATIONS.get(name, "").split():
+        return BadRequest(f"op={op} is not supported by this region yet; describe/ lists what is.")
+    return BadRequest(f"Unrecognised signature: method={method} op={op and op[:80]}")
