@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The calls of Terraform's provider for MAAS (2.4), replayed: it sends all its parameters always, and fails a plan, or
-plans the same change for ever, unless it reads back what it has sent. Neither Debian nor PyPI has the provider itself."""
+plans the same change for ever, unless it reads back what it has sent. Neither Debian nor PyPI has the provider."""
 
 from __future__ import annotations
 
