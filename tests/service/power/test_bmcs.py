@@ -5,17 +5,19 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 from rackyard.region.db.machines import state
 from rackyard.region.db.pool import Transaction
-from rackyard.region.errors import Invalid
+from rackyard.region.db.site.rights import Held
+from rackyard.region.errors import Forbidden, Invalid
 from rackyard.region.services.machines import registry
 from rackyard.region.services.machines.registry import Wish
 from rackyard.region.services.power import bmcs
 from rackyard.region.services.power.parameters import PowerWish
-from rackyard.region.services.site.authorisation import COMMAND_LINE
+from rackyard.region.services.site.authorisation import COMMAND_LINE, Actor
 from rackyard_core.power.base import Parameter
 from rackyard_core.power.registry import DRIVERS
 
@@ -206,3 +208,18 @@ def test_bmc_that_another_machine_joins_meanwhile_stays(ctx, execute, chassis) -
         joins.result()
         leaves.result()
     assert execute("SELECT hostname FROM machine JOIN bmc ON bmc.id = bmc_id") == [("m2",)]
+
+
+def test_bmc_that_machines_of_another_pool_share_is_not_for_an_operator_to_change(ctx, api, execute, chassis) -> None:
+    pools = {name: api.post("resourcepools/", data={"name": name}).json["id"] for name in ("web", "db")}
+    own = registry.create(ctx, COMMAND_LINE, replace(wish(1, "chassis", power_id="1"), pool="web")).machine.system_id
+    ((account_id,),) = execute("SELECT id FROM account")
+    operator = Actor("ann", account_id, is_admin=False, held=frozenset({Held("operator", pools["web"])}))
+    registry.update(ctx, operator, own, Wish(power=PowerWish(None, {"power_user": "alone"})))
+    registry.create(ctx, COMMAND_LINE, replace(wish(2, "chassis", power_id="2"), pool="db"))
+    before = execute("SELECT * FROM bmc")
+    with pytest.raises(Forbidden, match=r"power parameters of machines \(m2\)"):
+        registry.update(ctx, operator, own, Wish(power=PowerWish(None, {"power_user": "both"})))
+    with pytest.raises(Forbidden, match=r"power parameters of machines"):
+        registry.create(ctx, operator, replace(wish(3, "chassis", power_id="3"), pool="web"))
+    assert execute("SELECT * FROM bmc") == before

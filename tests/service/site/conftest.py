@@ -63,6 +63,7 @@ def things(api, add_rack, execute) -> dict[str, dict[str, object]]:
         "record_id": api.post("dnsresourcerecords/", data=TEXT_RECORD).json["id"],
         "resource_id": api.get("dnsresources/").json[0]["id"],
         "image_id": image_id,
+        "group": api.post("usergroups/", data={"name": "g"}).json["name"],
     }
     paths = {resource.path for resource in region_api.resources()}
     return {path: controllers.get(path.split("/")[1], of_rest) for path in paths}

@@ -76,7 +76,7 @@ def test_request_writes_nothing_to_the_database(ctx, api) -> None:
     seen: list[str] = []
     ctx.db.on_statement = seen.append
     api.get("users/?op=whoami")
-    assert seen == ["site.accounts.key_owner", "site.accounts.find"]
+    assert seen == ["site.accounts.key_owner", "site.accounts.find", "site.rights.of_accounts"]
 
 
 def test_key_secret_is_stored_as_a_hash_only(ctx, admin_key) -> None:

@@ -12,6 +12,8 @@ import pytest
 
 from rackyard.region import api as region_api
 from rackyard.region.api.dispatch import OpenResource
+from rackyard.region.status import Status
+from tests.service.conftest import Api
 
 NOTHING: Mapping[str, object] = MappingProxyType({})
 
@@ -23,6 +25,18 @@ OPERATIONS = {
         "DELETE": (403, 400),
         "GET": (403, 200),
         "POST change_password": (403, 400),
+        "POST grant": (403, 400),
+        "POST revoke": (403, 400),
+        "PUT": (403, 200),
+    },
+    "/usergroups/": {"GET": (403, 200), "POST": (403, 400)},
+    "/usergroups/<group>/": {
+        "DELETE": (403, 204),
+        "GET": (403, 200),
+        "POST add_member": (403, 400),
+        "POST grant": (403, 400),
+        "POST remove_member": (403, 400),
+        "POST revoke": (403, 400),
         "PUT": (403, 200),
     },
     "/account/": {
@@ -108,6 +122,29 @@ OPERATIONS = {
     "/regioncontrollers/": {"GET": (200, 200)},
     "/regioncontrollers/<system_id>/": {"GET": (200, 200)},
 }
+# What others than administrators may do as well: operators of the machine's pool, its owner while it is given out, and
+# operators of another pool, who may call what is about machines that the request names. A new machine is in the default
+# pool, unless another one is named.
+OTHERS = {
+    ("/machines/", "POST"): "operator",
+    ("/machines/", "POST set_zone"): "operator elsewhere",
+    ("/machines/<system_id>/", "DELETE"): "operator",
+    ("/machines/<system_id>/", "POST abort"): "operator owner",
+    ("/machines/<system_id>/", "POST commission"): "operator owner",
+    ("/machines/<system_id>/", "POST lock"): "operator owner",
+    ("/machines/<system_id>/", "POST mark_broken"): "operator owner",
+    ("/machines/<system_id>/", "POST mark_fixed"): "operator owner",
+    ("/machines/<system_id>/", "POST power_off"): "operator owner",
+    ("/machines/<system_id>/", "POST power_on"): "operator owner",
+    ("/machines/<system_id>/", "POST set_owner_data"): "operator owner",
+    ("/machines/<system_id>/", "POST set_workload_annotations"): "operator owner",
+    ("/machines/<system_id>/", "POST unlock"): "operator owner",
+    ("/machines/<system_id>/", "PUT"): "operator owner",
+    ("/nodes/", "POST set_zone"): "operator elsewhere",
+    ("/nodes/<system_id>/", "DELETE"): "operator",
+    ("/tags/<name>/", "POST update_nodes"): "operator elsewhere",
+}
+ROLES = ("viewer", "elsewhere", "owner", "operator")
 
 
 def every_call() -> list[tuple[str, str]]:
@@ -159,6 +196,36 @@ def test_everybody_is_answered_as_they_may(path, operation, client, things, stor
         assert re.fullmatch(r"reader may not [^;]+; use an administrator's key\.", answer.text)
     answer = api.request(method, url)
     assert answer.status_code == administrator, answer.text
+
+
+@pytest.fixture
+def people(api, api_of, key_of, execute) -> dict[str, Api]:
+    """One of each role: the machine of `things` is in the default pool, and given out to its owner."""
+    made = {name: api_of(key_of(name)) for name in ROLES}
+    pools = {"operator": "default", "elsewhere": "elsewhere"}
+    assert api.post("resourcepools/", data={"name": "elsewhere"}).status_code == 200
+    for name, pool in pools.items():
+        assert api.post(f"users/{name}/?op=grant", data={"role": "operator", "pool": pool}).status_code == 200
+    execute(
+        "UPDATE machine SET status = %s, owner_id = (SELECT id FROM account WHERE username = 'owner')",
+        (Status.ALLOCATED,),
+    )
+    return made
+
+
+@pytest.mark.parametrize(("path", "operation"), every_call())
+def test_each_role_may_do_what_the_table_says_and_nothing_else(path, operation, things, people) -> None:
+    ordinary, _administrator = OPERATIONS[path][operation]
+    for role in ROLES:
+        may = ordinary != 403 or role in OTHERS.get((path, operation), "").split()
+        answer = people[role].request(*request_of(path, operation, things[path]))
+        assert answer.status_code != 401
+        assert (answer.status_code != 403) == may, (role, answer.text)
+
+
+def test_table_of_roles_names_what_there_is() -> None:
+    for path, operation in OTHERS:
+        assert OPERATIONS[path][operation][0] == 403, (path, operation)
 
 
 def test_refusal_does_not_tell_what_is_there(key_of, api_of) -> None:

@@ -38,6 +38,9 @@ def test_account_is_made_listed_and_shown_as_in_maas(api) -> None:
         "email": "ann@example.org",
         "is_local": True,
         "is_superuser": False,
+        "role": "viewer",
+        "grants": [],
+        "groups": [],
         "resource_uri": "/MAAS/api/2.0/users/ann/",
     }
     assert api.get("users/ann/").json == made.json

@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from rackyard.region.db.racks.identity import Rack
 from rackyard.region.db.site.accounts import Account
 from rackyard.region.errors import Forbidden
-from rackyard.region.services.site.authorisation import COMMAND_LINE, Actor, Permission, authorise
+from rackyard.region.services.site.authorisation import COMMAND_LINE, ROLES, Actor, Permission, Role, authorise
 
-READER = Actor.of(Account(1, "reader", is_admin=False))
-ADMIN = Actor.of(Account(2, "root", is_admin=True))
+READER = Actor.of(Account(1, "reader", is_admin=False), frozenset())
+ADMIN = Actor.of(Account(2, "root", is_admin=True), frozenset())
 RACK = Rack(1, "abc123", "rack1")
 
 
@@ -58,3 +60,13 @@ def test_program_is_nobodys_account_even_when_an_account_has_its_name() -> None:
         authorise(program, Permission.MANAGE_KEYS, Account(3, COMMAND_LINE.name, is_admin=False))
     assert program.username == ""
     assert READER.username == "reader"
+
+
+def test_documentation_has_the_table_of_roles() -> None:
+    page = (Path(__file__).parents[3] / "docs/operations.md").read_text(encoding="utf-8")
+    columns = (Role.VIEWER, Role.ONESELF, Role.OWNER, Role.OPERATOR, Role.ADMINISTRATOR)
+    assert set(columns) == set(Role)
+    rows = [["may", *(role.value for role in columns)], ["---"] * 6]
+    rows += [[each.value, *("yes" if each in ROLES[role] else "" for role in columns)] for each in Permission]
+    shown = page.split("### Who may do what")[1].split("| may ")[1].split("\n\n")[0]
+    assert [[cell.strip() for cell in line.strip("|").split("|")] for line in f"| may {shown}".splitlines()] == rows

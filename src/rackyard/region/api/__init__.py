@@ -26,6 +26,7 @@ from rackyard.region.api import (
     ssh_keys,
     static_routes,
     tags,
+    user_groups,
     users,
 )
 from rackyard.region.api.dispatch import Resource
@@ -35,6 +36,7 @@ _MODULES: tuple[ModuleType, ...] = (
     site,
     settings,
     users,
+    user_groups,
     account,
     ssh_keys,
     machines,

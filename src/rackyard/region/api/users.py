@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`users/`: the accounts of this site.
 
-MAAS has neither PUT nor op=change_password: there a person's address, rights and password are changed in its pages."""
+MAAS has neither PUT nor op=change_password: there a person's address, rights and password are changed in its pages.
+Roles that are given (op=grant, op=revoke) are ours."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import request
 
+from rackyard.region.api import user_groups
 from rackyard.region.api.caller import address_of
 from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.shapes import ROOT
 from rackyard.region.api.takes import Kind
 from rackyard.region.db.site.accounts import Account
-from rackyard.region.services.site import users
+from rackyard.region.services.site import rights, users
 from rackyard.region.services.site.logins import Claim
 
 collection = Resource("/users/", "Users", "The accounts of this site.")
@@ -24,13 +27,13 @@ one = Resource("/users/<username>/", "User", "One account.")
 @collection.read()
 def list_users(call: Call) -> list[dict[str, Any]]:
     """Every account, for administrators."""
-    return [_shape(account) for account in users.list_all(call.ctx, call.actor)]
+    return _shapes(call, users.list_all(call.ctx, call.actor))
 
 
 @collection.read("whoami")
 def whoami(call: Call) -> dict[str, Any]:
     """Whose key signed the request."""
-    return _shape(users.read(call.ctx, call.actor, call.actor.username))
+    return _shape(call, users.read(call.ctx, call.actor, call.actor.username))
 
 
 @collection.create(takes={"username": Kind.TEXT, "email": Kind.TEXT, "password": Kind.TEXT, "is_superuser": Kind.FLAG})
@@ -45,20 +48,20 @@ def create_user(call: Call) -> dict[str, Any]:
         params.text("email") or "",
         is_admin=params.flag("is_superuser") or False,
     )
-    return _shape(account)
+    return _shape(call, account)
 
 
 @one.read()
 def read_user(call: Call, username: str) -> dict[str, Any]:
     """One account: one's own, or any for administrators."""
-    return _shape(users.read(call.ctx, call.actor, username))
+    return _shape(call, users.read(call.ctx, call.actor, username))
 
 
 @one.update(takes={"email": Kind.TEXT, "is_superuser": Kind.FLAG})
 def update_user(call: Call, username: str) -> dict[str, Any]:
     """Change an account's mail address or rights."""
     email, is_admin = call.params.text("email"), call.params.flag("is_superuser")
-    return _shape(users.change(call.ctx, call.actor, username, email, is_admin))
+    return _shape(call, users.change(call.ctx, call.actor, username, email, is_admin))
 
 
 @one.delete(takes={"transfer_resources_to": Kind.TEXT})
@@ -75,11 +78,37 @@ def change_password(call: Call, username: str) -> None:
     users.set_password(call.ctx, call.actor, username, password, claim)
 
 
-def _shape(account: Account) -> dict[str, Any]:
-    return {
-        "username": account.username,
-        "email": account.email,
-        "is_local": True,
-        "is_superuser": account.is_admin,
-        "resource_uri": f"{ROOT}/users/{account.username}/",
-    }
+@one.create("grant", takes=user_groups.GRANT)
+def grant(call: Call, username: str) -> dict[str, Any]:
+    """Make the account `role` (operator) of the resource pool `pool`, by name, or `*` for all pools."""
+    rights.set_of_account(call.ctx, call.actor, username, user_groups.wished(call), given=True)
+    return read_user(call, username)
+
+
+@one.create("revoke", takes=user_groups.GRANT)
+def revoke(call: Call, username: str) -> dict[str, Any]:
+    """Take that from it. What it has by groups stays."""
+    rights.set_of_account(call.ctx, call.actor, username, user_groups.wished(call), given=False)
+    return read_user(call, username)
+
+
+def _shape(call: Call, account: Account) -> dict[str, Any]:
+    return _shapes(call, [account])[0]
+
+
+def _shapes(call: Call, accounts: Sequence[Account]) -> list[dict[str, Any]]:
+    """`role`, `grants` and `groups` are ours."""
+    standings = rights.standings(call.ctx, call.actor, accounts)
+    return [
+        {
+            "username": account.username,
+            "email": account.email,
+            "is_local": True,
+            "is_superuser": account.is_admin,
+            "role": standings[account.id].role.value,
+            "grants": [user_groups.shown(known) for known in standings[account.id].grants],
+            "groups": list(standings[account.id].groups),
+            "resource_uri": f"{ROOT}/users/{account.username}/",
+        }
+        for account in accounts
+    ]

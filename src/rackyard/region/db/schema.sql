@@ -73,6 +73,20 @@ CREATE TABLE login_attempt (
 );
 CREATE INDEX login_attempt_since ON login_attempt (since);
 
+-- Rights beside those of administrators, whom account.is_admin tells.
+CREATE TABLE user_group (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name        text NOT NULL CONSTRAINT user_group_name_key UNIQUE,
+    description text NOT NULL DEFAULT ''
+);
+
+CREATE TABLE user_group_member (
+    group_id   bigint NOT NULL CONSTRAINT user_group_member_group_fkey REFERENCES user_group ON DELETE CASCADE,
+    account_id bigint NOT NULL CONSTRAINT user_group_member_account_fkey REFERENCES account ON DELETE CASCADE,
+    PRIMARY KEY (group_id, account_id)
+);
+CREATE INDEX user_group_member_account ON user_group_member (account_id);
+
 -- Racks: known by the certificate they present, never by a field they send -----------------------
 
 CREATE TABLE rack (
@@ -389,6 +403,19 @@ CREATE TABLE resource_pool (
     description text NOT NULL DEFAULT ''
 );
 INSERT INTO resource_pool (id, name, description) OVERRIDING SYSTEM VALUE VALUES (0, 'default', 'Default pool');
+
+-- A role that one account, or one group of users, has.
+CREATE TABLE role_grant (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    account_id bigint CONSTRAINT role_grant_account_fkey REFERENCES account ON DELETE CASCADE,
+    group_id   bigint CONSTRAINT role_grant_group_fkey REFERENCES user_group ON DELETE CASCADE,
+    role       text NOT NULL CONSTRAINT role_grant_role CHECK (role IN ('operator')),
+    -- None: for machines of all pools. A grant ends with its pool, and never becomes one for all.
+    pool_id    bigint CONSTRAINT role_grant_pool_fkey REFERENCES resource_pool ON DELETE CASCADE,
+    CONSTRAINT role_grant_holder CHECK (num_nonnulls(account_id, group_id) = 1),
+    CONSTRAINT role_grant_once UNIQUE NULLS NOT DISTINCT (account_id, group_id, role, pool_id)
+);
+CREATE INDEX role_grant_group ON role_grant (group_id);
 
 CREATE TABLE machine (
     id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

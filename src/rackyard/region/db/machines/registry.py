@@ -241,6 +241,8 @@ class LockedMachine:
     status: int
     bmc_id: int | None
     locked: bool
+    pool_id: int
+    owner_id: int | None
 
 
 def lock(tx: Transaction, system_id: str) -> LockedMachine | None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -31,6 +32,8 @@ class MachineState:
     boot_mac: str | None
     commissioned_at: datetime | None
     locked: bool
+    pool_id: int
+    owner_id: int | None
 
 
 def lock(tx: Transaction, system_id: str) -> MachineState | None:
@@ -41,6 +44,27 @@ def lock(tx: Transaction, system_id: str) -> MachineState | None:
 def lock_by_id(tx: Transaction, machine_id: int) -> MachineState | None:
     """The machine of that row, locked."""
     return _read(tx, tx.one("machines.state.lock_by_id", id=machine_id))
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What decides who may do something to a machine."""
+
+    system_id: str
+    hostname: str
+    status: int
+    pool_id: int
+    owner_id: int | None
+
+
+def subjects(tx: Transaction, system_ids: Iterable[str]) -> list[Subject]:
+    """Those of these machines that there are; whose they are does not change until the transaction ends."""
+    return [Subject(**row) for row in tx.all("machines.state.subjects", system_ids=list(system_ids))]
+
+
+def beside(tx: Transaction, machine_id: int) -> list[Subject]:
+    """The other machines behind a machine's BMC; whose they are does not change until the transaction ends."""
+    return [Subject(**row) for row in tx.all("machines.state.beside", id=machine_id)]
 
 
 def _read(tx: Transaction, locked: Row | None) -> MachineState | None:

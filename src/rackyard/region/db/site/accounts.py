@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from rackyard.region.db.pool import Transaction
+from rackyard.region.db.site.rights import Held
 
 
 @dataclass(frozen=True)
@@ -21,12 +22,13 @@ class Account:
 
 @dataclass(frozen=True)
 class KeyOwner:
-    """An API key with its account; only the hash of the secret is known."""
+    """An API key with its account and what that was given; only the hash of the secret is known."""
 
     account: Account
     consumer_key: str
     token_secret_sha256: bytes = field(repr=False)
     last_used_at: datetime | None
+    held: frozenset[Held]
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,8 @@ def key_owner(tx: Transaction, token_key: str) -> KeyOwner | None:
     if row is None:
         return None
     of_key = {name: row.pop(name) for name in ("consumer_key", "token_secret_sha256", "last_used_at")}
-    return KeyOwner(Account(**row), **of_key)
+    held = frozenset(Held(*pair) for pair in row.pop("held"))
+    return KeyOwner(Account(**row), **of_key, held=held)
 
 
 def note_use(tx: Transaction, token_key: str, now: datetime) -> None:

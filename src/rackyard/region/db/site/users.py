@@ -20,6 +20,11 @@ def lock(tx: Transaction, username: str) -> Account | None:
     return Account(**row) if row else None
 
 
+def lock_administrators(tx: Transaction) -> list[int]:
+    """The ids of all administrators, who stay so until the transaction ends."""
+    return [row["id"] for row in tx.all("site.users.lock_administrators")]
+
+
 def add(tx: Transaction, username: str, email: str, password_hash: str, *, is_admin: bool, now: datetime) -> Account:
     """A new account."""
     return _account(

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 from rackyard.region.context import Context
 from rackyard.region.db.machines import groups as rows
+from rackyard.region.db.machines import state
 from rackyard.region.db.machines.groups import Group
+from rackyard.region.db.machines.state import Subject
 from rackyard.region.db.pool import Transaction
 from rackyard.region.errors import Conflict, Invalid, NotFound
 from rackyard.region.services.operations.kinds import require_unlocked
 from rackyard.region.services.site import journal, validation
-from rackyard.region.services.site.authorisation import Actor, Permission, authorise
+from rackyard.region.services.site.authorisation import Actor, Permission, Pool, Unknown, authorise
 
 _NAMED = 10
 
@@ -93,7 +95,9 @@ def delete(ctx: Context, actor: Actor, kind: Kind, specifier: str) -> None:
 def set_zone(ctx: Context, actor: Actor, system_ids: Sequence[str], specifier: str) -> None:
     """Put machines in a zone: all of them or none. Raises Forbidden, Invalid, Conflict when one of them is locked."""
     with ctx.db.transaction() as tx:
-        authorise(actor, Permission.EDIT_MACHINE)
+        named: Sequence[Subject | Unknown] = state.subjects(tx, system_ids) or [Unknown.MACHINE]
+        for machine in named:
+            authorise(actor, Permission.EDIT_MACHINE, machine)
         zone_id = chosen(tx, ZONE, specifier)
         moved = rows.put_in_zone(tx, zone_id, system_ids, ctx.clock.now())
         missing = sorted(set(system_ids) - {member.system_id for member in moved})
@@ -108,8 +112,20 @@ def set_zone(ctx: Context, actor: Actor, system_ids: Sequence[str], specifier: s
 
 def chosen(tx: Transaction, kind: Kind, specifier: str) -> int:
     """The id of the one that a machine shall be in. Raises Invalid."""
+    return _chosen(tx, kind, specifier).id
+
+
+def pool_for(tx: Transaction, actor: Actor, specifier: str) -> int:
+    """The id of the pool that a machine of the actor shall be in. Raises Forbidden, Invalid."""
+    authorise(actor, Permission.REGISTER_MACHINE, Unknown.MACHINE)
+    pool = _chosen(tx, POOL, specifier)
+    authorise(actor, Permission.REGISTER_MACHINE, Pool(pool.id, pool.name))
+    return pool.id
+
+
+def _chosen(tx: Transaction, kind: Kind, specifier: str) -> Group:
     try:
-        return _known(tx, kind, specifier).id
+        return _known(tx, kind, specifier)
     except NotFound as error:
         raise Invalid.field(kind.name, error.message) from error
 

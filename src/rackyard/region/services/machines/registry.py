@@ -11,6 +11,7 @@ from ipaddress import ip_address, ip_network
 
 from rackyard.region.context import Context
 from rackyard.region.db.machines import registry as rows
+from rackyard.region.db.machines import state
 from rackyard.region.db.machines.registry import (
     BlockDevice,
     Interface,
@@ -30,7 +31,7 @@ from rackyard.region.services.operations.kinds import require_idle, require_unlo
 from rackyard.region.services.power import bmcs
 from rackyard.region.services.power.parameters import PowerWish
 from rackyard.region.services.site import identifiers, journal, validation
-from rackyard.region.services.site.authorisation import Actor, Permission, authorise
+from rackyard.region.services.site.authorisation import Actor, Permission, Pool, Unknown, authorise
 from rackyard.region.services.site.validation import Network
 from rackyard.region.status import Status
 
@@ -121,7 +122,7 @@ def create(
     `also` is done with the new machine's system_id in the same transaction: if it fails, there is no machine."""
     now = ctx.clock.now()
     with ctx.db.transaction() as tx:
-        authorise(actor, Permission.EDIT_MACHINE)
+        pool_id = groups.pool_for(tx, actor, wish.pool or str(POOL.default_id))
         if not wish.macs:
             raise Invalid.field(
                 "mac_addresses", "One or more MAC addresses is required; give the MAC it boots from first."
@@ -134,11 +135,12 @@ def create(
             architecture=validation.architecture("architecture", wish.architecture or "amd64"),
             commissioning_suite=validation.suite("commissioning_suite", wish.commissioning_suite or ""),
             zone_id=groups.chosen(tx, ZONE, wish.zone) if wish.zone else ZONE.default_id,
-            pool_id=groups.chosen(tx, POOL, wish.pool) if wish.pool else POOL.default_id,
+            pool_id=pool_id,
         )
         machine_id = rows.add(tx, system_id, registration, actor.account_id, now)
         if wish.power is not None:
             bmcs.give(ctx, tx, machine_id, system_id, wish.power)
+            _authorise_bmc(tx, actor, machine_id)
         rows.set_macs(tx, machine_id, macs)
         journal.record(
             tx,
@@ -159,7 +161,9 @@ def update(ctx: Context, actor: Actor, system_id: str, wish: Wish) -> MachineDet
     Raises Forbidden, NotFound, Invalid, Conflict while something is under way or the machine is locked."""
     now = ctx.clock.now()
     with ctx.db.transaction() as tx:
-        locked = _locked(tx, actor, system_id)
+        locked = _locked(tx, actor, Permission.EDIT_MACHINE, system_id)
+        if wish.power is not None:
+            authorise(actor, Permission.SET_POWER_PARAMETERS, locked)
         if wish.macs is not None or wish.power is not None:
             require_idle(locked.hostname, locked.status, "change its MACs or power settings")
         machine = _read(tx, system_id, now).machine
@@ -174,11 +178,12 @@ def update(ctx: Context, actor: Actor, system_id: str, wish: Wish) -> MachineDet
                 machine.commissioning_suite if wish.commissioning_suite is None else wish.commissioning_suite,
             ),
             zone_id=groups.chosen(tx, ZONE, wish.zone) if wish.zone else machine.zone_id,
-            pool_id=groups.chosen(tx, POOL, wish.pool) if wish.pool else machine.pool_id,
+            pool_id=_moved(tx, actor, machine, wish.pool) if wish.pool else machine.pool_id,
         )
         rows.update(tx, machine.id, registration, now)
         if wish.power is not None:
             bmcs.change(ctx, tx, machine.id, system_id, wish.power)
+            _authorise_bmc(tx, actor, machine.id)
         if wish.macs is not None:
             if not wish.macs:
                 raise Invalid.field("mac_addresses", f"Machine {machine.hostname} needs at least one MAC; give one.")
@@ -197,7 +202,7 @@ def update(ctx: Context, actor: Actor, system_id: str, wish: Wish) -> MachineDet
 def delete(ctx: Context, actor: Actor, system_id: str) -> None:
     """Forget a machine. Raises Forbidden, NotFound, Conflict while something is under way or it is locked."""
     with ctx.db.transaction() as tx:
-        locked = _locked(tx, actor, system_id)
+        locked = _locked(tx, actor, Permission.DELETE_MACHINE, system_id)
         require_idle(locked.hostname, locked.status, "delete it")
         rows.delete(tx, locked.id)
         bmcs.leave(tx, locked.bmc_id)
@@ -249,13 +254,27 @@ def _with_details(
     return [MachineDetails(machine, nics[machine.id], disks[machine.id], vlans, subnets) for machine in machines]
 
 
-def _locked(tx: Transaction, actor: Actor, system_id: str) -> LockedMachine:
+def _locked(tx: Transaction, actor: Actor, permission: Permission, system_id: str) -> LockedMachine:
     locked = rows.lock(tx, system_id)
-    authorise(actor, Permission.EDIT_MACHINE, locked)
+    authorise(actor, permission, locked or Unknown.MACHINE)
     if locked is None:
         raise not_found(system_id)
     require_unlocked(locked)
     return locked
+
+
+def _moved(tx: Transaction, actor: Actor, machine: Machine, specifier: str) -> int:
+    """The id of the pool that a machine shall be in: another one takes rights over both."""
+    if groups.chosen(tx, POOL, specifier) == machine.pool_id:
+        return machine.pool_id
+    authorise(actor, Permission.REGISTER_MACHINE, Pool(machine.pool_id, machine.pool_name))
+    return groups.pool_for(tx, actor, specifier)
+
+
+def _authorise_bmc(tx: Transaction, actor: Actor, machine_id: int) -> None:
+    """A BMC's settings are those of all machines behind it."""
+    for machine in state.beside(tx, machine_id):
+        authorise(actor, Permission.SET_POWER_PARAMETERS, machine)
 
 
 def _hostname(ctx: Context, tx: Transaction, text: str, system_id: str | None) -> str:

@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rackyard.region.context import Context
+from rackyard.region.db.machines import state
 from rackyard.region.db.machines import tags as rows
+from rackyard.region.db.machines.state import Subject
 from rackyard.region.db.machines.tags import Tag
 from rackyard.region.db.pool import Transaction
 from rackyard.region.errors import Invalid, NotFound
 from rackyard.region.services.boots import kernel_line
 from rackyard.region.services.site import journal, validation
-from rackyard.region.services.site.authorisation import Actor, Permission, authorise
+from rackyard.region.services.site.authorisation import Actor, Permission, Unknown, authorise
 
 # As in MAAS.
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,256}")
@@ -96,7 +98,10 @@ def update_machines(ctx: Context, actor: Actor, name: str, add: Sequence[str], r
     changed then."""
     both = sorted(set(add) & set(remove))
     with ctx.db.transaction() as tx:
-        tag = _locked(tx, actor, name)
+        named: Sequence[Subject | Unknown] = state.subjects(tx, [*add, *remove]) or [Unknown.MACHINE]
+        for machine in named:
+            authorise(actor, Permission.TAG_MACHINE, machine)
+        tag = _there(rows.lock(tx, name), name)
         if both:
             raise Invalid.field("remove", f"{_listed(both)} would both get and lose tag {tag.name}; decide for one.")
         _require_machines(tx, add=add, remove=remove)

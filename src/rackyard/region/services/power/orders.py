@@ -16,7 +16,7 @@ from rackyard.region.services.operations.kinds import require_idle, require_unlo
 from rackyard.region.services.power import queue, rack_choice
 from rackyard.region.services.power.rack_choice import Choice, Search
 from rackyard.region.services.site import journal
-from rackyard.region.services.site.authorisation import Actor, Permission, authorise
+from rackyard.region.services.site.authorisation import Actor, Permission, Unknown, authorise
 from rackyard_core.power import fields
 
 MAX_QUERY_S = 30.0
@@ -30,7 +30,7 @@ def locked(tx: Transaction, actor: Actor, permission: Permission, system_id: str
 
     Raises Forbidden, NotFound; Conflict when an operator has locked the machine and this would change it."""
     machine = state.lock(tx, system_id)
-    authorise(actor, permission, machine)
+    authorise(actor, permission, machine or Unknown.MACHINE)
     if machine is None:
         raise NotFound(f"no machine has the system id {system_id}")
     if permission not in _LOCKED_TOO:

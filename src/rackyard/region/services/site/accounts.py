@@ -45,7 +45,7 @@ def authenticate(ctx: Context, consumer_key: str, token_key: str, token_secret: 
     if owner.last_used_at is None or now - owner.last_used_at >= USE_WRITTEN_EVERY:
         with ctx.db.transaction() as tx:
             account_rows.note_use(tx, token_key, now)
-    return Actor.of(owner.account)
+    return Actor.of(owner.account, owner.held)
 
 
 def create_admin(ctx: Context, actor: Actor, username: str, key_name: str = "") -> str:
@@ -62,7 +62,7 @@ def create_admin(ctx: Context, actor: Actor, username: str, key_name: str = "") 
 
 
 def add_account(ctx: Context, actor: Actor, username: str) -> str:
-    """A new account that may read but not change anything, with its first key. Raises Forbidden, Invalid."""
+    """A new account that may look, and was given no more, with its first key. Raises Forbidden, Invalid."""
     with ctx.db.transaction() as tx:
         authorise(actor, Permission.MANAGE_ACCOUNTS)
         return _mint_key(ctx, tx, account_rows.add(tx, username, False, ctx.clock.now()), "").text

@@ -14,6 +14,7 @@ from rackyard.region import passwords
 from rackyard.region.context import Context
 from rackyard.region.db.site import accounts as account_rows
 from rackyard.region.db.site import logins as rows
+from rackyard.region.db.site import rights as right_rows
 from rackyard.region.db.site import users as user_rows
 from rackyard.region.db.site.accounts import Account
 from rackyard.region.errors import Forbidden, TooMany
@@ -40,7 +41,8 @@ def authenticate(ctx: Context, claim: Claim) -> Actor:
     account = prove(ctx, claim)
     if account is None:
         raise Forbidden("The user name or the password is wrong.")
-    return Actor.of(account)
+    with ctx.db.transaction() as tx:
+        return Actor.of(account, right_rows.held(tx, account.id))
 
 
 def prove(ctx: Context, claim: Claim) -> Account | None:

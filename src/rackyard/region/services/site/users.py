@@ -16,6 +16,7 @@ from rackyard.region.services.site.logins import Claim
 
 # So many machines are named in a refusal.
 _NAMED = 5
+_LAST = "{} is the last administrator; make another account one first."
 
 
 def list_all(ctx: Context, actor: Actor) -> list[Account]:
@@ -46,16 +47,20 @@ def add(ctx: Context, actor: Actor, username: str, password: str, email: str, *,
 
 
 def change(ctx: Context, actor: Actor, username: str, email: str | None, is_admin: bool | None) -> Account:
-    """Change what is given. Nobody takes the rights of an administrator from themselves: somebody has to keep them.
+    """Change what is given. Nobody takes the rights of an administrator from themselves, and nobody takes those of the
+    last one, also when two administrators do it to each other: somebody has to keep them.
 
     Raises Forbidden, NotFound, Invalid."""
     with ctx.db.transaction() as tx:
         authorise(actor, Permission.MANAGE_ACCOUNTS)
+        administrators = rows.lock_administrators(tx) if is_admin is False else []
         account = _there(rows.lock(tx, username), username)
         if account.id == actor.account_id and is_admin is False:
             raise Invalid.field("is_superuser", f"{username} is your own account; let another administrator do it.")
         address = account.email if email is None else validation.email("email", email)
         rights = account.is_admin if is_admin is None else is_admin
+        if account.is_admin and not rights and administrators == [account.id]:
+            raise Invalid.field("is_superuser", _LAST.format(username))
         if (address, rights) == (account.email, account.is_admin):
             return account
         changed = rows.change(tx, account.id, address, is_admin=rights)
@@ -85,10 +90,15 @@ def set_password(ctx: Context, actor: Actor, username: str, password: str, old: 
 
 
 def remove(ctx: Context, actor: Actor, username: str, heir: str | None = None) -> None:
-    """Remove an account with its keys; `heir` gets its machines. Raises Forbidden, NotFound, BadRequest, Invalid."""
+    """Remove an account with its keys, but not the last administrator's; `heir` gets its machines.
+
+    Raises Forbidden, NotFound, BadRequest, Invalid."""
     with ctx.db.transaction() as tx:
         authorise(actor, Permission.MANAGE_ACCOUNTS)
+        administrators = rows.lock_administrators(tx)
         account = _there(rows.lock(tx, username), username)
+        if administrators == [account.id]:
+            raise BadRequest(_LAST.format(username))
         if account.id == actor.account_id:
             raise BadRequest(f"{username} is your own account; let another administrator remove it.")
         machines = rows.hostnames(tx, account.id)

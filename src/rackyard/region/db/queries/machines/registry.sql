@@ -126,7 +126,8 @@ SELECT status, count(*) AS count FROM machine GROUP BY status ORDER BY status;
 
 -- name: machines.registry.lock
 -- One machine, locked for a change.
-SELECT id, system_id, hostname, status, bmc_id, locked FROM machine WHERE system_id = %(system_id)s FOR UPDATE;
+SELECT id, system_id, hostname, status, bmc_id, locked, pool_id, owner_id FROM machine
+WHERE system_id = %(system_id)s FOR UPDATE;
 
 -- name: machines.registry.add
 -- A new machine.

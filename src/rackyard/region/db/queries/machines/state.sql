@@ -14,8 +14,18 @@ SELECT id FROM machine WHERE id = %(id)s FOR NO KEY UPDATE;
 SELECT machine.id, machine.system_id, machine.hostname, machine.architecture, machine.status, machine.status_message,
        machine.previous_status, machine.epoch, machine.power_state, machine.power_error_kind, machine.power_type,
        machine.bmc_id, bmc.address AS power_address, machine.operation_id, machine.boot_id,
-       machine.boot_mac::text AS boot_mac, machine.commissioned_at, machine.locked
+       machine.boot_mac::text AS boot_mac, machine.commissioned_at, machine.locked, machine.pool_id, machine.owner_id
 FROM machine LEFT JOIN bmc ON bmc.id = machine.bmc_id WHERE machine.id = %(id)s;
+
+-- name: machines.state.subjects
+-- What decides who may do something to some machines; in the order of their rows, so that nobody waits in a circle.
+SELECT system_id, hostname, status, pool_id, owner_id FROM machine
+WHERE system_id = ANY (%(system_ids)s::text[]) ORDER BY id FOR NO KEY UPDATE;
+
+-- name: machines.state.beside
+-- The same of the other machines behind a machine's BMC.
+SELECT system_id, hostname, status, pool_id, owner_id FROM machine
+WHERE bmc_id = (SELECT bmc_id FROM machine WHERE id = %(id)s) AND id <> %(id)s ORDER BY id FOR NO KEY UPDATE;
 
 -- name: machines.state.set_status
 -- A new status; the one before is remembered when it really changes.

@@ -15,9 +15,13 @@ INSERT INTO api_key (account_id, name, consumer_key, token_key, token_secret_sha
 VALUES (%(account_id)s, %(name)s, %(consumer_key)s, %(token_key)s, %(token_secret_sha256)s, %(now)s);
 
 -- name: site.accounts.key_owner
--- Whose API key this is.
+-- Whose API key this is, with the roles that the account has (as `site.rights.held`): every request asks, so it is one
+-- statement.
 SELECT account.id, account.username, account.is_admin, account.email, api_key.consumer_key, api_key.token_secret_sha256,
-    api_key.last_used_at
+    api_key.last_used_at,
+    (SELECT coalesce(jsonb_agg(jsonb_build_array(role_grant.role, role_grant.pool_id)), '[]') FROM role_grant
+     WHERE role_grant.account_id = account.id
+        OR role_grant.group_id IN (SELECT group_id FROM user_group_member WHERE account_id = account.id)) AS held
 FROM api_key JOIN account ON account.id = api_key.account_id
 WHERE api_key.token_key = %(token_key)s;
 

@@ -8,6 +8,10 @@ SELECT id, username, is_admin, email FROM account ORDER BY username;
 -- The account of this name. Until the transaction ends nobody changes it, and no machine becomes its own.
 SELECT id, username, is_admin, email FROM account WHERE username = %(username)s FOR UPDATE;
 
+-- name: site.users.lock_administrators
+-- All administrators. Who waits for another that takes a right sees who is left.
+SELECT id FROM account WHERE is_admin ORDER BY id FOR NO KEY UPDATE;
+
 -- name: site.users.add
 -- A new account of a person.
 INSERT INTO account (username, is_admin, email, password_hash, created_at)
