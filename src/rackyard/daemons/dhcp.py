@@ -12,7 +12,7 @@ from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 
 from rackyard.daemons import dhcp_networks, dhcp_pairs, values
-from rackyard.daemons.dhcp_hosts import HostRegister
+from rackyard.daemons.dhcp_hosts import Addresses, HostRegister
 from rackyard.daemons.dhcp_pairs import Pairs
 from rackyard.daemons.model import Daemon, Live, Section, comment
 
@@ -41,7 +41,7 @@ def render(section: Section) -> bytes:
 
 
 def tell_running(register: HostRegister, pairs: Pairs) -> Live:
-    """What a running dhcpd is told: which machines are registered, and which partners are dead."""
+    """What a running dhcpd is told: which machines are registered, with what addresses, and which partners are dead."""
 
     def live(section: Section, check_only: bool) -> str:
         told = _tell_hosts(register, section, check_only)
@@ -53,11 +53,20 @@ def tell_running(register: HostRegister, pairs: Pairs) -> Live:
 def _tell_hosts(register: HostRegister, section: Section, check_only: bool) -> str:
     if "hosts" not in section:
         return ""
-    wanted = [values.mac(mac, "dhcp.hosts") for mac in values.items(section, "hosts", "dhcp", _MAX_HOSTS)]
-    plan = register.plan(wanted)
+    known = [values.mac(mac, "dhcp.hosts") for mac in values.items(section, "hosts", "dhcp", _MAX_HOSTS)]
+    wanted: dict[str, Addresses] = dict.fromkeys(known, ())
+    plan = register.plan(wanted | _reservations(section))
     if plan and not check_only:
         register.carry_out(plan)
     return plan.diff()
+
+
+def _reservations(section: Section) -> dict[str, Addresses]:
+    """The addresses that are kept for machines, by MAC."""
+    given = values.mapping(section.get("reservations", {}), "dhcp.reservations")
+    return {
+        values.mac(mac, "dhcp.reservations"): tuple(values.addresses4(given, mac, "dhcp.reservations")) for mac in given
+    }
 
 
 def _subnet(subnet: Section, network: Section, *, pairs: Sequence[str], divide: bool) -> tuple[IPv4Network, list[str]]:

@@ -8,10 +8,11 @@ file says what there is, and nothing else has to remember it. Source: dhcpd.leas
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rackyard.daemons.dhcp_control import OWN, Control, succeed
 from rackyard.daemons.model import Untold
@@ -20,14 +21,30 @@ from rackyard.daemons.model import Untold
 _PREFIX = "rackyard-"
 # Entries of later lines replace earlier ones; a host that was removed is there once more, as deleted.
 _HOST = re.compile(rf"^host {_PREFIX}([0-9a-f]{{12}}) \{{\n(.*?)^\}}", re.MULTILINE | re.DOTALL)
+_ADDRESSES = re.compile(r"^\s*fixed-address ([0-9., ]+);", re.MULTILINE)
 _EXISTS, _NOT_FOUND = 18, 23  # isc_result_t
+
+
+# What is kept for a MAC (lower case with colons): of each subnet it gets the first address that lies there.
+Addresses = tuple[IPv4Address, ...]
+
+
+class Host(NamedTuple):
+    """A machine's card, and the addresses that are its own."""
+
+    mac: str
+    addresses: Addresses = ()
+
+    def __str__(self) -> str:
+        return " ".join(map(str, (self.mac, *self.addresses)))
 
 
 @dataclass(frozen=True)
 class HostPlan:
-    """MACs (lower case with colons) that dhcpd has to learn and to forget, each sorted."""
+    """What dhcpd has to learn, and the MACs that it has to forget before, each sorted. One whose addresses change is
+    forgotten and learnt anew."""
 
-    add: tuple[str, ...]
+    add: tuple[Host, ...]
     remove: tuple[str, ...]
 
     def __bool__(self) -> bool:
@@ -35,7 +52,7 @@ class HostPlan:
 
     def diff(self) -> str:
         """For people."""
-        return "".join([f"-host {mac}\n" for mac in self.remove] + [f"+host {mac}\n" for mac in self.add])
+        return "".join([f"-host {mac}\n" for mac in self.remove] + [f"+host {host}\n" for host in self.add])
 
 
 @dataclass(frozen=True)
@@ -45,10 +62,11 @@ class HostRegister:
     lease_file: Path = Path("/var/lib/dhcp/dhcpd.leases")
     control: Control = OWN
 
-    def plan(self, wanted: Iterable[str]) -> HostPlan:
+    def plan(self, wanted: Mapping[str, Addresses]) -> HostPlan:
         """What is missing and what is too much. Raises Untold when the lease file cannot be read."""
-        known, needed = self._known(), set(wanted)
-        return HostPlan(tuple(sorted(needed - known)), tuple(sorted(known - needed)))
+        known = self._known()
+        add = tuple(Host(mac, wanted[mac]) for mac in sorted(wanted) if known.get(mac) != wanted[mac])
+        return HostPlan(add, tuple(mac for mac in sorted(known) if wanted.get(mac) != known[mac]))
 
     def carry_out(self, plan: HostPlan) -> None:
         """Tell dhcpd. Raises Untold; what was told until then stays told."""
@@ -60,8 +78,8 @@ class HostRegister:
                 for mac in plan.remove:
                     _remove(link, mac)
                     left -= 1
-                for mac in plan.add:
-                    _add(link, mac)
+                for host in plan.add:
+                    _add(link, host)
                     left -= 1
         except (OSError, pypureomapi.OmapiError) as reason:
             raise Untold(
@@ -69,33 +87,41 @@ class HostRegister:
                 "see `journalctl -u isc-dhcp-server`; its restart makes a missing key anew"
             ) from reason
 
-    def _known(self) -> set[str]:
+    def _known(self) -> dict[str, Addresses]:
         try:
             text = self.lease_file.read_text(encoding="ascii", errors="replace")
         except FileNotFoundError:
-            return set()
+            return {}
         except OSError as reason:
             raise Untold(
                 f"{self.lease_file} cannot be read: {reason.strerror}; it must be readable for all"
             ) from reason
-        last = {match[1]: "deleted;" not in match[2] for match in _HOST.finditer(text)}
-        return {":".join(re.findall("..", digits)) for digits, there in last.items() if there}
+        last = {match[1]: match[2] for match in _HOST.finditer(text)}
+        there = {digits: body for digits, body in last.items() if "deleted;" not in body}
+        return {":".join(re.findall("..", digits)): _addresses(body) for digits, body in there.items()}
+
+
+def _addresses(body: str) -> Addresses:
+    kept = _ADDRESSES.search(body)
+    return tuple(IPv4Address(each.strip()) for each in kept[1].split(",")) if kept else ()
 
 
 def _name(mac: str) -> bytes:
     return f"{_PREFIX}{mac.replace(':', '')}".encode()
 
 
-def _add(link: Any, mac: str) -> None:
+def _add(link: Any, host: Host) -> None:
     import pypureomapi
 
     order = pypureomapi.OmapiMessage.open(b"host")
     order.message += [(b"create", b"\0\0\0\1"), (b"exclusive", b"\0\0\0\1")]
     order.obj += [
-        (b"name", _name(mac)),
-        (b"hardware-address", pypureomapi.pack_mac(mac)),
+        (b"name", _name(host.mac)),
+        (b"hardware-address", pypureomapi.pack_mac(host.mac)),
         (b"hardware-type", b"\0\0\0\1"),
     ]
+    if host.addresses:
+        order.obj.append((b"ip-address", b"".join(address.packed for address in host.addresses)))
     succeed(link.query_server(order), _EXISTS)
 
 

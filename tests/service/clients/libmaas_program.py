@@ -10,6 +10,7 @@ from typing import Any
 
 from maas.client import connect, login
 from maas.client.bones.helpers import RemoteError
+from maas.client.enum import InterfaceType, LinkMode
 
 url, key = sys.argv[1:]
 client = connect(url, apikey=key)
@@ -106,6 +107,25 @@ seen["fixed"] = known.status_name
 known.owner_data["team"] = "storage"
 known.save()
 seen["owner_data"] = client.machines.get(known.system_id).owner_data
+
+nic = machine.interfaces[0]
+kept = nic.links.create(LinkMode.STATIC, subnet=subnet, ip_address="10.20.0.50")
+seen["link"] = [kept.mode.value, kept.ip_address, kept.subnet.name]
+chosen = nic.links.create(LinkMode.AUTO, subnet=subnet)
+seen["chosen"] = chosen.ip_address
+kept.delete()
+nic.name = "front0"
+nic.tags = ["fast"]
+nic.save()
+second = machine.interfaces.create(name="back0", mac_address="52:54:00:20:01:02", vlan=subnet.vlan)
+bond = machine.interfaces.create(InterfaceType.BOND, name="bond0", parents=[second], bond_mode="802.3ad")
+machine.interfaces.create(InterfaceType.BRIDGE, name="br0", parent=bond)
+shown = {each.name: each for each in client.machines.get(machine.system_id).interfaces}
+seen["nics"] = sorted([each.name, each.type.value, [up.name for up in each.parents]] for each in shown.values())
+seen["front0"] = [shown["front0"].tags, [each.ip_address for each in shown["front0"].links]]
+shown["br0"].delete()
+shown["front0"].disconnect()
+seen["disconnected"] = len(client.machines.get(machine.system_id).interfaces.by_name["front0"].links)
 
 machine.delete()
 zone.delete()

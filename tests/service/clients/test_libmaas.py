@@ -67,5 +67,15 @@ def test_program_of_an_operator_works_unchanged(url: str, admin_key: str, many_m
         "broken": ["Broken", "fan 3 is loud"],
         "fixed": "Ready",
         "owner_data": {"team": "storage"},
+        "link": ["static", "10.20.0.50", "pxe-b"],
+        "chosen": "10.20.0.2",
+        "nics": [
+            ["back0", "physical", []],
+            ["bond0", "bond", ["back0"]],
+            ["br0", "bridge", ["bond0"]],
+            ["front0", "physical", []],
+        ],
+        "front0": [["fast"], ["10.20.0.2"]],
+        "disconnected": 0,
         "left": 1,
     }

@@ -44,6 +44,7 @@ CHANGES = {
     "set_workload_annotations": ("POST", "?op=set_workload_annotations", {"a": "b"}),
     "mark_broken": ("POST", "?op=mark_broken", {}),
     "mark_fixed": ("POST", "?op=mark_fixed", {}),
+    "clear_default_gateways": ("POST", "?op=clear_default_gateways", {}),
 }
 
 

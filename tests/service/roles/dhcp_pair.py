@@ -47,6 +47,7 @@ class Rack:
         self.networks = networks
         self.mclt_s = mclt_s
         self.hosts: list[str] = []
+        self.reservations: dict[str, list[str]] = {}
         self.alone = False
         self.declared: int | None = None
         (home / "dhcp").mkdir(parents=True)
@@ -69,7 +70,8 @@ class Rack:
         ]
         if self.alone:
             return {"networks": [{**each, "subnets": _unshared(each["subnets"])} for each in networks], "hosts": []}
-        return {"networks": networks, "pairs": [pair], "hosts": self.hosts}
+        told = {"hosts": self.hosts, "reservations": self.reservations}
+        return {"networks": networks, "pairs": [pair], **told}
 
     def _subnet(self, subnet: dict[str, Any]) -> dict[str, Any]:
         return {**subnet, "pair": PAIR, "next_server": subnet["cidr"].replace("0/24", str(self.number))}

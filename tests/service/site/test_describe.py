@@ -48,13 +48,17 @@ MAAS_HAS = [
     (
         "Machine",
         "machines/{system_id}/",
-        "abort commission delete lock mark_broken mark_fixed power_off power_on power_parameters query_power_state "
-        "read set_owner_data set_workload_annotations unlock update",
+        "abort clear_default_gateways commission delete lock mark_broken mark_fixed power_off power_on "
+        "power_parameters query_power_state read set_owner_data set_workload_annotations unlock update",
     ),
-    ("Interfaces", "nodes/{system_id}/interfaces/", "read"),
+    ("Interfaces", "nodes/{system_id}/interfaces/", "create_bond create_bridge create_physical create_vlan read"),
     ("BlockDevices", "nodes/{system_id}/blockdevices/", "read"),
     ("User", "users/{username}/", "delete read"),
-    ("Interface", "nodes/{system_id}/interfaces/{id}/", "read"),
+    (
+        "Interface",
+        "nodes/{system_id}/interfaces/{id}/",
+        "add_tag delete disconnect link_subnet read remove_tag set_default_gateway unlink_subnet update",
+    ),
     ("BlockDevice", "nodes/{system_id}/blockdevices/{id}/", "read"),
     ("NodeScriptResult", "nodes/{system_id}/results/{id}/", "read"),
     ("NodeScriptResults", "nodes/{system_id}/results/", "read"),
@@ -70,7 +74,11 @@ MAAS_HAS = [
     ("Vlans", "fabrics/{fabric_id}/vlans/", "create read"),
     ("Vlan", "fabrics/{fabric_id}/vlans/{vid}/", "delete read update"),
     ("Subnets", "subnets/", "create read"),
-    ("Subnet", "subnets/{id}/", "delete read update"),
+    (
+        "Subnet",
+        "subnets/{id}/",
+        "delete ip_addresses read reserved_ip_ranges statistics unreserved_ip_ranges update",
+    ),
     ("IPRanges", "ipranges/", "create read"),
     ("IPRange", "ipranges/{id}/", "delete read update"),
     ("BootResources", "boot-resources/", "read"),

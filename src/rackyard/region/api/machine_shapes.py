@@ -5,15 +5,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
+from ipaddress import ip_address
 from typing import Any
 
 from rackyard.region.api import shapes
 from rackyard.region.api.shapes import ROOT, moment
-from rackyard.region.db.machines.registry import BlockDevice, Interface, ListedMachine, Machine
+from rackyard.region.db.machines.registry import BlockDevice, Interface, Link, ListedMachine, Machine
+from rackyard.region.db.network.picture import Subnet
 from rackyard.region.services.boots import steps
 from rackyard.region.services.machines.registry import MachineDetails, Parts
 from rackyard.region.status import FAILURES, Status, label
 
+DEFAULT_MTU = 1500
 # What MAAS has and Rackyard does not (yet): present, empty, and of the right type.
 _ABSENT: dict[str, Any] = {
     "cache_sets": [],
@@ -32,10 +35,6 @@ _ABSENT: dict[str, Any] = {
     "raids": [],
     "special_filesystems": [],
     "parent": None,
-    "default_gateways": {
-        "ipv4": {"gateway_ip": None, "link_id": None},
-        "ipv6": {"gateway_ip": None, "link_id": None},
-    },
     "current_testing_result_id": None,
     "current_installation_result_id": None,
     "testing_status": -1,
@@ -147,7 +146,8 @@ _KNOWN: dict[str, Callable[[_View], Any]] = {
     "tag_names": lambda view: view.known.tag_names,
     "owner_data": lambda view: view.known.owner_data,
     "workload_annotations": lambda view: view.known.workload_annotations,
-    "ip_addresses": lambda view: sorted({nic.ip for nic in view.details.interfaces if nic.ip}),
+    "ip_addresses": lambda view: sorted({ip for nic in view.details.interfaces for ip in nic.addresses}),
+    "default_gateways": lambda view: _default_gateways(view.details),
     "interface_set": lambda view: view.interfaces,
     "boot_interface": lambda view: next((shown for shown in view.interfaces if shown["is_boot"]), None),
     "blockdevice_set": lambda view: view.disks,
@@ -188,7 +188,7 @@ FIELDS: Mapping[str, Callable[[_View], Any]] = {
     **_OURS,
 }
 # What has to be read for some fields only; everything else is in the machine's own row.
-_FROM_INTERFACES = {"ip_addresses", "interface_set", "boot_interface"}
+_FROM_INTERFACES = {"ip_addresses", "default_gateways", "interface_set", "boot_interface"}
 _FROM_DISKS = {"blockdevice_set", "physicalblockdevice_set", "boot_disk"}
 _FROM_HARDWARE = {"boot_order", "hardware_info", "hardware_uuid"}
 _FROM_LABELS = {"tag_names", "owner_data", "workload_annotations"}
@@ -229,27 +229,44 @@ def _hardware_info(known: Machine) -> dict[str, str]:
     return {**found, **extra, "cpu_model": known.cpu_model or "Unknown"}
 
 
+def _default_gateways(details: MachineDetails) -> dict[str, Any]:
+    found: dict[str, dict[str, Any]] = {f"ipv{version}": {"gateway_ip": None, "link_id": None} for version in (4, 6)}
+    for link in (link for nic in details.interfaces for link in nic.links if link.is_gateway and link.ip):
+        subnet = details.subnet(link.subnet_id)
+        if subnet is not None:
+            version = ip_address(str(link.ip)).version
+            found[f"ipv{version}"] = {"gateway_ip": subnet.gateway_ip, "link_id": link.id}
+    return found
+
+
+def _on(subnet: Subnet | None, details: MachineDetails) -> dict[str, Any]:
+    """gomaasapi takes an address without a subnet, and none with null."""
+    return {"subnet": shapes.subnet(subnet, details.vlans[subnet.vlan_id])} if subnet else {}
+
+
+def _link(known: Link, details: MachineDetails) -> dict[str, Any]:
+    address = {"ip_address": known.ip} if known.ip else {}
+    return {"id": known.id, "mode": known.mode, **address, **_on(details.subnet(known.subnet_id), details)}
+
+
 def interface(system_id: str, nic: Interface, details: MachineDetails) -> dict[str, Any]:
-    """One NIC. `is_boot`, `driver` and `lldp` are ours."""
+    """One NIC. `links` is how people want it, `discovered` what it leases; `is_boot`, `driver` and `lldp` are ours."""
     vlan = details.vlans.get(nic.vlan_id) if nic.vlan_id else None
-    subnet = details.subnet_of(nic)
-    # gomaasapi takes an address without a subnet, and none with null.
-    on = {"subnet": shapes.subnet(subnet, details.vlans[subnet.vlan_id])} if subnet else {}
     return {
         "system_id": system_id,
         "id": nic.id,
         "name": nic.name,
-        "type": "physical",
+        "type": nic.type,
         "vlan": shapes.vlan(vlan) if vlan else None,
         "mac_address": nic.mac,
-        "parents": [],
-        "children": [],
-        "tags": [],
-        "enabled": True,
-        "links": [{"id": nic.id, "mode": "dhcp", "ip_address": nic.ip, **on}] if nic.ip else [],
-        "params": "",
-        "discovered": [{"ip_address": nic.ip, **on}] if nic.ip else [],
-        "effective_mtu": vlan.mtu if vlan else 1500,
+        "parents": nic.parents,
+        "children": nic.children,
+        "tags": nic.tags,
+        "enabled": nic.enabled,
+        "links": [_link(link, details) for link in nic.links],
+        "params": nic.params | ({} if nic.mtu is None else {"mtu": nic.mtu}) or "",
+        "discovered": [{"ip_address": nic.ip, **_on(details.subnet_of(nic), details)}] if nic.ip else [],
+        "effective_mtu": nic.mtu or (vlan.mtu if vlan else DEFAULT_MTU),
         "vendor": nic.vendor or None,
         "product": nic.product or None,
         "firmware_version": nic.firmware_version or None,

@@ -14,6 +14,7 @@ from rackyard.region.api.takes import Kind
 from rackyard.region.db.machines.registry import MachineFilter
 from rackyard.region.db.machines.results import ScriptResult
 from rackyard.region.errors import NotFound
+from rackyard.region.services.machines import interfaces as machine_interfaces
 from rackyard.region.services.machines import registry, results
 from rackyard.region.services.machines.results import ResultSet
 from rackyard.region.services.site import validation
@@ -78,11 +79,8 @@ def list_interfaces(call: Call, system_id: str) -> list[dict[str, Any]]:
 def read_interface(call: Call, system_id: str, interface: str) -> dict[str, Any]:
     """One NIC of the machine, by id or name. Raises NotFound."""
     details = registry.read(call.ctx, system_id)
-    for known in (lambda nic: str(nic.id), lambda nic: nic.name):
-        for nic in details.interfaces:
-            if known(nic) == interface:
-                return machine_shapes.interface(system_id, nic, details)
-    raise _missing(details.machine.hostname, "interface", interface, "interfaces")
+    nic = machine_interfaces.find(details.machine.hostname, details.interfaces, interface)
+    return machine_shapes.interface(system_id, nic, details)
 
 
 @block_devices.read()

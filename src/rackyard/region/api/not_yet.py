@@ -10,14 +10,12 @@ from rackyard.region.errors import BadRequest
 OPERATIONS = {
     "Machines": "accept accept_all add_chassis allocate clone is_registered list_allocated release",
     "Machine": (
-        "clear_default_gateways deploy details exit_rescue_mode get_curtin_config get_token mount_special "
+        "deploy details exit_rescue_mode get_curtin_config get_token mount_special "
         "override_failed_testing release rescue_mode restore_default_configuration restore_networking_configuration "
         "restore_storage_configuration set_storage_layout test unmount_special"
     ),
     "Nodes": "is_registered",
     "Node": "details power_parameters",
-    "Interfaces": "create_bond create_bridge create_physical create_vlan",
-    "Interface": "add_tag disconnect link_subnet remove_tag set_default_gateway unlink_subnet",
     "BlockDevice": "add_tag format mount remove_tag set_boot_disk unformat unmount",
     "NodeScriptResult": "download",
     "RackControllers": "describe_power_types import_boot_images is_registered power_parameters set_zone",
@@ -29,7 +27,6 @@ OPERATIONS = {
     "RegionController": "details power_parameters",
     "SSHKeys": "import",
     "Tag": "devices rack_controllers rebuild region_controllers",
-    "Subnet": "ip_addresses reserved_ip_ranges statistics unreserved_ip_ranges",
     "Domains": "set_serial",
     "Domain": "set_default",
     "BootResources": "import is_importing stop_import",

@@ -473,7 +473,7 @@ CREATE TABLE machine_interface (
     id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     machine_id       bigint NOT NULL REFERENCES machine ON DELETE CASCADE,
     name             text NOT NULL,
-    mac              macaddr NOT NULL CONSTRAINT machine_interface_mac_key UNIQUE,
+    mac              macaddr CONSTRAINT machine_interface_mac_key UNIQUE, -- of NICs only
     is_boot          boolean NOT NULL DEFAULT false,
     vlan_id          bigint REFERENCES vlan ON DELETE SET NULL,
     vendor           text NOT NULL DEFAULT '',
@@ -483,10 +483,54 @@ CREATE TABLE machine_interface (
     link_connected   boolean,
     link_speed_mbps  integer,
     lldp             jsonb,
-    discovered       boolean NOT NULL DEFAULT false
+    discovered       boolean NOT NULL DEFAULT false,
+    -- The rest is what people say of it.
+    tags             text[] NOT NULL DEFAULT '{}',
+    enabled          boolean NOT NULL DEFAULT true,
+    mtu              integer CONSTRAINT machine_interface_mtu_range CHECK (mtu BETWEEN 552 AND 65535), -- none: the VLAN's
+    -- The columns above (name, vlan_id; mac: the NIC as such) that commissioning leaves as people have set them.
+    declared         text[] NOT NULL DEFAULT '{}',
+    type             text NOT NULL DEFAULT 'physical'
+                     CONSTRAINT machine_interface_type CHECK (type IN ('physical', 'bond', 'bridge', 'vlan')),
+    virtual_mac      macaddr,                      -- of what is made of NICs: the MAC of one of them, or its own
+    params           jsonb NOT NULL DEFAULT '{}',  -- of bonds and bridges
+    CONSTRAINT machine_interface_macs CHECK (CASE type WHEN 'physical' THEN mac IS NOT NULL AND virtual_mac IS NULL
+                                             ELSE mac IS NULL AND virtual_mac IS NOT NULL END)
 );
 CREATE INDEX machine_interface_machine ON machine_interface (machine_id);
 CREATE UNIQUE INDEX machine_interface_one_boot ON machine_interface (machine_id) WHERE is_boot;
+
+-- What bonds, bridges and VLANs are made of.
+CREATE TABLE interface_parent (
+    child_id  bigint NOT NULL REFERENCES machine_interface ON DELETE CASCADE,
+    parent_id bigint NOT NULL REFERENCES machine_interface ON DELETE CASCADE,
+    PRIMARY KEY (child_id, parent_id),
+    CONSTRAINT interface_parent_other CHECK (parent_id <> child_id)
+);
+CREATE INDEX interface_parent_parent ON interface_parent (parent_id);
+
+-- How NICs are linked to subnets: configuration, as opposed to leases. An address is one machine's alone.
+CREATE TABLE interface_link (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    interface_id bigint NOT NULL CONSTRAINT interface_link_interface_fkey REFERENCES machine_interface ON DELETE CASCADE,
+    mode         text NOT NULL
+                 CONSTRAINT interface_link_mode CHECK (mode IN ('auto', 'dhcp', 'link_up', 'static')),
+    subnet_id    bigint CONSTRAINT interface_link_subnet_fkey REFERENCES subnet,
+    ip           inet CONSTRAINT interface_link_ip_key UNIQUE,
+    created_at   timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT interface_link_address CHECK ((mode IN ('auto', 'static')) = (ip IS NOT NULL)),
+    CONSTRAINT interface_link_place CHECK (ip IS NULL OR subnet_id IS NOT NULL)
+);
+CREATE INDEX interface_link_interface ON interface_link (interface_id);
+CREATE INDEX interface_link_subnet ON interface_link (subnet_id);
+
+-- The link through whose subnet a machine reaches everything else, one for each version of IP.
+CREATE TABLE default_gateway (
+    machine_id bigint NOT NULL REFERENCES machine ON DELETE CASCADE,
+    family     integer NOT NULL CHECK (family IN (4, 6)),
+    link_id    bigint NOT NULL CONSTRAINT default_gateway_link_key UNIQUE REFERENCES interface_link ON DELETE CASCADE,
+    PRIMARY KEY (machine_id, family)
+);
 
 -- Where machines are, by what they are found.
 CREATE VIEW machine_place AS
@@ -706,6 +750,8 @@ CREATE TRIGGER vlan_desired AFTER INSERT OR UPDATE OR DELETE ON vlan FOR EACH ST
 CREATE TRIGGER subnet_desired AFTER INSERT OR UPDATE OR DELETE ON subnet FOR EACH STATEMENT EXECUTE FUNCTION notify_desired();
 CREATE TRIGGER ip_range_desired AFTER INSERT OR UPDATE OR DELETE ON ip_range FOR EACH STATEMENT EXECUTE FUNCTION notify_desired();
 CREATE TRIGGER static_route_desired AFTER INSERT OR UPDATE OR DELETE ON static_route
+    FOR EACH STATEMENT EXECUTE FUNCTION notify_desired();
+CREATE TRIGGER interface_link_desired AFTER INSERT OR UPDATE OR DELETE ON interface_link
     FOR EACH STATEMENT EXECUTE FUNCTION notify_desired();
 CREATE TRIGGER image_desired AFTER INSERT OR UPDATE OR DELETE ON image FOR EACH STATEMENT EXECUTE FUNCTION notify_desired();
 CREATE TRIGGER dhcp_partner_down_desired AFTER INSERT OR UPDATE OR DELETE ON dhcp_partner_down

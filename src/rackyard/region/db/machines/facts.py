@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,8 +11,23 @@ from rackyard.region.db.pool import Transaction
 from rackyard.region.ephemeral.hardware import HardwareFacts
 
 
-def store(tx: Transaction, machine_id: int, found: HardwareFacts, now: datetime) -> None:
-    """Write what commissioning learned: the machine, its NICs (by MAC) and its disks (all anew)."""
+@dataclass(frozen=True)
+class Gone:
+    """A NIC that is no longer in its machine, or what was made of it, with what people had said of it. Links are in
+    words."""
+
+    type: str
+    name: str
+    mac: str
+    tags: list[str]
+    declared: list[str]
+    links: list[str]
+
+
+def store(tx: Transaction, machine_id: int, found: HardwareFacts, now: datetime) -> list[Gone]:
+    """Write what commissioning learned: the machine, its NICs (by MAC) and its disks (all anew).
+
+    What people have said of a NIC stays as long as the NIC does. Returned are those that are gone."""
     tx.run(
         "machines.facts.store_machine",
         machine_id=machine_id,
@@ -28,14 +43,19 @@ def store(tx: Transaction, machine_id: int, found: HardwareFacts, now: datetime)
     )
     macs = [nic.mac for nic in found.nics]
     tx.run("racks.desired.changed_by_new_macs", macs=macs)
+    gone = [Gone(**row) for row in tx.all("machines.facts.gone", machine_id=machine_id, macs=macs)]
     if tx.run("machines.facts.forget_interfaces", machine_id=machine_id, macs=macs):
         tx.run("racks.desired.changed")
+    while orphans := tx.all("machines.facts.forget_orphans", machine_id=machine_id):
+        gone += [Gone(**row) for row in orphans]
+    declared = {row["name"]: row["mac"] for row in tx.all("machines.facts.declared_names", machine_id=machine_id)}
     for nic in found.nics:
         neighbour = found.neighbour_of(nic.name)
         tx.run(
             "machines.facts.store_interface",
             machine_id=machine_id,
-            name=nic.name,
+            # A name that somebody has given to another NIC is taken; this one is as systemd calls it by its address.
+            name=nic.name if declared.get(nic.name, nic.mac) == nic.mac else f"enx{nic.mac.replace(':', '')}",
             mac=nic.mac,
             addresses=list(nic.addresses),
             vendor=nic.vendor,
@@ -61,6 +81,7 @@ def store(tx: Transaction, machine_id: int, found: HardwareFacts, now: datetime)
             rotary=disk.rotary,
             firmware_version=disk.firmware_version,
         )
+    return gone
 
 
 def _hardware(found: HardwareFacts) -> dict[str, Any]:

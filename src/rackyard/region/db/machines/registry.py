@@ -102,9 +102,22 @@ class ListedMachine(NamedTuple):
         return Group(self.pool_id, self.pool_name, self.pool_description)
 
 
+class Link(NamedTuple):
+    """How a NIC is linked to a subnet: auto, dhcp, link_up or static. `ip` is the address that it is to have, always
+    there with auto and static; `is_gateway` says that the machine's default route is that of this subnet."""
+
+    id: int
+    mode: str
+    subnet_id: int | None
+    ip: str | None
+    is_gateway: bool
+
+
 @dataclass(frozen=True)
 class Interface:
-    """One NIC; `ip` is its address by the last lease, if that still holds."""
+    """One NIC, or something that is made of NICs (`type`); `ip` is its address by the last lease, if that still holds.
+    From `tags` on it is what people say of it; `declared` are those of the other columns that they have set. Parents
+    are the names of what it is made of, children those of what is made of it."""
 
     id: int
     machine_id: int
@@ -121,6 +134,20 @@ class Interface:
     lldp: dict[str, Any] | None
     discovered: bool
     ip: str | None
+    tags: list[str]
+    enabled: bool
+    mtu: int | None
+    declared: list[str]
+    links: list[Link]
+    type: str
+    params: dict[str, Any]
+    parents: list[str]
+    children: list[str]
+
+    @property
+    def addresses(self) -> list[str]:
+        """What it is to have and what it leases; the latter is mostly one of the former, where there are any."""
+        return [ip for ip in (self.ip, *(link.ip for link in self.links)) if ip]
 
 
 @dataclass(frozen=True)
@@ -272,7 +299,8 @@ def delete(tx: Transaction, machine_id: int) -> None:
 
 def interfaces(tx: Transaction, machine_ids: Sequence[int], now: datetime) -> list[Interface]:
     """The interfaces of these machines, boot interface first."""
-    return [Interface(**row) for row in tx.all("machines.registry.interfaces", machine_ids=list(machine_ids), now=now)]
+    found = tx.all("machines.registry.interfaces", machine_ids=list(machine_ids), now=now)
+    return [Interface(**{**row, "links": [Link(*link) for link in row["links"]]}) for row in found]
 
 
 def block_devices(tx: Transaction, machine_ids: Sequence[int]) -> list[BlockDevice]:

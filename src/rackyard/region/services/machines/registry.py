@@ -49,6 +49,10 @@ class MachineDetails:
     # By the id of the VLAN that they are on, and all of them by None.
     subnets: Mapping[int | None, Sequence[tuple[Network, Subnet]]]
 
+    def subnet(self, subnet_id: int | None) -> Subnet | None:
+        """The subnet of that id."""
+        return next((subnet for _network, subnet in self.subnets.get(None, ()) if subnet.id == subnet_id), None)
+
     def subnet_of(self, nic: Interface) -> Subnet | None:
         """The subnet that a NIC's address is in, among those of its VLAN if that is known."""
         if not nic.ip:

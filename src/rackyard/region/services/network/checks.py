@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
+from rackyard.region.db.network.addresses import Misplaced
 from rackyard.region.db.network.picture import IpRange, RackAddress, StaticRoute, Subnet, Vlan
 from rackyard.region.errors import Invalid
 from rackyard.region.services.network.network import Network
@@ -32,6 +33,17 @@ def check(before: Network, after: Network, racks: Sequence[RackAddress]) -> None
     for problem in problems(after, racks):
         if problem not in known:
             raise Invalid.field(problem.field, problem.words)
+
+
+def check_addresses(before: Sequence[Misplaced], after: Sequence[Misplaced]) -> None:
+    """Raise Invalid for the first address of a machine that does not fit any more."""
+    for wrong in after:
+        if wrong not in before:
+            raise Invalid.field(
+                wrong.field,
+                f"{wrong.ip} is the address of machine {wrong.hostname} ({wrong.interface}) in subnet {wrong.subnet}, "
+                f"and {wrong.words}; unlink it there first (op=unlink_subnet), or choose other addresses.",
+            )
 
 
 def problems(network: Network, racks: Sequence[RackAddress]) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rackyard.region.context import Context
+from rackyard.region.db.network import addresses as address_rows
 from rackyard.region.db.network import picture as rows
 from rackyard.region.db.pool import Transaction
 from rackyard.region.services.network import checks
@@ -39,9 +40,10 @@ def changing(ctx: Context, actor: Actor) -> Iterator[tuple[Transaction, Network]
     with ctx.db.transaction() as tx:
         authorise(actor, Permission.MANAGE_NETWORK)
         rows.lock(tx)
-        before = load(tx)
+        before, misplaced = load(tx), address_rows.misplaced(tx)
         yield tx, before
         checks.check(before, load(tx), rows.rack_addresses(tx))
+        checks.check_addresses(misplaced, address_rows.misplaced(tx))
 
 
 def record(ctx: Context, tx: Transaction, actor: Actor, description: str) -> None:

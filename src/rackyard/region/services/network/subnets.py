@@ -11,7 +11,7 @@ from rackyard.region.context import Context
 from rackyard.region.db.network import picture as rows
 from rackyard.region.db.network.picture import Fabric, Subnet, Vlan
 from rackyard.region.errors import Invalid, NotFound
-from rackyard.region.services.network import picture
+from rackyard.region.services.network import addresses, picture
 from rackyard.region.services.network.network import Network
 from rackyard.region.services.site import validation
 from rackyard.region.services.site.authorisation import Actor
@@ -61,9 +61,10 @@ def update(ctx: Context, actor: Actor, specifier: str, wish: SubnetWish) -> Subn
 
 
 def delete(ctx: Context, actor: Actor, specifier: str) -> None:
-    """Remove a subnet with its ranges. Raises Forbidden, NotFound."""
+    """Remove a subnet with its ranges. Raises Forbidden, NotFound, Conflict while machines are linked to it."""
     with picture.changing(ctx, actor) as (tx, before):
         subnet = before.subnet(specifier)
+        addresses.require_unused(tx, subnet)
         rows.delete(tx, "subnet", subnet.id)
         picture.record(ctx, tx, actor, f"Subnet {subnet.name} ({subnet.cidr}) was deleted")
 

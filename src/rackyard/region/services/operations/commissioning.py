@@ -86,7 +86,7 @@ def abort(ctx: Context, actor: Actor, system_id: str) -> None:
 def complete(ctx: Context, tx: Transaction, machine: MachineState, facts: HardwareFacts) -> None:
     """Commissioning succeeded: facts, status Ready and the power-off job in the caller's transaction."""
     now = ctx.clock.now()
-    fact_rows.store(tx, machine.id, facts, now)
+    gone = fact_rows.store(tx, machine.id, facts, now)
     lifecycle.complete(ctx, tx, machine, lifecycle.EXPECT_OFF)
     journal.record(
         tx, now, "NODE_COMMISSIONED",
@@ -94,6 +94,16 @@ def complete(ctx: Context, tx: Transaction, machine: MachineState, facts: Hardwa
         f"{len(facts.nics)} network interfaces",
         machine_id=machine.id,
     )  # fmt: skip
+    for nic in gone:
+        lost = [*nic.links, *(["its tags"] if nic.tags else []), *(["its name or VLAN"] if nic.declared else [])]
+        if lost or nic.type != "physical":
+            what = "NIC" if nic.type == "physical" else nic.type.capitalize()
+            journal.record(
+                tx, now, "INTERFACE_GONE",
+                f"{what} {nic.name} ({nic.mac}) is no longer there; with it went what was set for it: "
+                f"{', '.join(lost) or 'what it was made of'}",
+                machine_id=machine.id, level=journal.WARNING,
+            )  # fmt: skip
 
 
 def _add_boot(

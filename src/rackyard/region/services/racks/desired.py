@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -58,6 +58,8 @@ class _Site:
     images: tuple[Row, ...]
     pairing: Pairing
     hosts: tuple[str, ...] = ()
+    # `MAC ADDRESS` by the id of the subnet that the address is in.
+    reservations: Mapping[int, list[str]] = field(default_factory=dict)
 
     def rack_addresses(self) -> list[str]:
         """Addresses of all racks that count."""
@@ -199,7 +201,19 @@ def _dhcp(ctx: Context, site: _Site, rack: Rack) -> dict[str, Any]:
         "pairs": site.pairing.documents(rack.id, site.subnets),
         # Every machine of the site: one that is moved to another rack is no stranger there.
         "hosts": list(site.hosts) if networks else [],
+        "reservations": _reservations(site, rack),
     }
+
+
+def _reservations(site: _Site, rack: Rack) -> dict[str, list[str]]:
+    """The addresses that are kept for machines in the subnets where the rack answers, by MAC."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for row in site.subnets:
+        if row["id"] in site.reservations and site.pairing.serves(rack.id, row):
+            for entry in site.reservations[row["id"]]:
+                mac, _space, address = entry.partition(" ")
+                found[mac].append(address)
+    return dict(found)
 
 
 def _dhcp6(ctx: Context, site: _Site, rack: Rack) -> dict[str, Any]:
@@ -278,7 +292,8 @@ def _loaders(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 def _for_racks(ctx: Context) -> _Site:
     with ctx.db.transaction() as tx:
-        return replace(_site(ctx, tx), hosts=tuple(_array(tx, "racks.desired.macs")))
+        kept = {row["subnet_id"]: row["reservations"] for row in tx.all("racks.desired.reservations")}
+        return replace(_site(ctx, tx), hosts=tuple(_array(tx, "racks.desired.macs")), reservations=kept)
 
 
 def _site(ctx: Context, tx: Transaction) -> _Site:

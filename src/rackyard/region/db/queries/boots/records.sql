@@ -91,7 +91,8 @@ WHERE boot.id = %(boot_id)s;
 -- name: boots.records.at_rack
 -- Boots under way whose machines last held addresses in these networks; the newest lease first.
 SELECT boot.id, boot.boot_id, operation.ends_at, array_agg(host(lease.ip) ORDER BY lease.at DESC) AS addresses,
-       ARRAY(SELECT own.mac::text FROM machine_interface AS own WHERE own.machine_id = machine.id ORDER BY own.mac)
+       ARRAY(SELECT own.mac::text FROM machine_interface AS own
+             WHERE own.machine_id = machine.id AND own.mac IS NOT NULL ORDER BY own.mac)
        AS macs
 FROM boot
 JOIN operation ON operation.id = boot.operation_id
@@ -108,5 +109,5 @@ SELECT ARRAY(
     SELECT machine_interface.mac::text FROM boot
     JOIN machine ON machine.boot_id = boot.id
     JOIN machine_interface ON machine_interface.machine_id = machine.id
-    WHERE boot.outcome = 'running' ORDER BY machine_interface.mac
+    WHERE boot.outcome = 'running' AND machine_interface.mac IS NOT NULL ORDER BY machine_interface.mac
 ) AS macs;

@@ -10,6 +10,7 @@ WHERE id = %(machine_id)s;
 
 -- name: machines.facts.store_interface
 -- A NIC by its MAC, in the VLAN where it has an address.
+-- What people have said of it stays, and so does its VLAN while it is linked to a subnet or something is made of it.
 INSERT INTO machine_interface (machine_id, name, mac, vlan_id, vendor, product, driver, firmware_version,
                                link_connected, link_speed_mbps, lldp, discovered)
 VALUES (%(machine_id)s, %(name)s, %(mac)s,
@@ -19,10 +20,42 @@ VALUES (%(machine_id)s, %(name)s, %(mac)s,
         %(vendor)s, %(product)s, %(driver)s, %(firmware_version)s, %(link_connected)s, %(link_speed_mbps)s,
         %(lldp)s, true)
 ON CONFLICT (mac) DO UPDATE
-SET name = excluded.name, vlan_id = coalesce(excluded.vlan_id, machine_interface.vlan_id), vendor = excluded.vendor,
-    product = excluded.product, driver = excluded.driver, firmware_version = excluded.firmware_version,
-    link_connected = excluded.link_connected, link_speed_mbps = excluded.link_speed_mbps, lldp = excluded.lldp
+SET name = CASE WHEN 'name' = ANY (machine_interface.declared) THEN machine_interface.name ELSE excluded.name END,
+    vlan_id = CASE WHEN 'vlan_id' = ANY (machine_interface.declared) OR EXISTS (
+                        SELECT FROM interface_link WHERE interface_link.interface_id = machine_interface.id
+                                                         AND interface_link.subnet_id IS NOT NULL)
+                   OR EXISTS (SELECT FROM interface_parent WHERE parent_id = machine_interface.id)
+              THEN machine_interface.vlan_id ELSE coalesce(excluded.vlan_id, machine_interface.vlan_id) END,
+    vendor = excluded.vendor, product = excluded.product, driver = excluded.driver,
+    firmware_version = excluded.firmware_version, link_connected = excluded.link_connected,
+    link_speed_mbps = excluded.link_speed_mbps, lldp = excluded.lldp
 WHERE machine_interface.machine_id = excluded.machine_id;
+
+-- name: machines.facts.gone
+-- What people have said of NICs that an earlier commissioning found and this one did not.
+SELECT machine_interface.type, machine_interface.name, machine_interface.mac::text AS mac, machine_interface.tags,
+       machine_interface.declared,
+       ARRAY(SELECT concat_ws(' ', interface_link.mode, host(interface_link.ip), 'in ' || subnet.name)
+             FROM interface_link LEFT JOIN subnet ON subnet.id = interface_link.subnet_id
+             WHERE interface_link.interface_id = machine_interface.id ORDER BY interface_link.id) AS links
+FROM machine_interface
+WHERE machine_id = %(machine_id)s AND discovered AND NOT mac = ANY (%(macs)s::macaddr[])
+ORDER BY machine_interface.name;
+
+-- name: machines.facts.forget_orphans
+-- What was made of NICs of which none is there any more; it says what people had said of them, as `gone` does.
+DELETE FROM machine_interface
+WHERE machine_id = %(machine_id)s AND type <> 'physical'
+      AND NOT EXISTS (SELECT FROM interface_parent WHERE child_id = machine_interface.id)
+RETURNING type, name, virtual_mac::text AS mac, tags, declared,
+          ARRAY(SELECT concat_ws(' ', interface_link.mode, host(interface_link.ip))
+                FROM interface_link WHERE interface_link.interface_id = machine_interface.id ORDER BY interface_link.id)
+          AS links;
+
+-- name: machines.facts.declared_names
+-- Names that people have given to NICs of the machine.
+SELECT name, coalesce(mac, virtual_mac)::text AS mac FROM machine_interface
+WHERE machine_id = %(machine_id)s AND ('name' = ANY (declared) OR type <> 'physical');
 
 -- name: machines.facts.forget_interfaces
 -- NICs that an earlier commissioning found and this one did not.

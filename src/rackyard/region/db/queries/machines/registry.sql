@@ -2,7 +2,8 @@
 
 -- name: machines.registry.boot_interfaces
 -- Name and MAC of the machine's interfaces, the one it boots from first.
-SELECT mac::text AS mac, is_boot FROM machine_interface WHERE machine_id = %(id)s ORDER BY is_boot DESC, id;
+SELECT mac::text AS mac, is_boot FROM machine_interface WHERE machine_id = %(id)s AND mac IS NOT NULL
+ORDER BY is_boot DESC, id;
 
 -- name: machines.registry.matching
 -- Which machines match every given filter.
@@ -38,11 +39,19 @@ WHERE (%(system_ids)s::text[] IS NULL OR machine.system_id = ANY (%(system_ids)s
   AND (%(ips)s::inet[] IS NULL OR machine.id IN (
         SELECT machine_interface.machine_id FROM lease JOIN machine_interface ON machine_interface.mac = lease.mac
         WHERE lease.ip = ANY (%(ips)s::inet[]) AND lease.state = 'commit'
-              AND (lease.expires_at IS NULL OR lease.expires_at > now())))
+              AND (lease.expires_at IS NULL OR lease.expires_at > now())
+        UNION ALL
+        SELECT machine_interface.machine_id FROM interface_link
+        JOIN machine_interface ON machine_interface.id = interface_link.interface_id
+        WHERE interface_link.ip = ANY (%(ips)s::inet[])))
   AND (%(not_ips)s::inet[] IS NULL OR machine.id NOT IN (
         SELECT machine_interface.machine_id FROM lease JOIN machine_interface ON machine_interface.mac = lease.mac
         WHERE lease.ip = ANY (%(not_ips)s::inet[]) AND lease.state = 'commit'
-              AND (lease.expires_at IS NULL OR lease.expires_at > now())))
+              AND (lease.expires_at IS NULL OR lease.expires_at > now())
+        UNION ALL
+        SELECT machine_interface.machine_id FROM interface_link
+        JOIN machine_interface ON machine_interface.id = interface_link.interface_id
+        WHERE interface_link.ip = ANY (%(not_ips)s::inet[])))
   AND (%(fabrics)s::text[] IS NULL OR machine.id IN (
         SELECT machine_id FROM machine_place WHERE fabric = ANY (%(fabrics)s)))
   AND (%(not_fabrics)s::text[] IS NULL OR machine.id NOT IN (
@@ -150,11 +159,15 @@ WHERE id = %(machine_id)s;
 DELETE FROM machine WHERE id = %(machine_id)s;
 
 -- name: machines.registry.interfaces
--- The interfaces of some machines, each with the address of its lease while that lasts.
-SELECT machine_interface.id, machine_interface.machine_id, machine_interface.name, machine_interface.mac,
+-- The interfaces of some machines, each with the address of its lease while that lasts, and its links.
+SELECT machine_interface.id, machine_interface.machine_id, machine_interface.name,
+       coalesce(machine_interface.mac, machine_interface.virtual_mac) AS mac,
        machine_interface.is_boot, machine_interface.vlan_id, machine_interface.vendor, machine_interface.product,
        machine_interface.driver, machine_interface.firmware_version, machine_interface.link_connected,
-       machine_interface.link_speed_mbps, machine_interface.lldp, machine_interface.discovered, host(held.ip) AS ip
+       machine_interface.link_speed_mbps, machine_interface.lldp, machine_interface.discovered, host(held.ip) AS ip,
+       machine_interface.tags, machine_interface.enabled, machine_interface.mtu, machine_interface.declared,
+       coalesce(linked.links, '[]') AS links, machine_interface.type, machine_interface.params,
+       coalesce(above.names, '{}') AS parents, coalesce(below.names, '{}') AS children
 FROM machine_interface
 LEFT JOIN LATERAL (
     SELECT lease.ip FROM lease
@@ -162,6 +175,24 @@ LEFT JOIN LATERAL (
       AND (lease.expires_at IS NULL OR lease.expires_at > %(now)s)
     ORDER BY lease.at DESC LIMIT 1
 ) AS held ON true
+LEFT JOIN (
+    SELECT own.id, jsonb_agg(jsonb_build_array(interface_link.id, interface_link.mode, interface_link.subnet_id,
+                             host(interface_link.ip), default_gateway.link_id IS NOT NULL)
+                             ORDER BY interface_link.id) AS links
+    FROM interface_link JOIN machine_interface AS own ON own.id = interface_link.interface_id
+    LEFT JOIN default_gateway ON default_gateway.link_id = interface_link.id
+    WHERE own.machine_id = ANY (%(machine_ids)s) GROUP BY own.id
+) AS linked ON linked.id = machine_interface.id
+LEFT JOIN (
+    SELECT interface_parent.child_id, array_agg(parent.name ORDER BY parent.name) AS names
+    FROM interface_parent JOIN machine_interface AS parent ON parent.id = interface_parent.parent_id
+    WHERE parent.machine_id = ANY (%(machine_ids)s) GROUP BY interface_parent.child_id
+) AS above ON above.child_id = machine_interface.id
+LEFT JOIN (
+    SELECT interface_parent.parent_id, array_agg(child.name ORDER BY child.name) AS names
+    FROM interface_parent JOIN machine_interface AS child ON child.id = interface_parent.child_id
+    WHERE child.machine_id = ANY (%(machine_ids)s) GROUP BY interface_parent.parent_id
+) AS below ON below.parent_id = machine_interface.id
 WHERE machine_interface.machine_id = ANY (%(machine_ids)s)
 ORDER BY machine_interface.machine_id, machine_interface.is_boot DESC, machine_interface.name;
 
@@ -180,9 +211,10 @@ WHERE machine_interface.mac = ANY (%(macs)s::macaddr[])
 ORDER BY machine_interface.mac;
 
 -- name: machines.registry.forget_macs
--- Drop declared interfaces that are no longer named.
+-- Drop interfaces that are no longer named and were only ever named so.
 DELETE FROM machine_interface
-WHERE machine_id = %(machine_id)s AND NOT discovered AND NOT mac = ANY (%(macs)s::macaddr[]);
+WHERE machine_id = %(machine_id)s AND NOT discovered AND NOT 'mac' = ANY (declared)
+      AND NOT mac = ANY (%(macs)s::macaddr[]);
 
 -- name: machines.registry.add_macs
 -- Declare interfaces; names follow what is there until commissioning learns the real ones.

@@ -46,7 +46,25 @@ SELECT cidr::text AS cidr FROM subnet ORDER BY cidr;
 
 -- name: racks.desired.macs
 -- Ethernet addresses of all registered machines.
-SELECT ARRAY(SELECT mac::text FROM machine_interface ORDER BY mac) AS macs;
+SELECT ARRAY(SELECT mac::text FROM machine_interface WHERE mac IS NOT NULL ORDER BY mac) AS macs;
+
+-- name: racks.desired.reservations
+-- Which address (IPv4) which Ethernet address is to have, `MAC ADDRESS` in order, by subnet.
+-- What is made of NICs asks by the MAC of any of them, or by its own.
+WITH RECURSIVE made_of AS (
+    SELECT interface_link.id AS link_id, interface_link.subnet_id, interface_link.ip, machine_interface.id
+    FROM interface_link JOIN machine_interface ON machine_interface.id = interface_link.interface_id
+    WHERE family(interface_link.ip) = 4 AND machine_interface.enabled
+    UNION
+    SELECT made_of.link_id, made_of.subnet_id, made_of.ip, interface_parent.parent_id
+    FROM made_of JOIN interface_parent ON interface_parent.child_id = made_of.id
+), asking AS (
+    SELECT DISTINCT made_of.link_id, made_of.subnet_id, made_of.ip,
+           coalesce(machine_interface.mac, machine_interface.virtual_mac) AS mac
+    FROM made_of JOIN machine_interface ON machine_interface.id = made_of.id
+)
+SELECT subnet_id, array_agg(mac || ' ' || host(ip) ORDER BY link_id, mac) AS reservations
+FROM asking GROUP BY subnet_id ORDER BY subnet_id;
 
 -- name: racks.desired.changed
 -- Wake the racks that wait for their document.

@@ -1,0 +1,96 @@
+-- SPDX-License-Identifier: GPL-3.0-or-later
+
+-- name: network.addresses.used
+-- Addresses in a network that something has, what, and MAAS's purpose; nothing else may be given one that `is_fixed`.
+SELECT host(used.ip) AS ip, used.what, used.is_fixed, used.purpose FROM (
+    SELECT interface_link.ip, 'machine ' || machine.hostname || ' (' || machine_interface.name || ')' AS what,
+           true AS is_fixed, 'assigned-ip' AS purpose
+    FROM interface_link
+    JOIN machine_interface ON machine_interface.id = interface_link.interface_id
+    JOIN machine ON machine.id = machine_interface.machine_id
+    UNION ALL
+    SELECT host(rack_interface.address)::inet, 'rack ' || rack.hostname, true, 'assigned-ip'
+    FROM rack_interface JOIN rack ON rack.id = rack_interface.rack_id WHERE rack.revoked_at IS NULL
+    UNION ALL
+    SELECT address, 'region ' || name, true, 'assigned-ip' FROM region_process
+    UNION ALL
+    SELECT gateway_ip, 'the gateway of subnet ' || name, true, 'gateway-ip' FROM subnet WHERE gateway_ip IS NOT NULL
+    UNION ALL
+    SELECT server, 'a DNS server of subnet ' || subnet.name, true, 'dns-server'
+    FROM subnet, unnest(subnet.dns_servers) AS server
+    UNION ALL
+    SELECT gateway_ip, 'the router of a static route', true, 'gateway-ip' FROM static_route
+    UNION ALL
+    -- As its driver writes it, which may be a name.
+    SELECT CASE WHEN bmc.address ~ ('^(' || octet || '\.){3}' || octet || '$') THEN bmc.address::inet END,
+           'the BMC of machine ' || machine.hostname, true, 'assigned-ip'
+    FROM (SELECT '(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])') AS one (octet)
+    CROSS JOIN bmc JOIN machine ON machine.bmc_id = bmc.id
+    UNION ALL
+    SELECT lease.ip, 'whoever leases it (' || lease.mac || ')', false, 'assigned-ip' FROM lease
+    WHERE lease.state = 'commit' AND (lease.expires_at IS NULL OR lease.expires_at > %(now)s)
+    UNION ALL
+    SELECT address, 'the DNS name ' || dns_resource.name || ' of ' || domain.name, false,
+           'assigned-ip'
+    FROM dns_resource JOIN domain ON domain.id = dns_resource.domain_id, unnest(dns_resource.addresses) AS address
+) AS used
+WHERE used.ip <<= %(cidr)s::inet
+ORDER BY used.ip, used.is_fixed DESC, used.what;
+
+-- name: network.addresses.kept_in
+-- Machines that have an address in a subnet by configuration, or are linked to it.
+SELECT DISTINCT machine.hostname, machine_interface.name AS interface, coalesce(host(interface_link.ip), '') AS ip
+FROM interface_link
+JOIN machine_interface ON machine_interface.id = interface_link.interface_id
+JOIN machine ON machine.id = machine_interface.machine_id
+WHERE interface_link.subnet_id = %(subnet_id)s
+ORDER BY machine.hostname, machine_interface.name, ip LIMIT 5;
+
+-- name: network.addresses.listed
+-- Who has which address of a subnet: machines by configuration and by lease, racks. Allocation types are MAAS's.
+SELECT DISTINCT ON (known.ip) host(known.ip) AS ip, known.alloc_type, known.created, known.system_id, known.hostname,
+       known.interface, known.node_type
+FROM (
+    SELECT interface_link.ip, CASE interface_link.mode WHEN 'auto' THEN 0 ELSE 1 END AS alloc_type,
+           interface_link.created_at AS created, machine.system_id, machine.hostname,
+           machine_interface.name AS interface, 0 AS node_type
+    FROM interface_link
+    JOIN machine_interface ON machine_interface.id = interface_link.interface_id
+    JOIN machine ON machine.id = machine_interface.machine_id
+    WHERE interface_link.subnet_id = %(subnet_id)s
+    UNION ALL
+    SELECT lease.ip, CASE WHEN machine.id IS NULL THEN 5 ELSE 6 END, lease.at, machine.system_id, machine.hostname,
+           machine_interface.name, 0
+    FROM lease
+    LEFT JOIN machine_interface ON machine_interface.mac = lease.mac
+    LEFT JOIN machine ON machine.id = machine_interface.machine_id
+    WHERE lease.subnet_id = %(subnet_id)s AND lease.state = 'commit'
+          AND (lease.expires_at IS NULL OR lease.expires_at > %(now)s)
+    UNION ALL
+    SELECT rack_subnet.address, 1, rack.registered_at, rack.system_id, rack.hostname, rack_interface.name, 2
+    FROM rack_subnet
+    JOIN rack ON rack.id = rack_subnet.rack_id
+    JOIN rack_interface ON rack_interface.rack_id = rack.id
+                           AND host(rack_interface.address)::inet = rack_subnet.address
+    WHERE rack_subnet.subnet_id = %(subnet_id)s AND NOT rack_subnet.relayed AND rack.revoked_at IS NULL
+) AS known
+WHERE known.ip IS NOT NULL
+ORDER BY known.ip, known.alloc_type;
+
+-- name: network.addresses.misplaced
+-- Machines' addresses that are not where they may be: outside their subnet, given out by DHCP, or a gateway's.
+SELECT host(interface_link.ip) AS ip, machine.hostname, machine_interface.name AS interface, subnet.name AS subnet,
+       wrong.field, wrong.words
+FROM interface_link
+JOIN machine_interface ON machine_interface.id = interface_link.interface_id
+JOIN machine ON machine.id = machine_interface.machine_id
+JOIN subnet ON subnet.id = interface_link.subnet_id
+CROSS JOIN LATERAL (
+    SELECT 'cidr' AS field, 'would lie outside of ' || subnet.cidr AS words WHERE NOT interface_link.ip <<= subnet.cidr
+    UNION ALL
+    SELECT 'gateway_ip', 'would be the gateway of the subnet as well' WHERE interface_link.ip = subnet.gateway_ip
+    UNION ALL
+    SELECT 'start_ip', 'would be in the dynamic range ' || host(start_ip) || ' - ' || host(end_ip)
+    FROM ip_range WHERE type = 'dynamic' AND inetrange(start_ip, end_ip, '[]') @> interface_link.ip
+) AS wrong
+ORDER BY interface_link.ip, wrong.field;
