@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rackyard.region import backup, cli_people, cli_rolling, key_file, secrets_file, status_page
+from rackyard.region import backup, cli_audit, cli_people, cli_rolling, key_file, secrets_file, status_page
 from rackyard.region import config as configuration
 from rackyard.region.context import Context
 from rackyard.region.db import migrations
@@ -35,8 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             if arguments.run not in (_migrate, _prepare, _contents, _restore):
                 migrations.require(context.db)
-            result = arguments.run(context, arguments)
-            print(json.dumps(result) if arguments.json else arguments.show(result))
+            result = arguments.run(context.acting(cli_audit.deed_of(context, arguments.said)), arguments)
+            if result is not None:
+                print(json.dumps(result) if arguments.json else arguments.show(result))
             return int(arguments.judge(result))
         finally:
             context.close()
@@ -155,7 +156,7 @@ def _lines(result: dict[str, Any] | str) -> str:
     )
 
 
-def _fine(_result: dict[str, Any] | str) -> int:
+def _fine(_result: dict[str, Any] | str | None) -> int:
     return 0
 
 
@@ -172,7 +173,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(name: str, run: Any, text: str, under: Any = commands) -> argparse.ArgumentParser:
         added: argparse.ArgumentParser = under.add_parser(name, parents=[common], help=text, description=text)
-        added.set_defaults(run=run, show=_lines, judge=_fine)
+        added.set_defaults(run=run, show=_lines, judge=_fine, said=added.prog)
         return added
 
     command("migrate", _migrate, "bring the database schema up to date")
@@ -215,6 +216,7 @@ def _parser() -> argparse.ArgumentParser:
     restored = command("restore", _restore, "have the database of an archive (playbook restore)")
     restored.add_argument("archive", type=Path)
     restored.add_argument("--over-data", action="store_true", help="also when something would be lost by it")
+    cli_audit.add(command)
     cli_people.add(command)
     cli_rolling.add(command)
     secrets_key = commands.add_parser("secrets-key", help="rotate the key that seals secrets")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rackyard.region.clock import Clock
 from rackyard.region.config import Config
@@ -12,6 +12,7 @@ from rackyard.region.crypto import SecretBox
 from rackyard.region.db.connections import STATEMENT_TIMEOUT_S
 from rackyard.region.db.notifier import Notifier
 from rackyard.region.db.pool import Database
+from rackyard.region.deed import Deed
 from rackyard.region.randomness import Randomness
 from rackyard.region.shared import Shared
 
@@ -48,6 +49,10 @@ class Context:
             clock=Clock(db.time.ahead),
             random=Randomness(),
         )
+
+    def acting(self, deed: Deed) -> Context:
+        """The same world, in which whatever is changed is recorded as somebody's deed."""
+        return replace(self, db=self.db.recording(deed.text))
 
     def close(self) -> None:
         """Give back every connection."""

@@ -66,6 +66,13 @@ def test_two_hosts_migrate_at_once(cluster, empty_database) -> None:
         database.close()
 
 
+@pytest.mark.parametrize("_round", range(6))
+def test_host_that_waits_is_waited_for_by_nobody(cluster, empty_database, monkeypatch, _round) -> None:
+    """It asks without a pause, so that CREATE INDEX CONCURRENTLY meets it in a statement soon."""
+    monkeypatch.setattr(migrations, "_LOOK_S", 0.0)
+    test_two_hosts_migrate_at_once(cluster, empty_database)
+
+
 def test_migrate_refuses_a_database_of_a_newer_version(ctx) -> None:
     with ctx.db.transaction() as tx:
         tx.run("site.migrations.record", version=9999)

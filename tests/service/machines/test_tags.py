@@ -178,7 +178,7 @@ def test_changes_of_tags_are_in_the_audit_log(api) -> None:
     events = api.get("events/?op=query&level=AUDIT").json["events"]
     assert [(event["type"], event["description"], event["username"]) for event in events] == [
         ("TAG", "Tag flash was deleted", "admin"),
-        ("TAG", "Tag ssd was changed (it is called flash now)", "admin"),
+        ("TAG", "Tag flash was changed: name ssd → flash", "admin"),
         ("TAG", "Tag ssd was created", "admin"),
     ]
 

@@ -355,6 +355,7 @@ def test_every_change_of_the_network_is_in_the_audit_trail(api, dynamic) -> None
     told = ok(api.get("events/?op=query&level=AUDIT"))["events"]
     assert [event["description"] for event in reversed(told)] == [
         "Fabric lab was created",
+        "VLAN 0 of lab was created",
         "Subnet pxe-a (10.20.0.0/24) was created",
         "Range 10.20.0.100 - 10.20.0.200 was created",
     ]

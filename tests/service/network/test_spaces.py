@@ -127,7 +127,7 @@ def test_every_change_is_in_the_audit_trail(api, space) -> None:
     told = ok(api.get("events/?op=query&level=AUDIT"))["events"]
     assert [event["description"] for event in reversed(told)] == [
         "Space dmz was created",
-        "Space dmz was changed",
+        "Space dmz was changed: description what others reach → x",
         "Space dmz was deleted",
     ]
 

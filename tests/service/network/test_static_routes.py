@@ -130,6 +130,6 @@ def test_every_change_is_in_the_audit_trail(api, route) -> None:
     told = ok(api.get("events/?op=query&level=AUDIT"))["events"]
     assert [event["description"] for event in told[:3]] == [
         "Route from boot to store through 10.20.0.253 was deleted",
-        "Route from boot to store through 10.20.0.253 was changed",
+        "Route from boot to store through 10.20.0.253 was changed: gateway_ip 10.20.0.254 → 10.20.0.253",
         "Route from boot to store through 10.20.0.254 was created",
     ]

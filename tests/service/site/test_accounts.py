@@ -192,8 +192,8 @@ def test_key_can_be_made_listed_and_revoked(api, api_of) -> None:
     assert api_of(text).get("users/?op=whoami").status_code == 401
     trail = [event["description"] for event in api.get("events/?op=query&level=AUDIT").json["events"]]
     assert trail[:2] == [
-        f"API key {made['token_key']} of admin was revoked",
-        f"API key {made['token_key']} of admin was made",
+        f"API key {made['token_key']} of admin was deleted",
+        f"API key {made['token_key']} of admin was created",
     ]
 
 
@@ -255,7 +255,7 @@ def test_key_is_renamed_by_whole_text_or_token(api, admin_key, whole: bool) -> N
     (known,) = api.get("account/?op=list_authorisation_tokens").json
     assert known["name"] == "laptop"
     (event,) = api.get("events/?op=query&level=AUDIT").json["events"]
-    assert event["description"] == f"API key {admin_key.split(':')[1]} of admin was named 'laptop'"
+    assert event["description"] == f'API key {admin_key.split(":")[1]} of admin was changed: name "" → laptop'
 
 
 def test_nobody_renames_keys_of_others(api, api_of, key_of, admin_key) -> None:

@@ -49,6 +49,7 @@ OPERATIONS = {
     "/account/prefs/sshkeys/": {"GET": (200, 200), "POST": (400, 400)},
     "/account/prefs/sshkeys/<int:key_id>/": {"DELETE": (404, 204), "GET": (404, 200)},
     "/events/": {"GET query": (200, 200)},
+    "/audit/": {"GET": (200, 200)},
     "/boot-resources/": {"GET": (200, 200)},
     "/boot-resources/<int:image_id>/": {"GET": (200, 200)},
     "/machines/": {

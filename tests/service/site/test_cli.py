@@ -8,6 +8,7 @@ import fcntl
 import io
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -16,11 +17,11 @@ import termios
 import pytest
 from psycopg2.extensions import parse_dsn
 
-from rackyard.region import passwords
+from rackyard.region import cli_audit, passwords
 from rackyard.region.cli import UNAVAILABLE, main
 from rackyard.region.config import load
 from rackyard.region.db import migrations
-from rackyard.region.services.site import accounts
+from rackyard.region.services.site import accounts, settings
 from rackyard.region.services.site.authorisation import COMMAND_LINE
 
 TOML = """
@@ -273,7 +274,12 @@ def test_password_is_read_from_standard_input(ctx, run, monkeypatch, execute) ->
     assert "horse" not in output
     ((stored,),) = execute("SELECT password_hash FROM account")
     assert passwords.match("correct horse", stored)
-    assert execute("SELECT description FROM event WHERE level = 0") == [("The password of admin was set",)]
+    trail = run("audit", "--object", "account:admin")[1].splitlines()
+    assert re.fullmatch(
+        r"[-0-9]{10} [:0-9]{8}Z \S+ \(cli region1\) Account admin was changed: "
+        r"password_hash nothing → \(new secret\)",
+        trail[-1],
+    )
 
 
 @pytest.mark.parametrize("said", ["", "short\n", "x" * 513 + "\n"])
@@ -321,3 +327,48 @@ def _answer(terminal: int, answers: dict[bytes, bytes]) -> bytes:
             for prompt in [known for known in answers if known in shown]:
                 os.write(terminal, answers.pop(prompt))
     return shown
+
+
+def test_audit_shows_what_was_done_on_this_host_the_latest_last(run, monkeypatch) -> None:
+    monkeypatch.setenv("SUDO_USER", "joe")
+    for value in ("7", "8"):
+        run("setting", "set", "keep_boots", value)
+    run("create-admin", "--username", "admin")
+    status, output, error = run("audit", "--object", "setting:keep_boots", "--since", "1h")
+    assert (status, error) == (0, "")
+    assert [line.split(") ")[1] for line in output.splitlines()] == [
+        "Setting keep_boots was set: value 7",
+        "Setting keep_boots was changed: value 7 → 8",
+    ]
+    found = [json.loads(line) for line in run("audit", "--json", "--user", "joe")[1].splitlines()]
+    assert [entry["object"] for entry in found] == ["setting", "setting", "account", "api_key"]
+    last = found[1]
+    assert (last["source"], last["address"], last["account_id"]) == ("cli", "region1", None)
+    assert last["request"].endswith("setting set"), "arguments may be secrets"
+    assert (last["before"], last["after"]) == ({"value": 7}, {"value": 8})
+    assert len(run("audit", "--limit", "1")[1].splitlines()) == 1
+    assert run("audit", "--user", "nobody") == run("audit", "--object", "zone") == (0, "", "")
+    assert run("audit", "--since", "2999-01-01")[1] == ""
+
+
+def test_audit_refuses_a_time_that_is_none(run, capsys) -> None:
+    with pytest.raises(SystemExit):
+        run("audit", "--since", "soon")
+    assert "neither a time such as 12h nor a date" in capsys.readouterr().err
+
+
+def test_audit_follows_what_is_done_until_it_is_interrupted(ctx, run, monkeypatch) -> None:
+    """Stands in for the wait only: what others do meanwhile, and then the interruption."""
+    waits = iter(["9", None])
+
+    def wait(_seconds: float) -> None:
+        value = next(waits)
+        if value is None:
+            raise KeyboardInterrupt
+        settings.put(ctx.acting(cli_audit.deed_of(ctx, "meanwhile")), COMMAND_LINE, "keep_boots", value)
+
+    run("setting", "set", "keep_boots", "7")
+    monkeypatch.setattr(cli_audit.time, "sleep", wait)
+    status, output, _error = run("audit", "--follow", "--json")
+    assert status == 0
+    assert [json.loads(line)["after"] for line in output.splitlines()] == [{"value": 7}, {"value": 9}]

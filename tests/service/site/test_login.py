@@ -43,7 +43,7 @@ def test_password_is_good_for_a_key_in_maas_words(attempt, api, api_of) -> None:
     assert answer.headers["Cache-Control"] == "no-store"
     assert api_of(text_of(answer.json)).get("users/?op=whoami").json["username"] == "ann"
     (event,) = api.get("events/?op=query&level=AUDIT&owner=ann").json["events"]
-    assert event["description"] == f"API key {answer.json['token_key']} of ann was made by a login"
+    assert event["description"] == f"API key {answer.json['token_key']} of ann was created"
     assert answer.json["token_secret"] not in str(event)
 
 

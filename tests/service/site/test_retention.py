@@ -141,7 +141,7 @@ def test_status_shows_what_is_stored_and_for_how_long(site, ctx, execute) -> Non
     assert stored["event"]["rows"] == count(execute, "event")
     assert stored["event"]["keep_events_days"] == 90
     assert stored["event"]["mib"] > 0
-    assert set(stored) == {"event", "job", "boot", "script_result", "lease", "receipt"}
+    assert set(stored) == {"event", "audit", "job", "boot", "script_result", "lease", "receipt"}
 
 
 def test_a_machine_with_a_long_history_is_deleted_at_once(site, api, ctx, execute) -> None:

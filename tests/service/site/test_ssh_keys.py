@@ -34,8 +34,8 @@ def test_key_is_added_shown_and_removed_as_in_maas(api) -> None:
     assert api.get(KEYS).json == []
     events = api.get("events/?op=query&level=AUDIT").json["events"]
     assert [event["description"] for event in events] == [
-        f"SSH key {FINGERPRINT} of admin was removed",
-        f"SSH key {FINGERPRINT} of admin was added",
+        f"SSH key {FINGERPRINT} of admin was deleted",
+        f"SSH key {FINGERPRINT} of admin was created",
     ]
 
 

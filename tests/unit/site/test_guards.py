@@ -98,6 +98,10 @@ PERMISSIONS = {
     "site.accounts.rename_key": {"MANAGE_KEYS"},
     "site.accounts.login_key": {"MANAGE_KEYS"},
     "site.accounts.revoke_key": {"MANAGE_KEYS"},
+    "site.audit.query": {"SEE_AUDIT"},
+    # What it writes is that somebody was refused.
+    "site.audit.refused": set(),
+    "site.events.query": {"SEE_AUDIT"},
     "site.images.prune": {"MANAGE_IMAGES"},
     "site.images.register": {"MANAGE_IMAGES"},
     "site.regions.forget": {"MANAGE_REGIONS"},

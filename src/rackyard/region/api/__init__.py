@@ -10,6 +10,7 @@ from flask import Blueprint, Response, current_app, jsonify, request
 import rackyard
 from rackyard.region.api import (
     account,
+    audit,
     controllers,
     describe,
     domains,
@@ -53,6 +54,7 @@ _MODULES: tuple[ModuleType, ...] = (
     static_routes,
     domains,
     controllers,
+    audit,
 )
 
 

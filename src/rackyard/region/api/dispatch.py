@@ -14,11 +14,13 @@ from flask import Blueprint, Response, current_app, jsonify, request
 
 from rackyard.region import oauth
 from rackyard.region.api import not_yet
+from rackyard.region.api.caller import deed_of
 from rackyard.region.api.params import Params
 from rackyard.region.api.shapes import ROOT
 from rackyard.region.api.takes import NOTHING, Takes, refuse_unknown
 from rackyard.region.context import Context
-from rackyard.region.services.site import accounts
+from rackyard.region.errors import Forbidden
+from rackyard.region.services.site import accounts, audit
 from rackyard.region.services.site.authorisation import Actor
 
 METHODS = ("GET", "POST", "PUT", "DELETE")
@@ -94,7 +96,14 @@ class Resource:
             raise not_yet.refusal(self.name, request.method, op)
         if request.method == "GET":
             refuse_unknown(params, action.takes, f"GET {request.path.removeprefix(ROOT + '/')}")
-        return _response(action.handler(Call(ctx, actor, params.taken(action.takes)), **parts))
+        deed = deed_of(request, actor, op, ctx.clock.now())
+        # A question changes nothing that anybody asked for.
+        world = ctx if request.method == "GET" else ctx.acting(deed)
+        try:
+            return _response(action.handler(Call(world, actor, params.taken(action.takes)), **parts))
+        except Forbidden as refusal:
+            audit.refused(ctx, deed, note=refusal.message)
+            raise
 
 
 class OpenResource(Resource):

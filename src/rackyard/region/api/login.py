@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, current_app, jsonify, request
 
-from rackyard.region.api.caller import address_of
+from rackyard.region.api.caller import address_of, deed_of
 from rackyard.region.api.params import Params
 from rackyard.region.context import Context
 from rackyard.region.services.site import accounts, logins
@@ -27,7 +27,8 @@ def authenticate() -> Response:
     params = Params.of(request)
     claim = Claim(params.text("username") or "", params.text("password") or "", address_of(request))
     actor = logins.authenticate(ctx, claim)
-    key = accounts.login_key(ctx, actor, params.text("consumer") or UNNAMED)
+    world = ctx.acting(deed_of(request, actor, None, ctx.clock.now()))
+    key = accounts.login_key(world, actor, params.text("consumer") or UNNAMED)
     answer = jsonify(
         consumer_key=key.consumer_key, name=key.name, token_key=key.token_key, token_secret=key.token_secret
     )

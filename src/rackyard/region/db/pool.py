@@ -33,6 +33,9 @@ class Transaction:
         self._connection = connection
         self._on_statement = on_statement
         self.changes = False
+        # Whose changes these are, for the audit trail; nobody's: those of machines and of the region itself.
+        self.deed = ""
+        self._announced = False
 
     def all(self, name: str, /, **params: Any) -> list[Row]:
         """Every row of a query."""
@@ -62,10 +65,19 @@ class Transaction:
         if self._on_statement:
             self._on_statement(name)
         text = query(name)
-        self.changes |= not text.startswith("SELECT")
+        if not text.startswith("SELECT"):
+            self.changes = True
+            self._announce()
         with self._connection.cursor() as cursor:
             cursor.execute(text, params)
             yield cursor
+
+    def _announce(self) -> None:
+        """Tell the triggers of the audit trail whose changes follow, before the first one."""
+        if self.deed and not self._announced:
+            self._announced = True
+            with self._connection.cursor() as cursor:
+                cursor.execute(query("site.audit.announce"), {"deed": self.deed})
 
     def script(self, sql: str) -> None:
         """Run a whole SQL file (migrations), however long it takes."""
@@ -91,6 +103,8 @@ class Transaction:
         """A part of the transaction that may fail by itself: what it did is undone, what came before stays.
 
         PostgreSQL's refusals come out as in `transaction`; a deadlock or a lost connection ends the whole of it."""
+        # Not within the part: what is undone is forgotten, too.
+        self._announce()
         self.script("SAVEPOINT part")
         try:
             yield
@@ -143,6 +157,10 @@ class Database:
             raise
         finally:
             self._give_back(connection)
+
+    def recording(self, deed: str) -> Database:
+        """The same database, in which every change is recorded as that deed."""
+        return _Recording(self, deed)
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -221,6 +239,26 @@ class Database:
         if self._pid != os.getpid():
             # The parent still uses these sockets: drop the objects without a goodbye to the server.
             self._idle, self._pid = [], os.getpid()
+
+
+class _Recording(Database):
+    """Another one's connections."""
+
+    def __init__(self, database: Database, deed: str) -> None:
+        self._database, self._deed = database, deed
+        self.time = database.time
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        with self._database.transaction() as tx:
+            tx.deed = self._deed
+            yield tx
+
+    def recording(self, deed: str) -> Database:
+        return _Recording(self._database, deed)
+
+    def close(self) -> None:
+        self._database.close()
 
 
 def _usable(connection: Any) -> bool:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import logging
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 
 from rackyard.region.db.pool import Database, Transaction
@@ -87,10 +89,7 @@ def migrate(db: Database) -> list[int]:
     holds a table for long (what was applied before that stays)."""
     migrations = available()
     done: list[int] = []
-    with db.transaction() as lock:
-        # Held for all files, by a transaction that does nothing else; others may take minutes.
-        lock.run("site.migrations.wait_patiently")
-        _wait_for(lock)
+    with _alone(db):
         with db.transaction() as tx:
             applied = _applied(tx)
         unknown = applied - migrations.keys()
@@ -104,10 +103,20 @@ def migrate(db: Database) -> list[int]:
     return done
 
 
-def _wait_for(lock: Transaction) -> None:
-    """Until nobody else migrates: another region's host may be at it, for as long as that takes."""
+@contextmanager
+def _alone(db: Database) -> Iterator[None]:
+    """While nobody else migrates: another region's host may be at it, for as long as that takes.
+
+    The lock is held for all files, by a transaction that does nothing else; others may take minutes. Whoever waits for
+    it has none open meanwhile: CREATE INDEX CONCURRENTLY waits for the end of each that it meets in a statement."""
     told = False
-    while not (row := lock.one("site.migrations.try_lock")) or not row["locked"]:
+    while True:
+        with db.transaction() as lock:
+            lock.run("site.migrations.wait_patiently")
+            row = lock.one("site.migrations.try_lock")
+            if row and row["locked"]:
+                yield
+                return
         if not told:
             _log.warning("another host migrates this database; waiting until it has done so")
             told = True

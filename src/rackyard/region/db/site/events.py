@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -53,4 +54,13 @@ def select(tx: Transaction, wanted: EventFilter) -> list[Event]:
         machines = [row["id"] for row in tx.all("site.events.machines", macs=wanted.macs, **names)]
         racks = [row["id"] for row in tx.all("site.events.racks", **names)] if wanted.macs is None else []
         found = tx.all(f"{query}_of", machine_ids=machines, rack_ids=racks, usernames=wanted.usernames, **page)
+    return [Event(**row) for row in tx.all("site.events.by_id", ids=[row["id"] for row in found])]
+
+
+def told(tx: Transaction, wanted: EventFilter, usernames: Sequence[str] | None) -> list[Event]:
+    """A page of the events of level AUDIT, of these people: the newest ones, or with `after` those that come next."""
+    query = "site.events.told_newest" if wanted.after is None else "site.events.told_following"
+    page = {"usernames": usernames, "before": wanted.before, "limit": wanted.limit}
+    after = {} if wanted.after is None else {"after": wanted.after}
+    found = tx.all(query, **page, **after)
     return [Event(**row) for row in tx.all("site.events.by_id", ids=[row["id"] for row in found])]

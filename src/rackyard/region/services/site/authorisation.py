@@ -69,6 +69,7 @@ class Permission(Enum):
     SET_PASSWORD = "set the password of other accounts"
     MANAGE_KEYS = "make, list or revoke API keys of other accounts"
     MANAGE_SSH_KEYS = "see or change SSH keys of other accounts"
+    SEE_AUDIT = "see what others did"
 
 
 class Role(Enum):

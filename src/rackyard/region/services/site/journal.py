@@ -22,7 +22,11 @@ def record(
     level: int = INFO,
     username: str = "",
 ) -> None:
-    """One event, in the transaction of what it tells about."""
+    """One event, in the transaction of what it tells about.
+
+    What somebody changes is in the audit trail by itself, with its values: no AUDIT event says so again."""
+    if level == AUDIT and tx.deed:
+        return
     tx.run(
         "site.events.record",
         machine_id=machine_id,

@@ -10,15 +10,16 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import IPv4Address, ip_address, ip_network
 
-from rackyard.region import passwords
+from rackyard.region import deed, passwords
 from rackyard.region.context import Context
 from rackyard.region.db.site import accounts as account_rows
 from rackyard.region.db.site import logins as rows
 from rackyard.region.db.site import rights as right_rows
 from rackyard.region.db.site import users as user_rows
 from rackyard.region.db.site.accounts import Account
+from rackyard.region.deed import Deed
 from rackyard.region.errors import Forbidden, TooMany
-from rackyard.region.services.site import journal, validation
+from rackyard.region.services.site import audit, journal, validation
 from rackyard.region.services.site.authorisation import Actor
 
 MAX_ATTEMPTS = 10
@@ -57,6 +58,7 @@ def prove(ctx: Context, claim: Claim) -> Account | None:
         # Slow on purpose, so without a connection to the database.
         too_long = len(claim.password) > validation.MAX_PASSWORD
         if not passwords.match(claim.password[: validation.MAX_PASSWORD], stored) or too_long:
+            _note_failure(ctx, claim.username, place)
             return None
     with ctx.db.transaction() as tx:
         rows.forget(tx, _short(claim.username), place)
@@ -77,6 +79,14 @@ def _count(ctx: Context, username: str, place: str) -> None:
     if known.attempts > MAX_ATTEMPTS:
         left_s = max(1, int((known.since + WINDOW - now).total_seconds()))
         raise TooMany(f"Too many wrong passwords for this user name from this address; wait {left_s} s.", left_s)
+
+
+def _note_failure(ctx: Context, username: str, place: str) -> None:
+    """A name that no account has is not noted: somebody may have typed a password there."""
+    with ctx.db.transaction() as tx:
+        account = account_rows.find(tx, username)
+    name, number = (account.username, account.id) if account else ("", None)
+    audit.refused(ctx, Deed(name, number, deed.API, place, "login", ctx.clock.now()), audit.LOGIN_FAILED)
 
 
 def _short(username: str) -> str:

@@ -82,6 +82,7 @@ def make_fit(ctx: Context, actor: Actor) -> str:
         tx.run("site.migrations.wait_patiently")
         reason = reason_of(backup["taken_at"])
         tx.run("site.restoration.forget_writers")
+        tx.run("site.restoration.forget_auditors")
         tx.one("site.restoration.raise_numbers", declared=list(DECLARED), short=FEW_NUMBERS, far=NUMBERS)
         tx.run("site.restoration.raise_epochs", step=EPOCHS)
         tx.run("site.restoration.raise_generations", step=GENERATIONS)

@@ -43,6 +43,7 @@ RULES: Sequence[Rule] = (
     Rule("site.retention.tokens", "keep_tokens_days"),
     Rule("site.retention.logins", KEEP_LOGINS),
     Rule("site.retention.events", "keep_events_days"),
+    Rule("site.retention.audit", "keep_audit_days"),
     Rule("site.retention.jobs", "keep_jobs_days"),
     Rule("site.retention.outputs", "keep_script_output", BATCH_OUTPUTS),
     Rule("site.retention.boots", "keep_boots", BATCH_BOOTS),
@@ -50,6 +51,7 @@ RULES: Sequence[Rule] = (
 )
 _KEPT_BY = {
     "event": "keep_events_days",
+    "audit": "keep_audit_days",
     "job": "keep_jobs_days",
     "boot": "keep_boots",
     "script_result": "keep_script_output",

@@ -44,6 +44,7 @@ KNOWN: Mapping[str, Setting] = {
     ),
     "power_poll_s": Setting("time between two questions to the same BMC", 300, _seconds(30, 86_400)),
     "keep_events_days": Setting("events older than this are removed", 90, _count(1, 3650)),
+    "keep_audit_days": Setting("entries of the audit trail older than this are removed", 400, _count(1, 3650)),
     "keep_jobs_days": Setting(
         "finished power jobs older than this are removed; questions after an hour", 30, _count(1, 3650)
     ),

@@ -101,3 +101,18 @@ SELECT pg_advisory_xact_lock(hashtext(%(begin)s));
 -- Whether no such event of the machine began like this since a moment.
 SELECT NOT EXISTS (SELECT FROM event WHERE machine_id = %(machine_id)s AND type = %(type)s
                    AND created_at >= %(since)s AND starts_with(description, %(begin)s)) AS news;
+
+-- name: site.events.told_newest
+-- Ids of the newest lines of the trail that are in the log: from before there were entries, and of no person's request.
+SELECT id FROM event
+WHERE level = 0 AND (%(usernames)s::text[] IS NULL OR username = ANY (%(usernames)s))
+  AND (%(before)s::bigint IS NULL OR id < %(before)s)
+ORDER BY id DESC LIMIT %(limit)s;
+
+-- name: site.events.told_following
+-- The first of them after an id.
+SELECT id FROM event
+WHERE level = 0 AND (%(usernames)s::text[] IS NULL OR username = ANY (%(usernames)s))
+  AND id > %(after)s AND (%(before)s::bigint IS NULL OR id < %(before)s)
+  AND (written_by IS NULL OR written_by < pg_snapshot_xmin(pg_current_snapshot()))
+ORDER BY id ASC LIMIT %(limit)s;

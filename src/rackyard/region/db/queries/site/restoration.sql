@@ -75,6 +75,10 @@ UPDATE enroll_token SET expires_at = least(expires_at, %(taken_at)s) WHERE used_
 -- Transactions of this PostgreSQL begin to be counted anew: nobody waits for those of the other one.
 UPDATE event SET written_by = NULL WHERE written_by IS NOT NULL;
 
+-- name: site.restoration.forget_auditors
+-- The same of the audit trail.
+UPDATE audit SET written_by = NULL WHERE written_by IS NOT NULL;
+
 -- name: site.restoration.forget_declarations
 -- No rack is dead to its partner because it was at that time.
 DELETE FROM dhcp_partner_down;

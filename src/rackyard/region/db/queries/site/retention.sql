@@ -5,6 +5,11 @@
 DELETE FROM event WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM event WHERE created_at < %(before)s ORDER BY created_at LIMIT %(limit)s));
 
+-- name: site.retention.audit
+-- Old entries of the audit trail, a batch.
+DELETE FROM audit WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM audit WHERE at < %(before)s ORDER BY at LIMIT %(limit)s));
+
 -- name: site.retention.queries
 -- Answered questions of one kind to BMCs, a batch: what they answered, a power state or who reached a BMC, is kept elsewhere.
 DELETE FROM job WHERE ctid = ANY (ARRAY(
@@ -70,10 +75,11 @@ DELETE FROM enroll_token WHERE id IN (
 SELECT relname AS name, pg_total_relation_size(oid) AS size_bytes,
        CASE WHEN reltuples >= 100000 THEN reltuples::bigint ELSE CASE relname
            WHEN 'event' THEN (SELECT count(*) FROM event)
+           WHEN 'audit' THEN (SELECT count(*) FROM audit)
            WHEN 'job' THEN (SELECT count(*) FROM job)
            WHEN 'boot' THEN (SELECT count(*) FROM boot)
            WHEN 'script_result' THEN (SELECT count(*) FROM script_result)
            WHEN 'lease' THEN (SELECT count(*) FROM lease)
            WHEN 'receipt' THEN (SELECT count(*) FROM receipt)
        END END AS rows
-FROM pg_class WHERE oid = ANY ('{event, job, boot, script_result, lease, receipt}'::regclass[]);
+FROM pg_class WHERE oid = ANY ('{event, audit, job, boot, script_result, lease, receipt}'::regclass[]);
