@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long lists of machines take over the API: some fields of 1,000 machines, and everything of 10,000.
+"""How long lists of machines take over the API: some fields of 1,000 machines, and everything of 1,000 and of 10,000.
 
 Fills the database of a DSN (an empty one; it is migrated first) by SQL, starts the region's HTTP process as its unit
-does, and asks it over its socket. Prints the median of the rounds, the size of the answer, the statements, and what the
-process's memory grew by during the long list. With --ironic, a folder that has OpenStack Ironic's programs (a virtual
-environment with `pip install ironic psycopg2-binary`), the same question goes to Ironic on the same PostgreSQL server,
-turn and turn about, and the last line has the ratio. Ironic runs alone, without a queue or sign-on, with fake hardware.
+does, and asks it over its socket. Prints the median of the rounds (until the whole answer is there; what a client makes
+of it is not counted), the size of the answer, and by how much the lists of everything had its memory grow at most. With
+--ironic, a folder that has OpenStack Ironic's programs (a virtual environment with `pip install ironic
+psycopg2-binary`), the same question goes to Ironic on the same PostgreSQL server, turn and turn about, and a line has
+the ratio. Ironic runs alone, without a queue or sign-on, with fake hardware.
 
 Usage (`./run bench api` brings the database): lists.py DSN [--machines N] [--many N] [--rounds N] [--ironic FOLDER]
 """
@@ -24,6 +25,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import front
@@ -100,8 +102,31 @@ lock_path = {folder}/lock
 connection = {url}
 """
 
-# Asks, and gives the size of the answer in bytes and how many objects it has.
-Ask = Callable[[], tuple[int, int]]
+
+@dataclass(frozen=True)
+class Question:
+    """GET of a list, which is under `key` of the answer if there is one."""
+
+    connect: Callable[[], http.client.HTTPConnection]
+    url: str
+    header: dict[str, str]
+    key: str = ""
+
+    def ask(self) -> bytes:
+        """The whole answer, on a connection of its own."""
+        connection = self.connect()
+        connection.request("GET", self.url, headers=self.header)
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        if answer.status != 200:
+            raise SystemExit(f"GET {self.url} is answered {answer.status}: {body[:500]!r}")
+        return body
+
+    def count(self, body: bytes) -> int:
+        """How many objects an answer has."""
+        found = json.loads(body)
+        return len(found[self.key] if self.key else found)
 
 
 class OverSocket(http.client.HTTPConnection):
@@ -123,7 +148,7 @@ def main() -> int:
     parser.add_argument("dsn", help="an empty database")
     parser.add_argument("--machines", type=int, default=1000)
     parser.add_argument("--many", type=int, default=10_000, help="machines of the long list")
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--ironic", type=Path, help="a virtual environment with Ironic")
     arguments = parser.parse_args()
     if not 0 < arguments.machines <= arguments.many <= 99_999:
@@ -136,18 +161,32 @@ def main() -> int:
         header = signed(accounts.create_admin(ctx, COMMAND_LINE, "bench", ""))
         fill(arguments.dsn, 1, arguments.machines)
         with region(toml, folder) as (path, pid):
-            few = asker(lambda: OverSocket(path), f"{API}/machines/?fields={FIELDS}", header)
+            few = Question(lambda: OverSocket(path), f"{API}/machines/?fields={FIELDS}", header)
             if arguments.ironic:
                 with ironic(arguments.ironic, arguments.dsn, folder, arguments.machines) as theirs:
                     compare(few, theirs, arguments.rounds)
             else:
-                report("five fields", *measured(few, arguments.rounds))
-            fill(arguments.dsn, arguments.machines + 1, arguments.many)
-            everything = asker(lambda: OverSocket(path), f"{API}/machines/", header)
-            before = site_region.usage([pid]).rss_mib
-            report("everything", *measured(everything, 3))
-            print(f"memory of the process: {before:.0f} MiB before, {site_region.usage([pid]).rss_mib:.0f} MiB after")
+                compare(few, None, arguments.rounds)
+            everything = Question(lambda: OverSocket(path), f"{API}/machines/", header)
+            grow(everything, pid, arguments.dsn, arguments.machines, arguments.many)
     return 0
+
+
+def grow(everything: Question, pid: int, dsn: str, machines: int, many: int) -> None:
+    """Everything of all machines, which are few, and then of many: seconds and memory."""
+    before = site_region.usage([pid]).rss_mib
+    growth = []
+    # So often that each of the workers is asked.
+    for first, last, rounds in ((0, machines, 15), (machines + 1, many, 5)):
+        if first:
+            fill(dsn, first, last)
+        body = everything.ask()
+        report("everything", [timed(everything) for _round in range(rounds)], len(body), everything.count(body))
+        growth.append(site_region.usage([pid]).peak_mib - before)
+    print(
+        f"memory: {before:.0f} MiB before these lists, at most {growth[0]:.1f} MiB more for {machines} machines, "
+        f"{growth[1]:.1f} MiB more for {many}"
+    )
 
 
 def fill(dsn: str, first: int, last: int) -> None:
@@ -185,44 +224,26 @@ def region(toml: Path, folder: Path) -> Iterator[tuple[Path, int]]:
         process.wait(20)
 
 
-def asker(connect: Callable[[], http.client.HTTPConnection], url: str, header: dict[str, str], key: str = "") -> Ask:
-    """GET of a list, which is under `key` of the answer if there is one."""
-
-    def ask() -> tuple[int, int]:
-        connection = connect()
-        connection.request("GET", url, headers=header)
-        answer = connection.getresponse()
-        body = answer.read()
-        connection.close()
-        if answer.status != 200:
-            raise SystemExit(f"GET {url} is answered {answer.status}: {body[:500]!r}")
-        found = json.loads(body)
-        return len(body), len(found[key] if key else found)
-
-    return ask
-
-
-def measured(ask: Ask, rounds: int) -> tuple[list[float], int, int]:
-    """Seconds of each round but the first, which warms up; bytes and objects of an answer."""
-    size, count = ask()
-    return [timed(ask) for _round in range(rounds)], size, count
-
-
-def timed(ask: Ask) -> float:
-    """Seconds until the whole answer is there and read."""
+def timed(question: Question) -> float:
+    """Seconds until the whole answer is there."""
     began = time.perf_counter()
-    ask()
+    question.ask()
     return time.perf_counter() - began
 
 
-def compare(ours: Ask, theirs: Ask, rounds: int) -> None:
-    """Both, turn and turn about."""
-    answers = [ask() for ask in (ours, theirs)]
-    times = [(timed(ours), timed(theirs)) for _round in range(rounds)]
-    for (size, count), taken, name in zip(answers, zip(*times, strict=True), ("five fields", "Ironic"), strict=True):
-        report(name, list(taken), size, count)
-    ratio = statistics.median(each[1] for each in times) / statistics.median(each[0] for each in times)
-    print(f"ratio of the medians, Ironic to Rackyard: {ratio:.1f}")
+def compare(ours: Question, theirs: Question | None, rounds: int) -> None:
+    """Both, turn and turn about; ours alone without another."""
+    asked = {"five fields": ours} | ({"Ironic": theirs} if theirs else {})
+    answers = {name: question.ask() for name, question in asked.items()}
+    times: dict[str, list[float]] = {name: [] for name in asked}
+    for _round in range(rounds):
+        for name, question in asked.items():
+            times[name].append(timed(question))
+    for name, question in asked.items():
+        report(name, times[name], len(answers[name]), question.count(answers[name]))
+    if theirs:
+        ratio = statistics.median(times["Ironic"]) / statistics.median(times["five fields"])
+        print(f"ratio of the medians, Ironic to Rackyard: {ratio:.1f}")
 
 
 def report(name: str, seconds: list[float], size: int, count: int) -> None:
@@ -235,7 +256,7 @@ def report(name: str, seconds: list[float], size: int, count: int) -> None:
 
 
 @contextmanager
-def ironic(programs: Path, dsn: str, folder: Path, count: int) -> Iterator[Ask]:
+def ironic(programs: Path, dsn: str, folder: Path, count: int) -> Iterator[Question]:
     """Ironic with so many nodes, in a database of its own on the same server."""
     connection = psycopg2.connect(dsn)
     connection.autocommit = True
@@ -256,7 +277,7 @@ def ironic(programs: Path, dsn: str, folder: Path, count: int) -> Iterator[Ask]:
         for number in range(count):
             _add_node(port, header, number)
         url = f"/v1/nodes?limit={count}&fields={IRONIC_FIELDS}"
-        yield asker(lambda: http.client.HTTPConnection("127.0.0.1", port), url, header, "nodes")
+        yield Question(lambda: http.client.HTTPConnection("127.0.0.1", port), url, header, "nodes")
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

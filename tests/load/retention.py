@@ -27,13 +27,14 @@ from rackyard.region.clock import Clock
 from rackyard.region.config import Config
 from rackyard.region.context import Context
 from rackyard.region.crypto import SecretBox
+from rackyard.region.db.machines.registry import MachineFilter
 from rackyard.region.db.migrations import migrate
 from rackyard.region.db.notifier import Notifier
 from rackyard.region.db.pool import Database
 from rackyard.region.db.site.events import EventFilter
 from rackyard.region.randomness import Randomness
 from rackyard.region.services.boots import timeline
-from rackyard.region.services.machines import registry
+from rackyard.region.services.machines import lists, registry
 from rackyard.region.services.site import events, retention, settings
 from rackyard.region.services.site.authorisation import COMMAND_LINE
 from rackyard.region.worker.tasks import deadlines, power
@@ -172,7 +173,8 @@ def fill(arguments: argparse.Namespace) -> None:
 def measure(ctx: Context, when: str) -> list[str]:
     """The worker's passes, and the questions that people and pages ask most; those that take too long."""
     system_id = "m" + "aaaak"
-    (found,) = registry.find_all(ctx, registry.MachineFilter(hostnames=[f"m{99 if when == 'before' else 98}"]))
+    (portion,) = lists.short(ctx, MachineFilter(hostnames=[f"m{99 if when == 'before' else 98}"]), ())
+    (doomed,) = portion.found.columns["system_id"]
 
     def log(wanted: EventFilter) -> events.Page:
         return events.query(ctx, COMMAND_LINE, wanted)
@@ -187,7 +189,7 @@ def measure(ctx: Context, when: str) -> list[str]:
         ("question", "newest events", lambda: log(EventFilter())),
         ("question", "events after an id", lambda: log(EventFilter(after=1000))),
         ("pass", "status of history", lambda: retention.overview(ctx)),
-        ("question", "delete a machine", lambda: registry.delete(ctx, COMMAND_LINE, found.machine.system_id)),
+        ("question", "delete a machine", lambda: registry.delete(ctx, COMMAND_LINE, doomed)),
     ]
     return [
         fault for kind, name, run in parts for fault in slow(kind, f"{when}: {name}", timed(f"{when}: {name}", run))

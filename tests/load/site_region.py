@@ -25,12 +25,14 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Usage:
-    """What processes of one kind take: `rss_mib` resident memory, `cpu_s` processor time since they started."""
+    """What processes of one kind take: `rss_mib` resident memory, `peak_mib` the most that it was, `cpu_s` processor
+    time since they started."""
 
     processes: int
     threads: int
     rss_mib: float
     cpu_s: float
+    peak_mib: float
 
 
 class Region:
@@ -168,7 +170,7 @@ def busy_s() -> float:
 
 def usage(parents: Iterable[int]) -> Usage:
     """Of these processes and their children. Processor time of children that have ended counts too."""
-    count, threads, rss_kib, ticks = 0, 0, 0, 0
+    count, threads, rss_kib, peak_kib, ticks = 0, 0, 0, 0, 0
     for pid in [each for parent in parents for each in (parent, *_children(parent))]:
         try:
             status = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
@@ -178,9 +180,11 @@ def usage(parents: Iterable[int]) -> Usage:
         fields = dict(line.split(":", 1) for line in status)
         count += 1
         threads += int(fields["Threads"])
-        rss_kib += int(fields.get("VmRSS", "0 kB").split()[0])  # a process that has ended has none any more
+        # A process that has ended has none any more.
+        rss_kib += int(fields.get("VmRSS", "0 kB").split()[0])
+        peak_kib += int(fields.get("VmHWM", "0 kB").split()[0])
         ticks += sum(map(int, times))
-    return Usage(count, threads, rss_kib / 1024, ticks / _TICKS)
+    return Usage(count, threads, rss_kib / 1024, ticks / _TICKS, peak_kib / 1024)
 
 
 def _stat(pid: int) -> list[str]:

@@ -208,6 +208,12 @@ def admin_key(ctx: Context) -> str:
     return accounts.create_admin(ctx, COMMAND_LINE, "admin")
 
 
+@pytest.fixture
+def admin_header(admin_key: str) -> dict[str, str]:
+    """What signs requests of that administrator which no `api` sends."""
+    return oauth_header(admin_key)
+
+
 class Api:
     """A signed client: `api.post("machines/", data={...})`."""
 

@@ -115,6 +115,20 @@ FAILURES: Mapping[Status, Status] = {
     _S.TESTING: _S.FAILED_TESTING,
 }
 
+# MAAS's short words (`simple_status`), each for statuses that people tell apart no further.
+SIMPLE: Mapping[str, frozenset[Status]] = {
+    **{
+        each.name.lower(): frozenset({each})
+        for each in (
+            _S.NEW, _S.COMMISSIONING, _S.READY, _S.ALLOCATED, _S.DEPLOYING, _S.DEPLOYED, _S.TESTING, _S.BROKEN,
+        )
+    },
+    "failed": frozenset(FAILURES.values()),
+    "releasing": _LET_GO,
+    "rescue_mode": frozenset({_S.RESCUE_MODE, _S.ENTERING_RESCUE_MODE, _S.EXITING_RESCUE_MODE}),
+    "other": frozenset({_S.MISSING, _S.RESERVED, _S.RETIRED}),
+}  # fmt: skip
+
 
 def check(hostname: str, current: int, wanted: Status) -> None:
     """Raise Conflict, naming machine and states, when `wanted` may not follow `current`."""

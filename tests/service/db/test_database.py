@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import psycopg2
 import pytest
 
 from rackyard.region.app import create_app
@@ -43,6 +44,27 @@ def test_constraint_becomes_a_domain_error_and_the_connection_lives_on(ctx) -> N
         add_fabric(tx, "one")
     with ctx.db.transaction() as tx:
         assert [row["name"] for row in tx.all("network.picture.fabrics")] == ["one"]
+
+
+def test_reading_sees_what_is_there_takes_no_transaction_and_changes_nothing(ctx) -> None:
+    waiting = "datname = current_database() AND state = 'idle in transaction'"
+    with ctx.db.reading() as tx:
+        assert tx.all("network.picture.fabrics") == []
+        with ctx.db.transaction() as other:
+            add_fabric(other, "one")
+        assert [row["name"] for row in tx.all("network.picture.fabrics")] == ["one"]
+        with psycopg2.connect(ctx.config.dsn) as connection, connection.cursor() as cursor:
+            cursor.execute(f"SELECT count(*) FROM pg_stat_activity WHERE {waiting}")  # noqa: S608
+            assert cursor.fetchone() == (0,)
+        connection.close()
+        with pytest.raises(LookupError, match="no transaction around it"):
+            add_fabric(tx, "two")
+    with pytest.raises(Invalid), ctx.db.reading():
+        raise Invalid.field("name", "no")
+    with ctx.db.transaction() as tx:
+        add_fabric(tx, "three")
+        with ctx.db.reading() as elsewhere:
+            assert [row["name"] for row in elsewhere.all("network.picture.fabrics")] == ["one"], "it is not committed"
 
 
 def test_types_come_back_as_text_and_bytes(ctx) -> None:

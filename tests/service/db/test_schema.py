@@ -6,12 +6,14 @@ from __future__ import annotations
 import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from importlib import resources
 
 import psycopg2
 import pytest
 
 from rackyard.region.db import migrations, queries
+from rackyard.region.db.machines.registry import MachineFilter
 from rackyard.region.db.migrations import migrate
 from rackyard.region.db.pool import Database
 from rackyard.region.errors import RackyardError, Unavailable
@@ -153,6 +155,31 @@ def test_every_query_can_be_prepared(ctx) -> None:
         except (psycopg2.Error, RackyardError) as error:
             failures.append(f"{name}: {error}")
     assert not failures
+
+
+def test_every_condition_can_be_given_with_the_query_that_asks_for_it(ctx) -> None:
+    """And each filter has one, and no other does."""
+    conditions = {name.rpartition(".")[2]: name for name in queries.all_conditions()}
+    assert conditions.keys() == {field.name for field in fields(MachineFilter)} - {"limit"}
+    failures = []
+    for name in conditions.values():
+        try:
+            with ctx.db.transaction() as tx:
+                tx.script(f"EXPLAIN {_with_nulls(queries.query('machines.registry.few', [name]))}")
+        except (psycopg2.Error, RackyardError) as error:
+            failures.append(f"{name}: {error}")
+    assert not failures
+
+
+def test_conditions_are_all_asked_for_each_as_a_whole() -> None:
+    text = queries.query("machines.registry.ids", ["machines.filters.free_text", "machines.filters.after"])
+    expected = r"\nWHERE \(machine\.hostname ILIKE .*\) AND \(machine\.hostname > %\(after\)s\)\nORDER BY"
+    assert re.search(expected, text, re.DOTALL)
+
+
+def test_query_without_a_place_for_conditions_takes_none() -> None:
+    with pytest.raises(ValueError, match=r"machines\.registry\.lock takes no conditions"):
+        queries.query("machines.registry.lock", ["machines.filters.after"])
 
 
 def _with_nulls(sql: str) -> str:

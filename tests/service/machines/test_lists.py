@@ -91,10 +91,12 @@ def test_limit_outside_its_bounds_is_refused(api, limit) -> None:
     assert list(refused.json) == ["limit"]
 
 
-def test_few_fields_take_one_statement_without_hardware(api, many_machines, statements) -> None:
-    many_machines(30)
-    api.get("machines/?fields=hostname,system_id,status_name,power_state,owner")
+@pytest.mark.parametrize("count", [0, 1, 1200])
+def test_few_fields_take_one_statement_without_hardware(api, many_machines, statements, count) -> None:
+    many_machines(count)
+    found = api.get("machines/?fields=hostname,system_id,status_name,power_state,owner").json
     assert statements == ["machines.registry.few"]
+    assert [one["hostname"] for one in found] == [f"m{n:05}" for n in range(1, count + 1)]
 
 
 @pytest.mark.parametrize("count", [0, 1, 450])

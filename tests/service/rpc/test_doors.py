@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from rackyard.region import draining
 from rackyard.region.config import Config
 from rackyard.region.context import Context
 from rackyard.region.errors import Unavailable
+from rackyard.region.services.machines import lists
 from rackyard.region.services.site import health
 
 from .conftest import write_toml
@@ -33,6 +35,17 @@ class Doors:
     port: int
     sockets: Path
     nginx: front.Nginx
+
+    def body(self, path: str, header: dict[str, str]) -> bytes:
+        """As any client of HTTP/1.1 reads it. Raises http.client.IncompleteRead."""
+        connection = http.client.HTTPConnection(HERE, self.port, timeout=30)
+        try:
+            connection.request("GET", path, headers=header)
+            answer = connection.getresponse()
+            assert answer.status == 200
+            return answer.read()
+        finally:
+            connection.close()
 
     def status(self, path: str, address: str = ELSEWHERE) -> int:
         connection = http.client.HTTPConnection(HERE, self.port, timeout=30, source_address=(address, 0))
@@ -134,3 +147,17 @@ def test_region_says_what_keeps_it_from_its_work(ctx: Context) -> None:
             health.serve(lost)
     finally:
         lost.close()
+
+
+def test_list_that_fails_in_the_middle_is_taken_for_a_whole_one_by_nobody(
+    doors: Doors, admin_header: dict[str, str], many_machines: Any, execute: Any
+) -> None:
+    many_machines(lists.DETAILED + 20)
+    path = "/MAAS/api/2.0/machines/"
+    assert len(json.loads(doors.body(path, admin_header))) == lists.DETAILED + 20
+    # No code of this release writes that, and none can show it.
+    execute("UPDATE machine SET hardware = '[]' WHERE hostname = (SELECT max(hostname) FROM machine)")
+    with pytest.raises(http.client.IncompleteRead) as broken:
+        doors.body(path, admin_header)
+    assert broken.value.partial.startswith(b'[{"cache_sets":'), "what could be read was sent before"
+    assert doors.status(VERSION) == 200

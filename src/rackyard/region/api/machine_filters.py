@@ -7,15 +7,18 @@ from __future__ import annotations
 from rackyard.region.api.params import Params
 from rackyard.region.api.takes import Kind, Takes
 from rackyard.region.db.machines.registry import MachineFilter
-from rackyard.region.services.machines import registry
+from rackyard.region.services.machines import filters, registry
 from rackyard.region.services.site import validation
 
 FILTER: Takes = {
     "id": Kind.TEXTS,
+    "not_id": Kind.TEXTS,
     "system_id": Kind.TEXTS,
     "not_system_id": Kind.TEXTS,
     "hostname": Kind.TEXTS,
     "not_hostname": Kind.TEXTS,
+    "description": Kind.TEXT,
+    "not_description": Kind.TEXT,
     "mac_address": Kind.TEXTS,
     "not_mac_address": Kind.TEXTS,
     "pxe_mac": Kind.TEXTS,
@@ -24,6 +27,8 @@ FILTER: Takes = {
     "not_ip_addresses": Kind.TEXTS,
     "status": Kind.TEXTS,
     "not_status": Kind.TEXTS,
+    "simple_status": Kind.TEXTS,
+    "not_simple_status": Kind.TEXTS,
     "power_state": Kind.TEXTS,
     "not_power_state": Kind.TEXTS,
     "owner": Kind.TEXTS,
@@ -40,10 +45,16 @@ FILTER: Takes = {
     "not_fabrics": Kind.TEXTS,
     "vlans": Kind.TEXTS,
     "not_vlans": Kind.TEXTS,
+    "subnets": Kind.TEXTS,
+    "not_subnets": Kind.TEXTS,
     "spaces": Kind.TEXTS,
     "not_spaces": Kind.TEXTS,
+    "workloads": Kind.TEXTS,
+    "not_workloads": Kind.TEXTS,
     "cpu_count": Kind.INTEGER,
+    "cpu_speed": Kind.INTEGER,
     "mem": Kind.INTEGER,
+    "link_speed": Kind.INTEGER,
     "free_text": Kind.TEXT,
     "after": Kind.TEXT,
 }
@@ -53,9 +64,11 @@ def read(params: Params) -> MachineFilter:
     """The filter that the parameters say. Raises Invalid for a value that no machine can have."""
     return MachineFilter(
         system_ids=_both(params, "id", "system_id"),
-        not_system_ids=_texts(params, "not_system_id"),
+        not_system_ids=_both(params, "not_id", "not_system_id") or None,
         hostnames=params.texts("hostname"),
         not_hostnames=_texts(params, "not_hostname"),
+        description=_pattern(params.text("description")),
+        not_description=_pattern(params.text("not_description")),
         macs=_macs(params, "mac_address"),
         not_macs=_macs(params, "not_mac_address"),
         boot_macs=_macs(params, "pxe_mac"),
@@ -64,6 +77,8 @@ def read(params: Params) -> MachineFilter:
         not_ips=_addresses(params, "not_ip_addresses"),
         statuses=_statuses(params, "status"),
         not_statuses=_statuses(params, "not_status"),
+        simple_statuses=_simple_statuses(params, "simple_status"),
+        not_simple_statuses=_simple_statuses(params, "not_simple_status"),
         power_states=_texts(params, "power_state"),
         not_power_states=_texts(params, "not_power_state"),
         owners=_texts(params, "owner"),
@@ -80,10 +95,16 @@ def read(params: Params) -> MachineFilter:
         not_fabrics=_texts(params, "not_fabrics"),
         vlans=_texts(params, "vlans"),
         not_vlans=_texts(params, "not_vlans"),
+        subnets=_texts(params, "subnets"),
+        not_subnets=_texts(params, "not_subnets"),
         spaces=_texts(params, "spaces"),
         not_spaces=_texts(params, "not_spaces"),
+        workloads=_annotations(params, "workloads"),
+        not_workloads=_annotations(params, "not_workloads"),
         min_cpu_count=params.integer("cpu_count"),
+        min_cpu_speed_mhz=params.integer("cpu_speed"),
         min_memory_mib=params.integer("mem"),
+        min_link_speed_mbps=params.integer("link_speed"),
         free_text=_pattern(params.text("free_text")),
         after=params.text("after") or None,
     )
@@ -123,9 +144,28 @@ def _architectures(params: Params, name: str) -> list[str] | None:
     return None if given is None else [validation.architecture(name, text) for text in given]
 
 
+def _simple_statuses(params: Params, name: str) -> list[int] | None:
+    given = _texts(params, name)
+    return None if given is None else filters.parse_simple_statuses(given, name)
+
+
+def _annotations(params: Params, name: str) -> list[str] | None:
+    """As LIKE takes them, a name and its text parted by a line feed. MAAS: `name:text` is a part of that one's text,
+    `text` of any, and after `=` it is all of it."""
+    given = _texts(params, name)
+    return None if given is None else [_annotation(text) for text in given]
+
+
+def _annotation(asked: str) -> str:
+    key, text = asked.split(":", 1) if ":" in asked else ("", asked)
+    value = _quoted(text[1:]) if text.startswith("=") else f"%{_quoted(text)}%"
+    return f"{_quoted(key) if key else '%'}\n{value}"
+
+
 def _pattern(text: str | None) -> str | None:
     """As LIKE takes it: any text with this in it."""
-    if not text or not text.strip():
-        return None
-    quoted = text.strip().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{quoted}%"
+    return f"%{_quoted(text.strip())}%" if text and text.strip() else None
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -1,26 +1,33 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lists of machines: which fields, in which portions, and written without holding the whole text in memory."""
+"""Lists of machines: which fields, in which portions, and written without holding all machines in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from operator import itemgetter
+from typing import Any
 from urllib.parse import urlencode
 
-from flask import Response, current_app, request
+from flask import Response, request
 
 from rackyard.region.api import machine_shapes
 from rackyard.region.api.dispatch import Call
 from rackyard.region.api.params import Params
-from rackyard.region.db.machines.registry import ListedMachine
+from rackyard.region.db.machines.registry import Listing, MachineFilter
 from rackyard.region.errors import Invalid
-from rackyard.region.services.machines.registry import MachineDetails
+from rackyard.region.services.machines import lists
+from rackyard.region.services.machines.lists import Detailed, Part, Portion
 from rackyard.region.services.site import validation
 
-Found = TypeVar("Found")
 MAX_LIMIT = 1000
-# Machines whose JSON is made and sent at once.
-_PORTION = 200
+# Machines whose JSON is sent at once.
+_BATCH = 100
+# So many characters are made before the answer begins, so that a fault of ours is an error and no torn answer.
+_AT_ONCE = 512 * 1024
+
+# Portions, and of each the JSON of its machines.
+Texts = Iterator[tuple[Portion[Any], Iterator[str]]]
 
 
 def fields(params: Params) -> list[str]:
@@ -43,37 +50,55 @@ def limit(params: Params) -> int | None:
     return given
 
 
-def answer(call: Call, found: Sequence[MachineDetails], names: Sequence[str], size: int | None) -> Response:
-    """The list as JSON. With a page's size, `found` may have one more, which says that there are more."""
-    domain = call.ctx.config.domain
-    more = size is not None and len(found) > size
-    response = _response(found[:size], lambda details: machine_shapes.machine(details, domain, names))
-    return _linked(response, found[size - 1].machine.hostname) if more and size else response
+def answer(
+    call: Call, wanted: MachineFilter, names: Sequence[str] = tuple(machine_shapes.FIELDS), also: Iterable[Any] = ()
+) -> Response:
+    """Matching machines with these fields, and what else belongs to the list, as JSON.
+
+    A long list is sent while it is read. When that fails in the middle, the connection is closed before the answer's
+    end (RFC 9112 section 7.1: without the last chunk it is incomplete), which no client takes for a whole list."""
+    portions = _texts(call, wanted, names)
+    # What cannot be listed is refused here, before anything is sent.
+    first, texts = next(portions)
+    following = chain.from_iterable(map(itemgetter(1), portions))
+    response = _sent(_body(chain(texts, following, map(machine_shapes.encoded, also))))
+    return _linked(response, first.found) if first.more else response
 
 
-def answer_few(call: Call, found: Sequence[ListedMachine], names: Sequence[str], size: int | None) -> Response:
-    """The same of machines as lists have them."""
-    domain = call.ctx.config.domain
-    more = size is not None and len(found) > size
-    response = _response(found[:size], lambda known: machine_shapes.listed(known, domain, names))
-    return _linked(response, found[size - 1].hostname) if more and size else response
+def _sent(body: Iterator[str]) -> Response:
+    begun: list[str] = []
+    while sum(map(len, begun)) < _AT_ONCE:
+        piece = next(body, None)
+        if piece is None:
+            return Response("".join(begun), mimetype="application/json")
+        begun.append(piece)
+    return Response(chain(begun, body), mimetype="application/json")
 
 
-def _response(shown: Sequence[Found], shape: Callable[[Found], dict[str, Any]]) -> Response:
-    portions = [shown[at : at + _PORTION] for at in range(0, len(shown), _PORTION)]
-    dumps = current_app.json.dumps
+def _texts(call: Call, wanted: MachineFilter, names: Sequence[str]) -> Texts:
+    ctx, domain = call.ctx, call.ctx.config.domain
+    columns = machine_shapes.columns_for(names)
 
-    def body() -> Iterator[str]:
-        yield "["
-        for number, portion in enumerate(portions):
-            yield ("," if number else "") + dumps([shape(each) for each in portion])[1:-1]
-        yield "]\n"
+    def short(portion: Portion[Listing]) -> tuple[Portion[Any], Iterator[str]]:
+        return portion, machine_shapes.short_texts(portion.found, domain, names)
 
-    # A short list is made before the answer begins, so that a fault of ours is an error and no torn answer.
-    return Response("".join(body()) if len(portions) <= 1 else body(), mimetype="application/json")
+    def detailed(portion: Portion[Detailed]) -> tuple[Portion[Any], Iterator[str]]:
+        return portion, machine_shapes.texts(portion.found.machines, domain, names)
+
+    if columns is not None:
+        return map(short, lists.short(ctx, wanted, columns))
+    return map(detailed, lists.detailed(ctx, wanted, machine_shapes.parts_for(names)))
 
 
-def _linked(response: Response, last: str) -> Response:
-    following = {**request.args.to_dict(flat=False), "after": [last]}
+def _body(texts: Iterator[str]) -> Iterator[str]:
+    before = "["
+    while batch := list(islice(texts, _BATCH)):
+        yield before + ",".join(batch)
+        before = ","
+    yield "[]\n" if before == "[" else "]\n"
+
+
+def _linked(response: Response, shown: Part) -> Response:
+    following = {**request.args.to_dict(flat=False), "after": [shown.hostnames[-1]]}
     response.headers["Link"] = f'<{request.path}?{urlencode(following, doseq=True)}>; rel="next"'
     return response

@@ -3,20 +3,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import cached_property
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 from ipaddress import ip_address
+from itertools import islice, repeat
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from rackyard.region.api import shapes
 from rackyard.region.api.shapes import ROOT, moment
-from rackyard.region.db.machines.registry import BlockDevice, Interface, Link, ListedMachine, Machine
+from rackyard.region.db.machines.groups import Group
+from rackyard.region.db.machines.registry import BlockDevice, Interface, Link, Listing, Machine
 from rackyard.region.db.network.picture import Subnet
 from rackyard.region.services.boots import steps
 from rackyard.region.services.machines.registry import MachineDetails, Parts
 from rackyard.region.status import FAILURES, Status, label
 
 DEFAULT_MTU = 1500
+# JSON without spaces. One encoder for all: to make one takes longer than to encode a name.
+encoded = json.JSONEncoder(separators=(",", ":")).encode
+
 # What MAAS has and Rackyard does not (yet): present, empty, and of the right type.
 _ABSENT: dict[str, Any] = {
     "cache_sets": [],
@@ -109,27 +117,66 @@ class _View:
         return {"step": step, "title": steps.RULES[step].title} if step else None
 
 
-# From a machine as lists have it, and the name of the domain.
-_LISTED: dict[str, Callable[[Machine | ListedMachine, str], Any]] = {
-    "system_id": lambda known, _domain: known.system_id,
-    "hostname": lambda known, _domain: known.hostname,
-    "fqdn": lambda known, domain: f"{known.hostname}.{domain}",
-    "domain": lambda _known, domain: shapes.internal_domain(domain),
-    "description": lambda known, _domain: known.description,
-    "architecture": lambda known, _domain: known.architecture,
-    "owner": lambda known, _domain: known.owner,
-    "zone": lambda known, _domain: shapes.zone(known.zone),
-    "pool": lambda known, _domain: shapes.pool(known.pool),
-    "status": lambda known, _domain: known.status,
-    "status_name": lambda known, _domain: label(known.status),
-    "status_message": lambda known, _domain: known.status_message,
-    "power_type": lambda known, _domain: known.power_type,
-    "power_state": lambda known, _domain: known.power_state,
-    "cpu_count": lambda known, _domain: known.cpu_count,
-    "memory": lambda known, _domain: known.memory_mib,
-    "locked": lambda known, _domain: known.locked,
-    "resource_uri": lambda known, _domain: f"{ROOT}/machines/{known.system_id}/",
-}
+def _as_it_is(_domain: str, value: Any) -> Any:
+    return value
+
+
+@dataclass(frozen=True)
+class _Plain:
+    """A field that follows from some columns of a machine (and from the name of the domain). A list reads these only,
+    and writes what it has written already as it was: machines have much in common, but for texts that are `varied`."""
+
+    columns: tuple[str, ...]
+    value: Callable[..., Any] = _as_it_is
+    varied: bool = False
+
+    def texts(self, columns: Mapping[str, Sequence[Any]], domain: str) -> Iterator[str]:
+        """The JSON of this field for one machine after the other."""
+        read = [columns[name] for name in self.columns]
+        if self.varied:
+            values = read[0] if self.value is _as_it_is else map(partial(self.value, domain), *read)
+            return map(encode_basestring_ascii, values)
+        known = _Texts(lambda each: encoded(self.value(domain, *each)))
+        return map(known.__getitem__, zip(*read, strict=True) if read else repeat(()))
+
+
+class _Texts(dict[Any, str]):
+    """Texts by what they are made of, each made once."""
+
+    def __init__(self, made: Callable[[Any], str]) -> None:
+        super().__init__()
+        self._made = made
+
+    def __missing__(self, key: Any) -> str:
+        text = self[key] = self._made(key)
+        return text
+
+
+# What both one machine and lists have from the same columns (of the query machines.registry.few).
+_PLAIN: dict[str, _Plain] = {
+    "system_id": _Plain(("system_id",), varied=True),
+    "hostname": _Plain(("hostname",), varied=True),
+    "fqdn": _Plain(("hostname",), lambda domain, hostname: f"{hostname}.{domain}", varied=True),
+    "domain": _Plain((), shapes.internal_domain),
+    "description": _Plain(("description",), varied=True),
+    "architecture": _Plain(("architecture",)),
+    "owner": _Plain(("owner",)),
+    "zone": _Plain(
+        ("zone_id", "zone_name", "zone_description"), lambda _domain, *known: shapes.zone(Group(*known))
+    ),
+    "pool": _Plain(
+        ("pool_id", "pool_name", "pool_description"), lambda _domain, *known: shapes.pool(Group(*known))
+    ),
+    "status": _Plain(("status",)),
+    "status_name": _Plain(("status",), lambda _domain, status: label(status)),
+    "status_message": _Plain(("status_message",), varied=True),
+    "power_type": _Plain(("power_type",)),
+    "power_state": _Plain(("power_state",)),
+    "cpu_count": _Plain(("cpu_count",)),
+    "memory": _Plain(("memory_mib",)),
+    "locked": _Plain(("locked",)),
+    "resource_uri": _Plain(("system_id",), lambda _domain, system_id: f"{ROOT}/machines/{system_id}/", varied=True),
+}  # fmt: skip
 
 # Memory in MiB, storage in MB, block devices in bytes, as MAAS has them.
 _KNOWN: dict[str, Callable[[_View], Any]] = {
@@ -173,8 +220,8 @@ _OURS: dict[str, Callable[[_View], Any]] = {
 }
 
 
-def _listed(name: str) -> Callable[[_View], Any]:
-    return lambda view: _LISTED[name](view.known, view.domain)
+def _plain(field: _Plain) -> Callable[[_View], Any]:
+    return lambda view: field.value(view.domain, *[getattr(view.known, name) for name in field.columns])
 
 
 def _constant(value: Any) -> Callable[[_View], Any]:
@@ -183,7 +230,7 @@ def _constant(value: Any) -> Callable[[_View], Any]:
 
 FIELDS: Mapping[str, Callable[[_View], Any]] = {
     **{name: _constant(value) for name, value in _ABSENT.items()},
-    **{name: _listed(name) for name in _LISTED},
+    **{name: _plain(field) for name, field in _PLAIN.items()},
     **_KNOWN,
     **_OURS,
 }
@@ -200,14 +247,26 @@ def machine(details: MachineDetails, domain: str, fields: Iterable[str] = FIELDS
     return {name: FIELDS[name](view) for name in fields}
 
 
-def is_listed(fields: Iterable[str]) -> bool:
-    """Whether these fields are no more than lists have."""
-    return _LISTED.keys() >= set(fields)
+def columns_for(fields: Collection[str]) -> list[str] | None:
+    """The columns that these fields follow from; None when there is more to read than columns."""
+    if not _PLAIN.keys() >= set(fields):
+        return None
+    return sorted({column for name in fields for column in _PLAIN[name].columns})
 
 
-def listed(known: ListedMachine, domain: str, fields: Iterable[str]) -> dict[str, Any]:
-    """Some fields of a machine of a list."""
-    return {name: _LISTED[name](known, domain) for name in fields}
+def texts(machines: Iterable[MachineDetails], domain: str, fields: Collection[str]) -> Iterator[str]:
+    """The JSON of each machine, with these fields. What all have alike is written once."""
+    alike = encoded({name: _ABSENT[name] for name in fields if name in _ABSENT})[1:-1]
+    own = [name for name in fields if name not in _ABSENT]
+    for details in machines:
+        yield "{" + ",".join(filter(None, (alike, encoded(machine(details, domain, own))[1:-1]))) + "}"
+
+
+def short_texts(listing: Listing, domain: str, fields: Sequence[str]) -> Iterator[str]:
+    """The same of a list that has the columns for these fields."""
+    values = [islice(_PLAIN[name].texts(listing.columns, domain), len(listing.ids)) for name in fields]
+    template = "{" + ",".join(f"{encoded(name)}:%s" for name in fields) + "}"
+    return map(template.__mod__, zip(*values, strict=True))
 
 
 def parts_for(fields: Collection[str]) -> Parts:

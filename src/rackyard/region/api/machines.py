@@ -57,20 +57,16 @@ _NEW = {
 
 @collection.read(takes={**machine_filters.FILTER, "fields": Kind.WORDS, "limit": Kind.INTEGER})
 def list_machines(call: Call) -> Response:
-    """Machines that match what is given, by hostname: one of the values of each filter, all `tags`, nothing of what
-    begins with `not_`; at least so many CPUs (`cpu_count`) and MiB (`mem`). `free_text` is a part of a name or text.
+    """Machines that match what is given, by hostname: one of the values of each filter, all `tags` and `subnets`,
+    nothing of what begins with `not_`; at least so many CPUs (`cpu_count`), MHz (`cpu_speed`), MiB (`mem`), Mbit/s of
+    an interface (`link_speed`). `free_text` is a part of a name or text, `description` of that one, `workloads` of an
+    annotation (`name:text`, or the text alone; `name:=text` is all of it).
 
     Ours: `fields` (names parted by commas) leaves out all others; `limit` gives a page, and a Link header (RFC 8288)
     with `rel="next"` while there are more. `after` is the hostname that the page before ended with.
     """
-    fields = machine_lists.fields(call.params)
-    limit = machine_lists.limit(call.params)
-    # One more than a page tells whether there is another.
-    wanted = replace(machine_filters.read(call.params), limit=None if limit is None else limit + 1)
-    if machine_shapes.is_listed(fields):
-        return machine_lists.answer_few(call, registry.find_few(call.ctx, wanted), fields, limit)
-    found = registry.find_all(call.ctx, wanted, machine_shapes.parts_for(fields))
-    return machine_lists.answer(call, found, fields, limit)
+    wanted = replace(machine_filters.read(call.params), limit=machine_lists.limit(call.params))
+    return machine_lists.answer(call, wanted, machine_lists.fields(call.params))
 
 
 @collection.read("power_parameters", takes=machine_filters.FILTER)

@@ -7,7 +7,9 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
-from rackyard.region.api import controllers, machine_shapes, machines
+from flask import Response
+
+from rackyard.region.api import controllers, machine_lists, machine_shapes, machines
 from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.shapes import ROOT, event_time, moment
 from rackyard.region.api.takes import Kind
@@ -35,11 +37,10 @@ one_result = Resource(
 
 
 @collection.read()
-def list_nodes(call: Call) -> list[dict[str, Any]]:
+def list_nodes(call: Call) -> Response:
     """Everything that has a system_id, each in its own shape: machines, racks, regions."""
-    domain = call.ctx.config.domain
-    found = [machine_shapes.machine(details, domain) for details in registry.find_all(call.ctx, MachineFilter())]
-    return [*found, *controllers.list_racks(call), *controllers.list_regions(call)]
+    also = [*controllers.list_racks(call), *controllers.list_regions(call)]
+    return machine_lists.answer(call, MachineFilter(), also=also)
 
 
 @collection.create("set_zone", takes={"nodes": Kind.WORDS, "zone": Kind.TEXT})

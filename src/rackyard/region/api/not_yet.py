@@ -74,7 +74,6 @@ PATHS = (
 )
 
 
-
 def refusal(name: str, method: str, op: str | None) -> BadRequest:
     """Why a request that no handler of URL `name` takes is refused; an empty name is one of PATHS."""
     if not name:

@@ -7,13 +7,13 @@ from typing import Any
 
 from flask import Response
 
-from rackyard.region.api import machine_lists, machine_shapes
+from rackyard.region.api import machine_lists
 from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.shapes import ROOT
 from rackyard.region.api.takes import Kind, Takes, fixed, hold
 from rackyard.region.db.machines.registry import MachineFilter
 from rackyard.region.db.machines.tags import Tag
-from rackyard.region.services.machines import registry, tags
+from rackyard.region.services.machines import tags
 from rackyard.region.services.machines.tags import TagWish
 
 collection = Resource("/tags/", "Tags", "All tags.")
@@ -68,8 +68,7 @@ def update_nodes(call: Call, name: str) -> dict[str, int]:
 def list_machines_of_tag(call: Call, name: str) -> Response:
     """The machines that have the tag, as in the list of machines."""
     tags.read(call.ctx, name)
-    found = registry.find_all(call.ctx, MachineFilter(tags=[name]))
-    return machine_lists.answer(call, found, list(machine_shapes.FIELDS), None)
+    return machine_lists.answer(call, MachineFilter(tags=[name]))
 
 
 @one.read("nodes")

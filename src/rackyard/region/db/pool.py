@@ -10,7 +10,7 @@ import logging
 import os
 import select
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ import psycopg2
 
 from rackyard.region.db import connections, types
 from rackyard.region.db.constraints import domain_error
-from rackyard.region.db.queries import query
+from rackyard.region.db.queries import query, with_columns
 from rackyard.region.db.server_time import ServerTime
 from rackyard.region.errors import RackyardError, Unavailable, Undecided
 
@@ -29,24 +29,32 @@ _log = logging.getLogger(__name__)
 class Transaction:
     """One open transaction. It commits when its `with` block ends and rolls back when that block raises."""
 
-    def __init__(self, connection: Any, on_statement: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, connection: Any, on_statement: Callable[[str], None] | None = None, *, only_reads: bool = False
+    ) -> None:
         self._connection = connection
         self._on_statement = on_statement
+        self._only_reads = only_reads
         self.changes = False
         # Whose changes these are, for the audit trail; nobody's: those of machines and of the region itself.
         self.deed = ""
         self._announced = False
 
-    def all(self, name: str, /, **params: Any) -> list[Row]:
-        """Every row of a query."""
-        with self._execute(name, params) as cursor:
+    def all(self, name: str, where: Sequence[str] = (), /, **params: Any) -> list[Row]:
+        """Every row of a query, of those that meet all conditions of these names."""
+        with self._execute(name, params, where) as cursor:
             names = [column.name for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
-    def tuples(self, name: str, /, **params: Any) -> list[tuple[Any, ...]]:
-        """The same, each row's values in the order of the query: for many rows, where names cost more than values."""
-        with self._execute(name, params) as cursor:
-            return list(cursor.fetchall())
+    def columns(
+        self, name: str, where: Sequence[str], columns: Collection[str], /, **params: Any
+    ) -> dict[str, Sequence[Any]]:
+        """Every row, column by column; with these columns only, of those that are there for who asks for them. For
+        many rows, where names would cost more than values."""
+        with self._execute(name, params, where, columns) as cursor:
+            names = [column.name for column in cursor.description]
+            rows = cursor.fetchall()
+            return dict(zip(names, zip(*rows, strict=True) if rows else [()] * len(names), strict=True))
 
     def one(self, name: str, /, **params: Any) -> Row | None:
         """The first row of a query, or None."""
@@ -61,11 +69,15 @@ class Transaction:
             return int(cursor.rowcount)
 
     @contextmanager
-    def _execute(self, name: str, params: dict[str, Any]) -> Iterator[Any]:
+    def _execute(
+        self, name: str, params: dict[str, Any], where: Sequence[str] = (), columns: Collection[str] | None = None
+    ) -> Iterator[Any]:
         if self._on_statement:
             self._on_statement(name)
-        text = query(name)
+        text = query(name, where) if columns is None else with_columns(query(name, where), columns)
         if not text.startswith("SELECT"):
+            if self._only_reads:
+                raise LookupError(f"{name} changes something, and there is no transaction around it")
             self.changes = True
             self._announce()
         with self._connection.cursor() as cursor:
@@ -162,6 +174,21 @@ class Database:
         """The same database, in which every change is recorded as that deed."""
         return _Recording(self, deed)
 
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        """For statements that only read. At PostgreSQL's usual isolation each of them sees a moment of its own, with a
+        transaction around them or without: so there is none, nor the two round trips that it takes."""
+        connection = self._take()
+        try:
+            connection.autocommit = True
+            yield Transaction(connection, self.on_statement, only_reads=True)
+        except psycopg2.Error as error:
+            raise domain_error(error) or error from error
+        finally:
+            if not connection.closed:
+                connection.autocommit = False
+            self._give_back(connection)
+
     def close(self) -> None:
         """Close the idle connections."""
         with self._lock:
@@ -252,6 +279,11 @@ class _Recording(Database):
     def transaction(self) -> Iterator[Transaction]:
         with self._database.transaction() as tx:
             tx.deed = self._deed
+            yield tx
+
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        with self._database.reading() as tx:
             yield tx
 
     def recording(self, deed: str) -> Database:

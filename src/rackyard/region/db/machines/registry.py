@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -69,37 +69,26 @@ class Machine:
         return Group(self.pool_id, self.pool_name, self.pool_description)
 
 
-class ListedMachine(NamedTuple):
-    """What lists of many machines show of each; a tuple, because a thousand of them are made at once."""
+@dataclass(frozen=True)
+class Listing:
+    """What lists show of many machines, column by column, for a thousand are read at once: id, hostname, system_id, and
+    those of the query `machines.registry.few` that were asked for."""
 
-    system_id: str
-    hostname: str
-    description: str
-    architecture: str
-    owner: str | None
-    status: int
-    status_message: str
-    power_type: str
-    power_state: str
-    cpu_count: int
-    memory_mib: int
-    locked: bool
-    zone_id: int
-    zone_name: str
-    zone_description: str
-    pool_id: int
-    pool_name: str
-    pool_description: str
+    columns: Mapping[str, Sequence[Any]]
 
     @property
-    def zone(self) -> Group:
-        """What it fails together with."""
-        return Group(self.zone_id, self.zone_name, self.zone_description)
+    def ids(self) -> Sequence[int]:
+        """Of each machine, in the order of the list."""
+        return self.columns["id"]
 
     @property
-    def pool(self) -> Group:
-        """What it is given out with."""
-        return Group(self.pool_id, self.pool_name, self.pool_description)
+    def hostnames(self) -> Sequence[str]:
+        """Of each machine, in the order of the list."""
+        return self.columns["hostname"]
+
+    def first(self, count: int) -> Listing:
+        """A part of it."""
+        return Listing({name: values[:count] for name, values in self.columns.items()})
 
 
 class Link(NamedTuple):
@@ -169,14 +158,18 @@ class BlockDevice:
 
 @dataclass(frozen=True)
 class MachineFilter:
-    """Which machines: None means any. At most `limit`, those whose hostname comes after `after`. `tags` (each once)
-    are those that a machine has all of; of any other list it has one, of those that begin with `not_` none. A machine
-    is in the fabrics (names), VLANs (ids) and spaces (names) of all its interfaces; `free_text` is a pattern."""
+    """Which machines: None means any. At most `limit`, those whose hostname comes after `after`. `tags` and `subnets`
+    (ids; each once) are those that a machine has all of; of any other list it has one, of those that begin with `not_`
+    none. A machine is in the fabrics (names), VLANs (ids) and spaces (names) of all its interfaces. `free_text`,
+    `description` and `workloads` are patterns."""
 
+    ids: Sequence[int] | None = None
     system_ids: list[str] | None = None
     not_system_ids: list[str] | None = None
     hostnames: list[str] | None = None
     not_hostnames: list[str] | None = None
+    description: str | None = None
+    not_description: str | None = None
     macs: list[str] | None = None
     not_macs: list[str] | None = None
     boot_macs: list[str] | None = None
@@ -185,6 +178,8 @@ class MachineFilter:
     not_ips: list[str] | None = None
     statuses: list[int] | None = None
     not_statuses: list[int] | None = None
+    simple_statuses: list[int] | None = None
+    not_simple_statuses: list[int] | None = None
     power_states: list[str] | None = None
     not_power_states: list[str] | None = None
     owners: list[str] | None = None
@@ -201,13 +196,24 @@ class MachineFilter:
     not_fabrics: list[str] | None = None
     vlans: list[str] | None = None
     not_vlans: list[str] | None = None
+    subnets: list[str] | None = None
+    not_subnets: list[str] | None = None
     spaces: list[str] | None = None
     not_spaces: list[str] | None = None
+    workloads: list[str] | None = None
+    not_workloads: list[str] | None = None
     min_cpu_count: int | None = None
+    min_cpu_speed_mhz: int | None = None
     min_memory_mib: int | None = None
+    min_link_speed_mbps: int | None = None
     free_text: str | None = None
     after: str | None = None
     limit: int | None = None
+
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """What is asked for, by the name of the condition (`machines.filters.NAME`)."""
+        return {name: value for name, value in vars(self).items() if value is not None and name != "limit"}
 
 
 @dataclass(frozen=True)
@@ -233,8 +239,8 @@ def select(
     """Matching machines by hostname. Without hardware that is `{}`, without steps `last_step` is None, without labels
     a machine has neither tags nor texts: all of them cost."""
     rows = tx.all(
-        "machines.registry.select", **asdict(wanted), with_hardware=with_hardware, with_steps=with_steps,
-        with_labels=with_labels,
+        "machines.registry.select", _names(wanted), **wanted.conditions, limit=wanted.limit,
+        with_hardware=with_hardware, with_steps=with_steps, with_labels=with_labels,
     )  # fmt: skip
     # An empty object costs as much as another: it is text that has to be read as JSON.
     unread: dict[str, Any] = {} if with_hardware else {"hardware": {}}
@@ -242,9 +248,20 @@ def select(
     return [Machine(**{**row, **unread}) for row in rows]
 
 
-def few(tx: Transaction, wanted: MachineFilter) -> list[ListedMachine]:
-    """Matching machines by hostname, with no more than lists show of each."""
-    return [ListedMachine(*row) for row in tx.tuples("machines.registry.few", **asdict(wanted))]
+def few(tx: Transaction, wanted: MachineFilter, columns: Collection[str]) -> Listing:
+    """These columns of matching machines, by hostname."""
+    return Listing(
+        tx.columns("machines.registry.few", _names(wanted), columns, **wanted.conditions, limit=wanted.limit)
+    )
+
+
+def ids(tx: Transaction, wanted: MachineFilter) -> list[int]:
+    """Which machines match, by hostname."""
+    return list(tx.columns("machines.registry.ids", _names(wanted), (), **wanted.conditions)["id"])
+
+
+def _names(wanted: MachineFilter) -> list[str]:
+    return [f"machines.filters.{name}" for name in wanted.conditions]
 
 
 def count_by_status(tx: Transaction) -> dict[int, int]:

@@ -5,6 +5,7 @@ somebody who acts on what is shown: so it is refused."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from rackyard.region.db.machines import groups as group_rows
 from rackyard.region.db.machines import tags as tag_rows
@@ -13,14 +14,17 @@ from rackyard.region.db.network import picture as network_rows
 from rackyard.region.db.network.picture import UNDEFINED
 from rackyard.region.db.pool import Transaction
 from rackyard.region.db.site import users as account_rows
-from rackyard.region.errors import Invalid
+from rackyard.region.errors import BadRequest, Invalid, NotFound
+from rackyard.region.services.network import picture
 from rackyard.region.services.site import validation
+from rackyard.region.status import SIMPLE
 
 _STATES = ("on", "off", "unknown", "error")
 
 
-def require(tx: Transaction, wanted: MachineFilter) -> None:
-    """Raises Invalid for names that nothing has; one statement for each kind that is asked about."""
+def resolved(tx: Transaction, wanted: MachineFilter) -> MachineFilter:
+    """The same with ids for what it says of subnets. Raises Invalid for names that nothing has. As many statements as
+    it takes to know each kind of thing that is asked about, however many are named."""
     _check("power_state", lambda: _STATES, power_state=wanted.power_states, not_power_state=wanted.not_power_states)
     _check(
         "zone", lambda: (each.name for each in group_rows.all_of(tx, "zone")),
@@ -47,6 +51,21 @@ def require(tx: Transaction, wanted: MachineFilter) -> None:
         "account", lambda: (each.username for each in account_rows.every(tx)),
         owner=wanted.owners, not_owner=wanted.not_owners,
     )  # fmt: skip
+    if not wanted.subnets and not wanted.not_subnets:
+        return wanted
+    found = _subnets(tx, subnets=wanted.subnets, not_subnets=wanted.not_subnets)
+    return replace(wanted, subnets=found["subnets"], not_subnets=found["not_subnets"])
+
+
+def parse_simple_statuses(names: Iterable[str], field: str) -> list[int]:
+    """Status numbers from MAAS's short words, such as `failed`. Raises Invalid."""
+    numbers: list[int] = []
+    for name in names:
+        key = name.strip().lower().replace(" ", "_")
+        if key not in SIMPLE:
+            raise Invalid.field(field, f"{validation.shown(name)} is no such status; use one of {', '.join(SIMPLE)}.")
+        numbers.extend(SIMPLE[key])
+    return numbers
 
 
 def _check(word: str, known: Callable[[], Iterable[str]], **asked: Sequence[str] | None) -> None:
@@ -61,3 +80,16 @@ def _check(word: str, known: Callable[[], Iterable[str]], **asked: Sequence[str]
             wrong[field] = [f"There is no {word} {shown}; a filter by it would hide that."]
     if wrong:
         raise Invalid(wrong)
+
+
+def _subnets(tx: Transaction, **asked: Sequence[str] | None) -> dict[str, list[str] | None]:
+    """The ids (each once) of subnets that are named in any of the ways in which a URL may name one."""
+    network = picture.load(tx)
+    found: dict[str, list[str] | None] = {}
+    for field, specifiers in asked.items():
+        try:
+            ids = [str(network.subnet(specifier).id) for specifier in specifiers or ()]
+        except (NotFound, BadRequest) as error:
+            raise Invalid.field(field, error.message) from error
+        found[field] = list(dict.fromkeys(ids)) or None
+    return found

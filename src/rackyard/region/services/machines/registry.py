@@ -15,7 +15,6 @@ from rackyard.region.db.machines import state
 from rackyard.region.db.machines.registry import (
     BlockDevice,
     Interface,
-    ListedMachine,
     LockedMachine,
     Machine,
     MachineFilter,
@@ -25,7 +24,7 @@ from rackyard.region.db.network import picture as network_rows
 from rackyard.region.db.network.picture import Subnet, Vlan
 from rackyard.region.db.pool import Transaction
 from rackyard.region.errors import Invalid, NotFound
-from rackyard.region.services.machines import filters, groups
+from rackyard.region.services.machines import groups
 from rackyard.region.services.machines.groups import POOL, ZONE
 from rackyard.region.services.operations.kinds import require_idle, require_unlocked
 from rackyard.region.services.power import bmcs
@@ -89,21 +88,10 @@ class Parts:
 EVERYTHING = Parts()
 
 
-def find_all(ctx: Context, wanted: MachineFilter, parts: Parts = EVERYTHING) -> list[MachineDetails]:
-    """Matching machines by hostname: at most five statements, however many machines there are, and one for each kind
-    of thing to filter by. Raises Invalid for what there is not."""
-    with ctx.db.transaction() as tx:
-        filters.require(tx, wanted)
-        found = rows.select(tx, wanted, with_hardware=parts.hardware, with_steps=parts.steps, with_labels=parts.labels)
-        return _with_details(tx, found, ctx.clock.now(), parts)
-
-
-def find_few(ctx: Context, wanted: MachineFilter) -> list[ListedMachine]:
-    """The same with no more than lists show of each machine: one statement, and one for each kind of thing to filter
-    by. Raises Invalid for what there is not."""
-    with ctx.db.transaction() as tx:
-        filters.require(tx, wanted)
-        return rows.few(tx, wanted)
+def select(ctx: Context, tx: Transaction, wanted: MachineFilter, parts: Parts = EVERYTHING) -> list[MachineDetails]:
+    """Matching machines by hostname: at most five statements, however many machines there are."""
+    found = rows.select(tx, wanted, with_hardware=parts.hardware, with_steps=parts.steps, with_labels=parts.labels)
+    return _with_details(tx, found, ctx.clock.now(), parts)
 
 
 def count_by_status(ctx: Context) -> dict[int, int]:

@@ -145,7 +145,7 @@ def key_is_valid(ctx: Context, username: str, text: str) -> bool:
 
 
 def _owner(ctx: Context, consumer_key: str, token_key: str, token_secret: str) -> KeyOwner:
-    with ctx.db.transaction() as tx:
+    with ctx.db.reading() as tx:
         owner = account_rows.key_owner(tx, token_key)
     if (
         owner is None

@@ -5,99 +5,42 @@
 SELECT mac::text AS mac, is_boot FROM machine_interface WHERE machine_id = %(id)s AND mac IS NOT NULL
 ORDER BY is_boot DESC, id;
 
--- name: machines.registry.matching
--- Which machines match every given filter.
-SELECT machine.id
-FROM machine
-JOIN zone ON zone.id = machine.zone_id
-JOIN resource_pool ON resource_pool.id = machine.pool_id
-LEFT JOIN account ON account.id = machine.owner_id
-WHERE (%(system_ids)s::text[] IS NULL OR machine.system_id = ANY (%(system_ids)s::text[]))
-  AND (%(not_system_ids)s::text[] IS NULL OR machine.system_id <> ALL (%(not_system_ids)s::text[]))
-  AND (%(hostnames)s::text[] IS NULL OR machine.hostname = ANY (%(hostnames)s::text[]))
-  AND (%(not_hostnames)s::text[] IS NULL OR machine.hostname <> ALL (%(not_hostnames)s::text[]))
-  AND (%(statuses)s::integer[] IS NULL OR machine.status = ANY (%(statuses)s::integer[]))
-  AND (%(not_statuses)s::integer[] IS NULL OR machine.status <> ALL (%(not_statuses)s::integer[]))
-  AND (%(power_states)s::text[] IS NULL OR machine.power_state = ANY (%(power_states)s::text[]))
-  AND (%(not_power_states)s::text[] IS NULL OR machine.power_state <> ALL (%(not_power_states)s::text[]))
-  AND (%(owners)s::text[] IS NULL OR coalesce(account.username, '') = ANY (%(owners)s::text[]))
-  AND (%(not_owners)s::text[] IS NULL OR coalesce(account.username, '') <> ALL (%(not_owners)s::text[]))
-  AND (%(architectures)s::text[] IS NULL OR machine.architecture = ANY (%(architectures)s::text[]))
-  AND (%(not_architectures)s::text[] IS NULL OR machine.architecture <> ALL (%(not_architectures)s::text[]))
-  AND (%(zones)s::text[] IS NULL OR zone.name = ANY (%(zones)s::text[]))
-  AND (%(not_zones)s::text[] IS NULL OR zone.name <> ALL (%(not_zones)s::text[]))
-  AND (%(pools)s::text[] IS NULL OR resource_pool.name = ANY (%(pools)s::text[]))
-  AND (%(not_pools)s::text[] IS NULL OR resource_pool.name <> ALL (%(not_pools)s::text[]))
-  AND (%(macs)s::macaddr[] IS NULL OR machine.id IN (
-        SELECT machine_id FROM machine_interface WHERE mac = ANY (%(macs)s::macaddr[])))
-  AND (%(not_macs)s::macaddr[] IS NULL OR machine.id NOT IN (
-        SELECT machine_id FROM machine_interface WHERE mac = ANY (%(not_macs)s::macaddr[])))
-  AND (%(boot_macs)s::macaddr[] IS NULL OR machine.id IN (
-        SELECT id FROM machine AS booting WHERE boot_mac = ANY (%(boot_macs)s::macaddr[])))
-  AND (%(not_boot_macs)s::macaddr[] IS NULL OR machine.id NOT IN (
-        SELECT id FROM machine AS booting WHERE boot_mac = ANY (%(not_boot_macs)s::macaddr[])))
-  AND (%(ips)s::inet[] IS NULL OR machine.id IN (
-        SELECT machine_interface.machine_id FROM lease JOIN machine_interface ON machine_interface.mac = lease.mac
-        WHERE lease.ip = ANY (%(ips)s::inet[]) AND lease.state = 'commit'
-              AND (lease.expires_at IS NULL OR lease.expires_at > now())
-        UNION ALL
-        SELECT machine_interface.machine_id FROM interface_link
-        JOIN machine_interface ON machine_interface.id = interface_link.interface_id
-        WHERE interface_link.ip = ANY (%(ips)s::inet[])))
-  AND (%(not_ips)s::inet[] IS NULL OR machine.id NOT IN (
-        SELECT machine_interface.machine_id FROM lease JOIN machine_interface ON machine_interface.mac = lease.mac
-        WHERE lease.ip = ANY (%(not_ips)s::inet[]) AND lease.state = 'commit'
-              AND (lease.expires_at IS NULL OR lease.expires_at > now())
-        UNION ALL
-        SELECT machine_interface.machine_id FROM interface_link
-        JOIN machine_interface ON machine_interface.id = interface_link.interface_id
-        WHERE interface_link.ip = ANY (%(not_ips)s::inet[])))
-  AND (%(fabrics)s::text[] IS NULL OR machine.id IN (
-        SELECT machine_id FROM machine_place WHERE fabric = ANY (%(fabrics)s)))
-  AND (%(not_fabrics)s::text[] IS NULL OR machine.id NOT IN (
-        SELECT machine_id FROM machine_place WHERE fabric = ANY (%(not_fabrics)s)))
-  AND (%(vlans)s::text[] IS NULL OR machine.id IN (
-        SELECT machine_id FROM machine_place WHERE vlan = ANY (%(vlans)s)))
-  AND (%(not_vlans)s::text[] IS NULL OR machine.id NOT IN (
-        SELECT machine_id FROM machine_place WHERE vlan = ANY (%(not_vlans)s)))
-  AND (%(spaces)s::text[] IS NULL OR machine.id IN (
-        SELECT machine_id FROM machine_place WHERE space = ANY (%(spaces)s)))
-  AND (%(not_spaces)s::text[] IS NULL OR machine.id NOT IN (
-        SELECT machine_id FROM machine_place WHERE space = ANY (%(not_spaces)s)))
-  AND (%(tags)s::text[] IS NULL OR machine.id IN (
-        SELECT machine_tag.machine_id FROM machine_tag JOIN tag ON tag.id = machine_tag.tag_id
-        WHERE tag.name = ANY (%(tags)s) GROUP BY machine_tag.machine_id HAVING count(*) = cardinality(%(tags)s::text[])))
-  AND (%(not_tags)s::text[] IS NULL OR NOT EXISTS (
-        SELECT 1 FROM machine_tag JOIN tag ON tag.id = machine_tag.tag_id
-        WHERE machine_tag.machine_id = machine.id AND tag.name = ANY (%(not_tags)s)))
-  AND (%(min_cpu_count)s::bigint IS NULL OR machine.cpu_count >= %(min_cpu_count)s)
-  AND (%(min_memory_mib)s::bigint IS NULL OR machine.memory_mib >= %(min_memory_mib)s)
-  AND (%(free_text)s::text IS NULL OR machine.hostname ILIKE %(free_text)s OR machine.system_id ILIKE %(free_text)s
-       OR machine.description ILIKE %(free_text)s OR machine.status_message ILIKE %(free_text)s
-       OR machine.id IN (SELECT machine_id FROM machine_interface WHERE mac::text ILIKE %(free_text)s)
-       OR machine.id IN (SELECT machine_tag.machine_id FROM machine_tag JOIN tag ON tag.id = machine_tag.tag_id
-                         WHERE tag.name ILIKE %(free_text)s))
-  AND (%(after)s::text IS NULL OR machine.hostname > %(after)s);
-
 -- name: machines.registry.few
--- What lists of many machines show of each, in this order; everything else costs more than it.
-SELECT machine.system_id, machine.hostname, machine.description, machine.architecture, account.username AS owner,
-       machine.status, machine.status_message, machine.power_type, machine.power_state, machine.cpu_count,
-       machine.memory_mib, machine.locked, zone.id AS zone_id, zone.name AS zone_name,
-       zone.description AS zone_description, resource_pool.id AS pool_id, resource_pool.name AS pool_name,
-       resource_pool.description AS pool_description
+-- What lists of many machines show of each. What is joined for a column that nobody asks for, PostgreSQL does not read.
+SELECT machine.id, machine.hostname, machine.system_id
+       , machine.description -- column: description
+       , machine.architecture -- column: architecture
+       , account.username AS owner -- column: owner
+       , machine.status -- column: status
+       , machine.status_message -- column: status_message
+       , machine.power_type -- column: power_type
+       , machine.power_state -- column: power_state
+       , machine.cpu_count -- column: cpu_count
+       , machine.memory_mib -- column: memory_mib
+       , machine.locked -- column: locked
+       , zone.id AS zone_id -- column: zone_id
+       , zone.name AS zone_name -- column: zone_name
+       , zone.description AS zone_description -- column: zone_description
+       , resource_pool.id AS pool_id -- column: pool_id
+       , resource_pool.name AS pool_name -- column: pool_name
+       , resource_pool.description AS pool_description -- column: pool_description
 FROM machine
-JOIN zone ON zone.id = machine.zone_id
-JOIN resource_pool ON resource_pool.id = machine.pool_id
+LEFT JOIN zone ON zone.id = machine.zone_id
+LEFT JOIN resource_pool ON resource_pool.id = machine.pool_id
 LEFT JOIN account ON account.id = machine.owner_id
-WHERE machine.id IN (
--- include: machines.registry.matching
-)
+-- where
 ORDER BY machine.hostname
 LIMIT %(limit)s;
 
+-- name: machines.registry.ids
+-- Which machines match, by hostname.
+SELECT machine.id
+FROM machine
+-- where
+ORDER BY machine.hostname;
+
 -- name: machines.registry.select
--- Machines that match every given filter, with the name of their owner and the last step of their current boot.
+-- Machines with the name of their owner and the last step of their current boot.
 SELECT machine.id, machine.system_id, machine.hostname, machine.description, machine.architecture,
        account.username AS owner, machine.status, machine.status_message, machine.status_changed_at,
        machine.previous_status, machine.epoch, machine.power_state, machine.power_state_at, machine.power_error,
@@ -123,11 +66,20 @@ JOIN zone ON zone.id = machine.zone_id
 JOIN resource_pool ON resource_pool.id = machine.pool_id
 LEFT JOIN account ON account.id = machine.owner_id
 LEFT JOIN operation ON operation.id = machine.operation_id AND operation.outcome = 'running'
-WHERE machine.id IN (
--- include: machines.registry.matching
-)
+-- where
 ORDER BY machine.hostname
 LIMIT %(limit)s;
+
+-- name: machines.registry.addresses
+-- The addresses that machines hold by their leases or are to have by their links, with the VLAN of the interface if it
+-- is known.
+SELECT machine_interface.machine_id, machine_interface.vlan_id, lease.ip
+FROM lease JOIN machine_interface ON machine_interface.mac = lease.mac
+WHERE lease.state = 'commit' AND (lease.expires_at IS NULL OR lease.expires_at > now())
+UNION ALL
+SELECT machine_interface.machine_id, machine_interface.vlan_id, interface_link.ip
+FROM interface_link JOIN machine_interface ON machine_interface.id = interface_link.interface_id
+WHERE interface_link.ip IS NOT NULL;
 
 -- name: machines.registry.count_by_status
 -- How many machines are in each status.
