@@ -4,6 +4,7 @@ nothing of ours. Arguments: URL and API key. It prints what it has seen as JSON.
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
 from typing import Any
@@ -126,6 +127,32 @@ seen["front0"] = [shown["front0"].tags, [each.ip_address for each in shown["fron
 shown["br0"].delete()
 shown["front0"].disconnect()
 seen["disconnected"] = len(client.machines.get(machine.system_id).interfaces.by_name["front0"].links)
+lab = client.domains.create("lab.example.org")
+made = client.devices.create(["52:54:00:30:00:01"], hostname="sw1", domain=lab.id, zone=zone)
+switch = client.devices.get(made.system_id)
+seen["device"] = [switch.fqdn, switch.zone.name, switch.node_type.name, [nic.name for nic in switch.interfaces]]
+client._origin.Interfaces.create(switch, name="mgmt0", mac_address="52:54:00:30:00:02")
+seen["device's"] = [[nic.name, nic.mac_address] for nic in client.devices.get(made.system_id).interfaces]
+client.devices.get(made.system_id).interfaces.by_name["mgmt0"].delete()
+switch.hostname = "sw2"
+switch.save()
+client.devices.create(["52:54:00:30:00:03"])
+seen["devices"] = [known.fqdn for known in client.devices.list(hostnames=["sw2"])]
+seen["device has"] = [nic.mac_address for nic in client.devices.get(made.system_id).interfaces]
+for known in client.devices.list():
+    known.delete()
+seen["devices left"] = len(client.devices.list())
+lab.delete()
+
+# The objects of the library only list files; what it is made of has the rest.
+calls, content = client._origin.session, bytes(range(256))
+calls.Files.create(filename="state", file=content)
+seen["files"] = [known.filename for known in client.files.list()]
+read = calls.File.read(filename="state")
+seen["file"] = [calls.Files.get(filename="state") == content, base64.b64decode(read["content"]) == content]
+seen["by key"] = calls.Files.get_by_key(key=read["anon_resource_uri"].partition("&key=")[2]) == content
+calls.File.delete(filename="state")
+seen["files left"] = len(client.files.list())
 
 machine.delete()
 zone.delete()

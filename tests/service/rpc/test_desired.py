@@ -76,12 +76,12 @@ def test_registered_machine_is_known_to_a_waiting_rack_within_a_second_and_chang
     (mac,) = first.body["dhcp"]["hosts"]
     answers: list[Any] = []
 
-    def wait() -> None:
-        answers.append((served.get("desired?wait=20", {"If-None-Match": first.headers["ETag"]}), time.monotonic()))
+    def wait(known: Any) -> None:
+        answers.append((served.get("desired?wait=20", {"If-None-Match": known.headers["ETag"]}), time.monotonic()))
 
-    def answer_to(change: Callable[[], object]) -> Any:
+    def answer_to(change: Callable[[], object], known: Any) -> Any:
         answers.clear()
-        waiting = threading.Thread(target=wait)
+        waiting = threading.Thread(target=wait, args=[known])
         waiting.start()
         time.sleep(1)
         began = time.monotonic()
@@ -91,13 +91,17 @@ def test_registered_machine_is_known_to_a_waiting_rack_within_a_second_and_chang
         assert at - began < 2
         return answer
 
-    second = answer_to(lambda: register_machine(api, "m2", "52:54:00:00:0a:02", "10.30.0.12"))
+    second = answer_to(lambda: register_machine(api, "m2", "52:54:00:00:0a:02", "10.30.0.12"), first)
     assert sorted([mac, "52:54:00:00:0a:02"]) == second.body["dhcp"]["hosts"]
     assert render_dhcp(second.body["dhcp"]) == render_dhcp(first.body["dhcp"])
-    first = second
     (m2,) = (each for each in api.get("machines/").get_json() if each["hostname"] == "m2")
-    third = answer_to(lambda: api.delete(f"machines/{m2['system_id']}/"))
+    third = answer_to(lambda: api.delete(f"machines/{m2['system_id']}/"), second)
     assert third.body["dhcp"]["hosts"] == [mac]
+    device = {"hostname": "sw1", "mac_addresses": "52:54:00:00:0a:03"}
+    fourth = answer_to(lambda: api.post("devices/", data=device), third)
+    assert fourth.body["dhcp"]["hosts"] == sorted([mac, "52:54:00:00:0a:03"]), "a device is no stranger either"
+    (sw1,) = api.get("devices/").get_json()
+    assert answer_to(lambda: api.delete(f"devices/{sw1['system_id']}/"), fourth).body["dhcp"]["hosts"] == [mac]
 
 
 def test_racks_resolver_comes_before_the_subnets_own(api: Any, served: RackClient):

@@ -23,7 +23,7 @@ from rackyard.region.worker.own_names import OwnNames
 from rackyard.region.worker.tasks import racks
 
 from .conftest import RackClient
-from .play import INTERFACES, another, declare_network
+from .play import INTERFACES, AgentPlay, another, declare_network
 
 NAME = f"10-20-0-0--24.{DOMAIN}"
 REVERSE = "0.20.10.in-addr.arpa"
@@ -294,6 +294,29 @@ def test_operators_names_are_answered_and_lead_back(site: Site, named: NameServe
     assert named.data("www.lab.example.org", "AAAA") == set()
     assert named.answer(f"80.{REVERSE}", "PTR").rcode() == dns.rcode.NXDOMAIN
     assert named.data(f"81.{REVERSE}", "PTR") == {"www.lab.example.org."}
+
+
+def test_device_has_its_name_where_its_lease_is(site: Site, named: NameServer, two_racks: RackClient):
+    play, mac = AgentPlay(two_racks), "52:54:00:30:00:01"
+    sw1 = site.ask("POST", "devices/", hostname="sw1", domain="lab.example.org", mac_addresses=mac)
+    site.ask("POST", "devices/", hostname="pdu", mac_addresses="52:54:00:30:00:02")
+    site.follow()
+    assert named.answer("sw1.lab.example.org").rcode() == dns.rcode.NXDOMAIN
+    for number, each in ((77, mac), (78, "52:54:00:30:00:02")):
+        assert play.lease(f"10.20.0.{number}", each).status == 200
+    site.follow()
+    assert named.records("sw1.lab.example.org") == [(60, "10.20.0.77")]
+    assert named.data(f"77.{REVERSE}", "PTR") == {"sw1.lab.example.org."}
+    assert named.answer(f"pdu.{DOMAIN}").rcode() == dns.rcode.NXDOMAIN, "machines have no names there either"
+    assert site.names.update() == []
+    assert play.lease("10.20.0.77", mac, action="release").status == 200
+    assert play.lease("10.20.0.79", mac).status == 200
+    site.follow()
+    assert named.data("sw1.lab.example.org") == {"10.20.0.79"}
+    assert named.answer(f"77.{REVERSE}", "PTR").rcode() == dns.rcode.NXDOMAIN
+    site.ask("DELETE", f"devices/{sw1['system_id']}/")
+    site.follow()
+    assert named.answer("sw1.lab.example.org").rcode() == dns.rcode.NXDOMAIN
 
 
 def test_domain_that_goes_or_is_no_longer_served_is_answered_no_more(site: Site, named: NameServer):

@@ -39,11 +39,17 @@ def things(api, add_rack, execute) -> dict[str, dict[str, object]]:
         "INSERT INTO region (system_id, name, seen_at) VALUES ('abcdef', 'region1', now()) RETURNING system_id"
     )
     ssh_key = api.post("account/prefs/sshkeys/", data={"key": f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{'A' * 43}"}).json
+    api.post("files/", data={"filename": "f.txt", "file": "x"})
+    notice = api.post("notifications/", data={"message": "x", "admins": "true"}).json
+    device = api.post("devices/", data={"hostname": "sw1", "mac_addresses": "52:54:00:00:00:02"}).json
     controllers = {"rackcontrollers": {"system_id": add_rack("rack1", "203.0.113.1/24")}}
     controllers["regioncontrollers"] = {"system_id": region_id}
+    controllers["devices"] = {"system_id": device["system_id"]}
     of_rest = {
         "system_id": machine["system_id"],
         "username": "admin",
+        "filename": "f.txt",
+        "notification_id": notice["id"],
         "key_id": ssh_key["id"],
         "name": tag["name"],
         "interface": machine["interface_set"][0]["id"],

@@ -18,6 +18,8 @@ from tests.service.conftest import Api
 
 NOTHING: Mapping[str, object] = MappingProxyType({})
 
+# What needs no key, beside whole resources that need none.
+OPEN = {("/files/", "GET get_by_key")}
 # What an ordinary account and an administrator are answered by each operation, without parameters, about things that
 # exist; nobody is answered 401. A new operation must be added here, with its test.
 OPERATIONS = {
@@ -48,6 +50,21 @@ OPERATIONS = {
     },
     "/account/prefs/sshkeys/": {"GET": (200, 200), "POST": (400, 400)},
     "/account/prefs/sshkeys/<int:key_id>/": {"DELETE": (404, 204), "GET": (404, 200)},
+    "/files/": {
+        "DELETE": (404, 404),
+        "GET": (200, 200),
+        "GET get": (404, 404),
+        "GET get_by_key": (404, 404),
+        "POST": (400, 400),
+    },
+    "/files/<filename>/": {"DELETE": (404, 204), "GET": (404, 200)},
+    "/notifications/": {"GET": (200, 200), "POST": (403, 400)},
+    "/notifications/<int:notification_id>/": {
+        "DELETE": (403, 204),
+        "GET": (404, 200),
+        "POST dismiss": (404, 204),
+        "PUT": (403, 200),
+    },
     "/events/": {"GET query": (200, 200)},
     "/audit/": {"GET": (200, 200)},
     "/boot-resources/": {"GET": (200, 200)},
@@ -75,6 +92,14 @@ OPERATIONS = {
         "POST set_owner_data": (403, 200),
         "POST set_workload_annotations": (403, 200),
         "POST unlock": (403, 409),
+        "PUT": (403, 200),
+    },
+    "/devices/": {"GET": (200, 200), "POST": (403, 400)},
+    "/devices/<system_id>/": {
+        "DELETE": (403, 204),
+        "GET": (200, 200),
+        "POST set_owner_data": (403, 200),
+        "POST set_workload_annotations": (403, 200),
         "PUT": (403, 200),
     },
     "/nodes/": {"GET": (200, 200), "POST set_zone": (403, 400)},
@@ -105,6 +130,7 @@ OPERATIONS = {
     "/tags/<name>/": {
         "DELETE": (403, 204),
         "GET": (200, 200),
+        "GET devices": (200, 200),
         "GET machines": (200, 200),
         "GET nodes": (200, 200),
         "POST update_nodes": (403, 200),
@@ -218,6 +244,16 @@ def test_operations_are_exactly_these() -> None:
     )
 
 
+def test_what_is_open_to_anybody_is_exactly_this() -> None:
+    found = {
+        (resource.path, f"{method} {op or ''}".strip())
+        for resource in region_api.resources()
+        for (method, op), action in resource.actions.items()
+        if action.is_open
+    }
+    assert found == OPEN
+
+
 def test_every_resource_is_mounted_and_only_three_are_open(app) -> None:
     mounted = {str(rule) for rule in app.url_map.iter_rules() if str(rule).startswith(region_api.PREFIX)}
     known = {region_api.PREFIX + path for path in (*OPERATIONS, *not_yet.PATHS)}
@@ -236,7 +272,8 @@ def test_everybody_is_answered_as_they_may(path, operation, client, things, stor
     before = stored()
     ordinary, administrator = OPERATIONS[path][operation]
     method, url = request_of(path, operation, things[path])
-    assert client.open(f"{region_api.PREFIX}/{url}", method=method).status_code == 401
+    without_key = ordinary if (path, operation) in OPEN else 401
+    assert client.open(f"{region_api.PREFIX}/{url}", method=method).status_code == without_key
     answer = reader.request(method, url)
     assert answer.status_code == ordinary, answer.text
     assert path == "/account/" or stored() == before

@@ -44,6 +44,7 @@ def test_everybody_may_look_and_has_keys_of_ones_own() -> None:
     own = Account(1, "reader", is_admin=False)
     authorise(READER, Permission.VIEW)
     for permission in (
+        Permission.MANAGE_FILES,
         Permission.MANAGE_KEYS,
         Permission.MANAGE_SSH_KEYS,
         Permission.SEE_ACCOUNTS,

@@ -8,7 +8,7 @@ import hashlib
 import inspect
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rackyard.region.api.dispatch import Action, OpenResource, Resource
@@ -18,7 +18,7 @@ from rackyard.region.api.takes import Kind
 HASH_HEADER = "X-MAAS-API-Hash"
 # MAAS's names of what has no op.
 _RESTFUL = {"GET": "read", "POST": "create", "PUT": "update", "DELETE": "delete"}
-_PART = re.compile(r"<(?:[a-z]+:)?([a-z_]+)>")
+_PATH_PART = re.compile(r"<(?:[a-z]+:)?([a-z_]+)>")
 
 
 def document(resources: Iterable[Resource]) -> dict[str, Any]:
@@ -46,12 +46,22 @@ def on_host(described: dict[str, Any], host_url: str) -> dict[str, Any]:
 
 def _resource(resource: Resource) -> dict[str, Any]:
     is_open = isinstance(resource, OpenResource)
+    known = resource.actions
+    of_all = known if is_open else {place: action for place, action in known.items() if action.is_open}
     name = f"{resource.name}Handler"
-    part = {
-        "name": f"Anon{name}" if is_open else name,
+    return {
+        "name": name,
+        "anon": _part(resource, f"Anon{name}", of_all) if of_all else None,
+        "auth": None if is_open else _part(resource, name, known),
+    }
+
+
+def _part(resource: Resource, name: str, actions: Mapping[tuple[str, str | None], Action]) -> dict[str, Any]:
+    return {
+        "name": name,
         "doc": resource.doc,
-        "path": ROOT + _PART.sub(lambda found: "{" + _maas_name(resource, found[1]) + "}", resource.path),
-        "params": [_maas_name(resource, known) for known in _PART.findall(resource.path)],
+        "path": ROOT + _PATH_PART.sub(lambda found: "{" + _maas_name(resource, found[1]) + "}", resource.path),
+        "params": [_maas_name(resource, known) for known in _PATH_PART.findall(resource.path)],
         "actions": [
             {
                 "name": op or _RESTFUL[method],
@@ -60,10 +70,9 @@ def _resource(resource: Resource) -> dict[str, Any]:
                 "op": op,
                 "restful": op is None,
             }
-            for (method, op), action in resource.actions.items()
+            for (method, op), action in actions.items()
         ],
     }
-    return {"name": name, "anon": part if is_open else None, "auth": None if is_open else part}
 
 
 def _doc(action: Action) -> str:

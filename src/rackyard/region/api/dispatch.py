@@ -15,13 +15,13 @@ from flask import Blueprint, Response, current_app, jsonify, request
 from rackyard.region import oauth
 from rackyard.region.api import not_yet
 from rackyard.region.api.caller import deed_of
-from rackyard.region.api.params import Params
+from rackyard.region.api.params import MAX_BODY_BYTES, Params
 from rackyard.region.api.shapes import ROOT
-from rackyard.region.api.takes import NOTHING, Takes, refuse_unknown
+from rackyard.region.api.takes import NOTHING, Kind, Takes, refuse_unknown
 from rackyard.region.context import Context
 from rackyard.region.errors import Forbidden
 from rackyard.region.services.site import accounts, audit
-from rackyard.region.services.site.authorisation import Actor
+from rackyard.region.services.site.authorisation import NOBODY, Actor
 
 METHODS = ("GET", "POST", "PUT", "DELETE")
 
@@ -40,27 +40,31 @@ Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Action:
-    """A handler, and which parameters it takes."""
+    """A handler, and which parameters it takes. One that is open needs no key."""
 
     handler: Callable[..., Any]
     takes: Takes
+    is_open: bool = False
 
 
 class Resource:
     """One URL: its handlers by method and op. Whether the caller may do it is decided by the service function."""
 
-    def __init__(self, path: str, name: str, doc: str, **renamed: str) -> None:
+    def __init__(self, path: str, name: str, doc: str, *, max_body_bytes: int = MAX_BODY_BYTES, **renamed: str) -> None:
         """`name` is that of MAAS's handler, or our own where MAAS has none. `renamed` gives parts of the path the names
         that MAAS has for them: clients fill them in by these."""
+        self.max_body_bytes = max_body_bytes
         self.path = path
         self.name = name
         self.doc = doc
         self.renamed = renamed
         self.actions: dict[tuple[str, str | None], Action] = {}
 
-    def read(self, op: str | None = None, takes: Takes = NOTHING) -> Callable[[Handler], Handler]:
+    def read(
+        self, op: str | None = None, takes: Takes = NOTHING, *, is_open: bool = False
+    ) -> Callable[[Handler], Handler]:
         """Handle GET."""
-        return self._handle("GET", op, takes)
+        return self._handle("GET", op, takes, is_open=is_open)
 
     def create(self, op: str | None = None, takes: Takes = NOTHING) -> Callable[[Handler], Handler]:
         """Handle POST."""
@@ -74,9 +78,11 @@ class Resource:
         """Handle DELETE."""
         return self._handle("DELETE", None, takes)
 
-    def _handle(self, method: str, op: str | None, takes: Takes) -> Callable[[Handler], Handler]:
+    def _handle(
+        self, method: str, op: str | None, takes: Takes, *, is_open: bool = False
+    ) -> Callable[[Handler], Handler]:
         def register(handler: Handler) -> Handler:
-            self.actions[method, op] = Action(handler, takes)
+            self.actions[method, op] = Action(handler, takes, is_open)
             return handler
 
         return register
@@ -87,9 +93,8 @@ class Resource:
 
     def _serve(self, **parts: Any) -> Response:
         ctx: Context = current_app.extensions["rackyard"]
-        credentials = oauth.parse(request.headers.get("Authorization"))
-        actor = accounts.authenticate(ctx, credentials.consumer_key, credentials.token_key, credentials.token_secret)
-        params = Params.of(request)
+        actor = self._actor(ctx)
+        params = Params.of(request, self.max_body_bytes, self._files())
         op = request.args.get("op") or params.text("op") or None
         action = self.actions.get((request.method, op))
         if action is None:
@@ -104,6 +109,19 @@ class Resource:
         except Forbidden as refusal:
             audit.refused(ctx, deed, note=refusal.message)
             raise
+
+    def _actor(self, ctx: Context) -> Actor:
+        """Who asks, before anything that was sent is looked at."""
+        action = self.actions.get((request.method, request.args.get("op") or None))
+        if action is not None and action.is_open:
+            return NOBODY
+        credentials = oauth.parse(request.headers.get("Authorization"))
+        return accounts.authenticate(ctx, credentials.consumer_key, credentials.token_key, credentials.token_secret)
+
+    def _files(self) -> frozenset[str]:
+        """The parameters that are no text."""
+        takes = [action.takes for action in self.actions.values()]
+        return frozenset(name for each in takes for name, kind in each.items() if kind is Kind.FILE)
 
 
 class OpenResource(Resource):

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`nodes/<system_id>/interfaces/…`: the NICs of a machine as people set them, and how they are linked to subnets."""
+"""`nodes/<system_id>/interfaces/…`: the NICs of a machine as people set them, and how they are linked to subnets; and
+those of a device, which are only made, changed and deleted."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from rackyard.region.api import machine_shapes, machines, nodes
+from rackyard.region.api import devices, machine_shapes, machines, nodes
 from rackyard.region.api.dispatch import Call
 from rackyard.region.api.takes import Kind, Takes, fixed, hold
+from rackyard.region.services.machines import devices as device_services
 from rackyard.region.services.machines import interfaces, links, registry, virtual_interfaces
 from rackyard.region.services.machines.interfaces import NicWish
 from rackyard.region.services.machines.links import LinkWish
@@ -38,7 +40,9 @@ _LINK: Takes = {
 
 @nodes.interfaces.create("create_physical", takes=_NIC)
 def create_physical(call: Call, system_id: str) -> dict[str, Any]:
-    """A NIC that commissioning has not found: its `mac_address`, and what else is known of it."""
+    """A NIC that commissioning has not found, or one of a device: its `mac_address`, and what else is known of it."""
+    if device_services.is_one(call.ctx, system_id):
+        return devices.create_interface(call, system_id)
     hold(call.params, _NIC, lambda: {"accept_ra": False, "autoconf": False})
     return _shown(call, system_id, interfaces.create_physical(call.ctx, call.actor, system_id, _wish(call)))
 
@@ -71,7 +75,9 @@ def create_vlan(call: Call, system_id: str) -> dict[str, Any]:
 @nodes.one_interface.update(takes=_CHANGED)
 def update_interface(call: Call, system_id: str, interface: str) -> dict[str, Any]:
     """Change a NIC. Its name and VLAN stay so when the machine is commissioned again. What a bond, bridge or VLAN is
-    made of stays as it is."""
+    made of stays as it is. Of a NIC of a device, name, MAC, VLAN and tags can be changed."""
+    if device_services.is_one(call.ctx, system_id):
+        return devices.update_interface(call, system_id, interface)
 
     def has() -> dict[str, Any]:
         details = registry.read(call.ctx, system_id)
@@ -91,7 +97,10 @@ def update_interface(call: Call, system_id: str, interface: str) -> dict[str, An
 
 @nodes.one_interface.delete()
 def delete_interface(call: Call, system_id: str, interface: str) -> None:
-    """Remove a NIC with its links, but for the one that the machine boots from."""
+    """Remove a NIC with its links, but for the one that the machine boots from, and a device's last one."""
+    if device_services.is_one(call.ctx, system_id):
+        devices.delete_interface(call, system_id, interface)
+        return
     interfaces.delete(call.ctx, call.actor, system_id, interface)
 
 

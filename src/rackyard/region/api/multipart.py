@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Collection
 
 from werkzeug.datastructures import Headers
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
@@ -19,8 +20,9 @@ MAX_PARTS = 1000
 _PLAIN = frozenset({"", "7bit", "8bit", "binary"})
 
 
-def values(body: bytes, boundary: str) -> dict[str, list[str]]:
-    """All parts by name, those with a filename as well. Raises BadRequest for what cannot be read."""
+def values(body: bytes, boundary: str, binary: Collection[str] = ()) -> dict[str, list[str]]:
+    """All parts by name, those with a filename as well. The `binary` ones may be no text: what is none in them is kept
+    as halves of surrogate pairs (PEP 383). Raises BadRequest for what cannot be read."""
     mark = boundary.encode("latin-1", "replace")
     # Without fields, `email` writes one part that has not even a header.
     if not body.replace(b"--" + mark, b"").strip(b"- \t\r\n"):
@@ -43,13 +45,13 @@ def values(body: bytes, boundary: str) -> dict[str, list[str]]:
             elif isinstance(event, Data):
                 content += event.data
                 if not event.more_data:
-                    found.setdefault(name, []).append(_text(name, headers, bytes(content)))
+                    found.setdefault(name, []).append(_text(name, headers, bytes(content), name in binary))
     except ValueError:
         raise BadRequest("The body is no multipart/form-data with the boundary that its Content-Type names.") from None
     return found
 
 
-def _text(name: str, headers: Headers, content: bytes) -> str:
+def _text(name: str, headers: Headers, content: bytes, is_binary: bool) -> str:
     encoding = headers.get("Content-Transfer-Encoding", "").strip().lower()
     if encoding == "base64":
         try:
@@ -59,6 +61,6 @@ def _text(name: str, headers: Headers, content: bytes) -> str:
     elif encoding not in _PLAIN:
         raise BadRequest(f"The field {name[:80]!r} is in {encoding[:40]!r}; send it in base64 or as it is.")
     try:
-        return content.decode("utf-8")
+        return content.decode("utf-8", "surrogateescape" if is_binary else "strict")
     except UnicodeDecodeError:
         raise BadRequest(f"The field {name[:80]!r} is not UTF-8; send it as UTF-8.") from None

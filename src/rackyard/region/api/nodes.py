@@ -9,21 +9,23 @@ from typing import Any
 
 from flask import Response
 
-from rackyard.region.api import controllers, machine_lists, machine_shapes, machines
+from rackyard.region.api import controllers, devices, machine_lists, machine_shapes, machines
 from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.shapes import ROOT, event_time, moment
 from rackyard.region.api.takes import Kind
 from rackyard.region.db.machines.registry import MachineFilter
 from rackyard.region.db.machines.results import ScriptResult
 from rackyard.region.errors import NotFound
+from rackyard.region.services.machines import devices as device_services
 from rackyard.region.services.machines import interfaces as machine_interfaces
 from rackyard.region.services.machines import registry, results
+from rackyard.region.services.machines.devices import Wanted
 from rackyard.region.services.machines.results import ResultSet
 from rackyard.region.services.site import validation
 
-collection = Resource("/nodes/", "Nodes", "Machines, racks and regions.")
-one = Resource("/nodes/<system_id>/", "Node", "A machine, a rack or a region.")
-interfaces = Resource("/nodes/<system_id>/interfaces/", "Interfaces", "The NICs of a machine.")
+collection = Resource("/nodes/", "Nodes", "Machines, devices, racks and regions.")
+one = Resource("/nodes/<system_id>/", "Node", "A machine, a device, a rack or a region.")
+interfaces = Resource("/nodes/<system_id>/interfaces/", "Interfaces", "The NICs of a machine or a device.")
 block_devices = Resource("/nodes/<system_id>/blockdevices/", "BlockDevices", "The disks of a machine.")
 script_results = Resource("/nodes/<system_id>/results/", "NodeScriptResults", "What scripts said on a machine.")
 
@@ -38,8 +40,9 @@ one_result = Resource(
 
 @collection.read()
 def list_nodes(call: Call) -> Response:
-    """Everything that has a system_id, each in its own shape: machines, racks, regions."""
-    also = [*controllers.list_racks(call), *controllers.list_regions(call)]
+    """Everything that has a system_id, each in its own shape: machines, devices, racks, regions."""
+    known = [devices.shape(details) for details in device_services.find_all(call.ctx, Wanted())]
+    also = [*known, *controllers.list_racks(call), *controllers.list_regions(call)]
     return machine_lists.answer(call, MachineFilter(), also=also)
 
 
@@ -53,7 +56,7 @@ def set_zone(call: Call) -> None:
 def read_node(call: Call, system_id: str) -> dict[str, Any]:
     """Whatever has this system_id. Raises NotFound."""
     kinds: tuple[Callable[[Call, str], dict[str, Any]], ...] = (
-        machines.read_machine, controllers.read_rack, controllers.read_region,
+        machines.read_machine, devices.read_device, controllers.read_rack, controllers.read_region,
     )  # fmt: skip
     for read in kinds:
         try:
@@ -65,21 +68,30 @@ def read_node(call: Call, system_id: str) -> dict[str, Any]:
 
 @one.delete()
 def delete_node(call: Call, system_id: str) -> None:
-    """Forget a machine. A rack is revoked at rackcontrollers/, and a region goes by itself."""
-    machines.delete_machine(call, system_id)
+    """Forget a machine or a device. A rack is revoked at rackcontrollers/, and a region goes by itself."""
+    try:
+        machines.delete_machine(call, system_id)
+    except NotFound:
+        devices.delete_device(call, system_id)
 
 
 @interfaces.read()
 def list_interfaces(call: Call, system_id: str) -> list[dict[str, Any]]:
-    """The machine's NICs, boot interface first."""
-    details = registry.read(call.ctx, system_id)
+    """The NICs of a machine, boot interface first, or of a device."""
+    try:
+        details = registry.read(call.ctx, system_id)
+    except NotFound:
+        return devices.list_interfaces(call, system_id)
     return [machine_shapes.interface(system_id, nic, details) for nic in details.interfaces]
 
 
 @one_interface.read()
 def read_interface(call: Call, system_id: str, interface: str) -> dict[str, Any]:
-    """One NIC of the machine, by id or name. Raises NotFound."""
-    details = registry.read(call.ctx, system_id)
+    """One NIC of a machine or a device, by id or name. Raises NotFound."""
+    try:
+        details = registry.read(call.ctx, system_id)
+    except NotFound:
+        return devices.read_interface(call, system_id, interface)
     nic = machine_interfaces.find(details.machine.hostname, details.interfaces, interface)
     return machine_shapes.interface(system_id, nic, details)
 

@@ -32,6 +32,7 @@ _SCHEMAS: Mapping[Kind, dict[str, Any]] = {
     Kind.WORDS: _ARRAY,
     Kind.FLAG: {"type": "boolean"},
     Kind.INTEGER: {"type": "integer", "minimum": 0},
+    Kind.FILE: {"type": "string", "format": "binary"},
     Kind.FIXED: {"type": "string", "description": "Only what the object has already: this region cannot change it"},
 }
 
@@ -93,6 +94,8 @@ def _operation(resource: Resource, method: str, actions: Mapping[str, Action]) -
     }
     if isinstance(resource, OpenResource):
         described["security"] = []
+    elif any(action.is_open for action in actions.values()):
+        described["security"] = [{"key": []}, {}]
     if method in ("get", "delete"):
         described["parameters"] += [
             {"name": name, "in": "query", "schema": _SCHEMAS[kind]} for name, kind in takes.items() if name[-1] != "*"

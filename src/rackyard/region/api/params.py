@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import Enum
 from types import MappingProxyType
 
@@ -26,6 +26,7 @@ class Kind(Enum):
     WORDS = "words"
     FLAG = "true or false"
     INTEGER = "whole number"
+    FILE = "bytes"
     # MAAS can change it and this region cannot (yet): `takes.hold` takes only what is so already.
     FIXED = "as it is"
 
@@ -53,23 +54,25 @@ class Params:
         self._takes = takes
 
     @classmethod
-    def of(cls, request: Request) -> Params:
-        """From a Flask request. Raises BadRequest or TooLarge."""
-        return cls(_storable(cls._values_of(request)))
+    def of(cls, request: Request, max_bytes: int = MAX_BODY_BYTES, files: Collection[str] = ()) -> Params:
+        """From a Flask request; `files` are the names of those that may be anything when they are parts of a form.
+        Raises BadRequest or TooLarge."""
+        binary = files if request.mimetype == "multipart/form-data" else ()
+        return cls(_storable(cls._values_of(request, max_bytes, binary), binary))
 
     @classmethod
-    def _values_of(cls, request: Request) -> dict[str, list[str]]:
+    def _values_of(cls, request: Request, max_bytes: int, binary: Collection[str]) -> dict[str, list[str]]:
         if request.method == "GET" or (request.method == "DELETE" and not request.content_length):
             return dict(request.args.lists())
-        if (request.content_length or 0) > MAX_BODY_BYTES:
-            raise TooLarge(f"The body has {request.content_length} bytes; the API takes at most {MAX_BODY_BYTES}.")
+        if (request.content_length or 0) > max_bytes:
+            raise TooLarge(f"The body has {request.content_length} bytes; at most {max_bytes} are taken here.")
         if request.mimetype == "application/json":
             return _from_json(request.get_data())
         if request.content_length and request.mimetype not in _FORMS:
             kind = request.mimetype[:80] or "no type"
             raise BadRequest(f"A body of {kind} is not understood; send a form (urlencoded or multipart) or JSON.")
         if request.mimetype == "multipart/form-data":
-            return multipart.values(request.get_data(), request.mimetype_params.get("boundary", ""))
+            return multipart.values(request.get_data(), request.mimetype_params.get("boundary", ""), binary)
         return dict(request.form.lists())
 
     def taken(self, takes: Takes) -> Params:
@@ -118,6 +121,11 @@ class Params:
             raise Invalid.field(name, f"{value[:80]!r} is not a whole number.")
         return int(value)
 
+    def file(self, name: str) -> bytes | None:
+        """What the part is, whatever it is, or None."""
+        value = self._last(name, Kind.FILE)
+        return None if value is None else value.encode("utf-8", "surrogateescape")
+
     def prefixed(self, prefix: str) -> dict[str, str]:
         """Texts whose name begins with `prefix`, by the rest of the name."""
         given = {name: self.text(name) or "" for name in self._values if name.startswith(prefix)}
@@ -152,10 +160,10 @@ def scalar_text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _storable(values: dict[str, list[str]]) -> dict[str, list[str]]:
-    """PostgreSQL holds neither NUL nor halves of surrogate pairs."""
+def _storable(values: dict[str, list[str]], binary: Collection[str]) -> dict[str, list[str]]:
+    """PostgreSQL's texts hold neither NUL nor halves of surrogate pairs."""
     for name, given in values.items():
-        for text in (name, *given):
+        for text in (name, *(() if name in binary else given)):
             if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
                 raise BadRequest(f"The field {name[:80]!r} has a character that no text may have; leave it out.")
     return values

@@ -7,13 +7,15 @@ from typing import Any
 
 from flask import Response
 
-from rackyard.region.api import machine_lists
+from rackyard.region.api import devices, machine_lists
 from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.shapes import ROOT
 from rackyard.region.api.takes import Kind, Takes, fixed, hold
 from rackyard.region.db.machines.registry import MachineFilter
 from rackyard.region.db.machines.tags import Tag
+from rackyard.region.services.machines import devices as device_services
 from rackyard.region.services.machines import tags
+from rackyard.region.services.machines.devices import Wanted
 from rackyard.region.services.machines.tags import TagWish
 
 collection = Resource("/tags/", "Tags", "All tags.")
@@ -56,8 +58,8 @@ def delete_tag(call: Call, name: str) -> None:
 
 @one.create("update_nodes", takes=_NODES)
 def update_nodes(call: Call, name: str) -> dict[str, int]:
-    """Give the tag to the machines of `add` and take it from those of `remove` (system_ids). The answer counts the
-    machines that were named, as in MAAS."""
+    """Give the tag to the machines and devices of `add` and take it from those of `remove` (system_ids). The answer
+    counts those that were named, as in MAAS."""
     hold(call.params, _NODES, dict)
     add, remove = call.params.words("add") or [], call.params.words("remove") or []
     done = tags.update_machines(call.ctx, call.actor, name, add, remove)
@@ -71,10 +73,17 @@ def list_machines_of_tag(call: Call, name: str) -> Response:
     return machine_lists.answer(call, MachineFilter(tags=[name]))
 
 
+@one.read("devices")
+def list_devices_of_tag(call: Call, name: str) -> list[dict[str, Any]]:
+    """The devices that have the tag, as in the list of devices."""
+    tags.read(call.ctx, name)
+    return [devices.shape(details) for details in device_services.find_all(call.ctx, Wanted(tags=[name]))]
+
+
 @one.read("nodes")
 def list_nodes_of_tag(call: Call, name: str) -> Response:
-    """The same: only machines have tags here."""
-    return list_machines_of_tag(call, name)
+    """The machines and devices that have the tag, each in its own shape."""
+    return machine_lists.answer(call, MachineFilter(tags=[name]), also=list_devices_of_tag(call, name))
 
 
 def _wish(call: Call) -> TagWish:

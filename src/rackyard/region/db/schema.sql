@@ -87,6 +87,38 @@ CREATE TABLE user_group_member (
 );
 CREATE INDEX user_group_member_account ON user_group_member (account_id);
 
+-- Files that programs keep here, and notifications to people.
+CREATE TABLE stored_file (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    account_id bigint NOT NULL REFERENCES account ON DELETE CASCADE,
+    name       text NOT NULL,
+    key        text NOT NULL CONSTRAINT stored_file_key_key UNIQUE, -- whoever knows it may read the file
+    content    bytea NOT NULL,
+    updated_at timestamptz NOT NULL,
+    CONSTRAINT stored_file_name_key UNIQUE (account_id, name)
+);
+
+CREATE TABLE notification (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    ident       text CONSTRAINT notification_ident_key UNIQUE,  -- by which a program finds its own again
+    account_id  bigint REFERENCES account ON DELETE CASCADE,    -- for one person
+    users       boolean NOT NULL,                               -- for all who are no administrators
+    admins      boolean NOT NULL,
+    message     text NOT NULL,
+    context     jsonb NOT NULL,
+    category    text NOT NULL
+                CONSTRAINT notification_category CHECK (category IN ('error', 'warning', 'success', 'info')),
+    dismissable boolean NOT NULL,
+    created_at  timestamptz NOT NULL,
+    updated_at  timestamptz NOT NULL
+);
+
+CREATE TABLE notification_dismissal (
+    notification_id bigint NOT NULL CONSTRAINT notification_dismissal_fkey REFERENCES notification ON DELETE CASCADE,
+    account_id      bigint NOT NULL REFERENCES account ON DELETE CASCADE,
+    PRIMARY KEY (notification_id, account_id)
+);
+
 -- Racks: known by the certificate they present, never by a field they send -----------------------
 
 CREATE TABLE rack (
@@ -572,6 +604,42 @@ CREATE TABLE machine_tag (
 );
 CREATE INDEX machine_tag_tag ON machine_tag (tag_id);
 
+-- Hosts that others look after and that want a name and an address: switches, PDUs, containers.
+CREATE TABLE device (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    system_id   text NOT NULL CONSTRAINT device_system_id_key UNIQUE
+                CHECK (system_id ~ '^[abcdefghkmnpqrstwxyz][abcdefghkmnpqrstwxyz346789]{5}$'),
+    hostname    text NOT NULL CONSTRAINT device_hostname_key UNIQUE
+                CONSTRAINT device_hostname_form CHECK (hostname ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'),
+    description text NOT NULL DEFAULT '',
+    domain_id   bigint CONSTRAINT device_domain_fkey REFERENCES domain, -- none: the internal one, which is no row
+    parent_id   bigint CONSTRAINT device_parent_fkey REFERENCES machine ON DELETE CASCADE,
+    zone_id     bigint NOT NULL DEFAULT 1 CONSTRAINT device_zone_fkey REFERENCES zone,
+    owner_id    bigint REFERENCES account ON DELETE SET NULL,
+    owner_data  jsonb NOT NULL DEFAULT '{}',    -- texts by name, as are the annotations
+    workload_annotations jsonb NOT NULL DEFAULT '{}',
+    created_at  timestamptz NOT NULL,
+    updated_at  timestamptz NOT NULL
+);
+CREATE INDEX device_parent ON device (parent_id) WHERE parent_id IS NOT NULL;
+
+CREATE TABLE device_interface (
+    id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    device_id bigint NOT NULL CONSTRAINT device_interface_device_fkey REFERENCES device ON DELETE CASCADE,
+    name      text NOT NULL,
+    mac       macaddr NOT NULL CONSTRAINT device_interface_mac_key UNIQUE,
+    vlan_id   bigint REFERENCES vlan ON DELETE SET NULL,
+    tags      text[] NOT NULL DEFAULT '{}',
+    CONSTRAINT device_interface_name_key UNIQUE (device_id, name)
+);
+
+CREATE TABLE device_tag (
+    tag_id    bigint NOT NULL CONSTRAINT device_tag_tag_fkey REFERENCES tag ON DELETE CASCADE,
+    device_id bigint NOT NULL CONSTRAINT device_tag_device_fkey REFERENCES device ON DELETE CASCADE,
+    PRIMARY KEY (device_id, tag_id)
+);
+CREATE INDEX device_tag_tag ON device_tag (tag_id);
+
 -- What machines go through ------------------------------------------------------------------------
 
 -- Kinds are the registry's (services/operations): commission now; enlist, test, deploy, release, erase, rescue later.
@@ -738,6 +806,12 @@ CREATE TABLE lease (
 );
 CREATE INDEX lease_mac ON lease (mac);
 
+-- Which addresses devices have now: DHCP and names follow it.
+CREATE VIEW device_address AS
+SELECT device_interface.device_id, device_interface.id AS interface_id, lease.ip
+FROM device_interface JOIN lease ON lease.mac = device_interface.mac
+WHERE lease.state = 'commit' AND (lease.expires_at IS NULL OR lease.expires_at > now());
+
 -- Wake-ups ---------------------------------------------------------------------------------------
 -- A trigger cannot be forgotten by a new caller; PostgreSQL folds equal notices of one transaction.
 
@@ -772,6 +846,24 @@ CREATE TRIGGER dns_resource_desired AFTER INSERT OR UPDATE OR DELETE ON dns_reso
     FOR EACH STATEMENT EXECUTE FUNCTION notify_desired();
 CREATE TRIGGER dns_record_desired AFTER INSERT OR UPDATE OR DELETE ON dns_record
     FOR EACH STATEMENT EXECUTE FUNCTION notify_desired();
+
+-- dhcpd knows devices by their MACs, name servers by their names and leases. A lease of a machine is no news.
+CREATE TRIGGER device_desired AFTER INSERT OR UPDATE OR DELETE ON device FOR EACH STATEMENT EXECUTE FUNCTION notify_desired();
+CREATE TRIGGER device_interface_desired AFTER INSERT OR UPDATE OR DELETE ON device_interface
+    FOR EACH STATEMENT EXECUTE FUNCTION notify_desired();
+
+CREATE FUNCTION notify_device_lease() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM device_interface WHERE mac IN (OLD.mac, NEW.mac)) THEN
+        PERFORM pg_notify('rackyard_desired', '');
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER lease_of_device_added AFTER INSERT ON lease FOR EACH ROW EXECUTE FUNCTION notify_device_lease();
+-- A renewal is no news.
+CREATE TRIGGER lease_of_device_changed AFTER UPDATE ON lease FOR EACH ROW
+    WHEN ((OLD.mac, OLD.state) IS DISTINCT FROM (NEW.mac, NEW.state)) EXECUTE FUNCTION notify_device_lease();
 
 CREATE FUNCTION notify_machine() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -57,8 +57,9 @@ def members(tx: Transaction, kind: str, group_id: int) -> list[str]:
 
 
 def move_zone(tx: Transaction, zone_id: int, to: int) -> None:
-    """Every machine of a zone goes to another."""
+    """Every machine and every device of a zone goes to another."""
     tx.run("machines.groups.move_zone", id=zone_id, to=to)
+    tx.run("machines.devices.move_zone", id=zone_id, to=to)
 
 
 def put_in_zone(tx: Transaction, zone_id: int, system_ids: Sequence[str], now: datetime) -> list[Member]:

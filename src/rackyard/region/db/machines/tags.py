@@ -35,7 +35,7 @@ def lock(tx: Transaction, name: str) -> Tag | None:
 
 
 def unknown_machines(tx: Transaction, system_ids: Sequence[str]) -> list[str]:
-    """Which of these system_ids no machine has."""
+    """Which of these system_ids no machine and no device has."""
     return [row["system_id"] for row in tx.all("machines.tags.unknown_machines", system_ids=list(system_ids))]
 
 

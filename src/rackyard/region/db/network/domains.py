@@ -47,11 +47,6 @@ class Record:
     ttl: int | None
 
 
-def lock(tx: Transaction) -> None:
-    """One change of names at a time, so that what was checked still holds at the commit."""
-    tx.run("network.domains.lock")
-
-
 def domains(tx: Transaction) -> list[Domain]:
     """All domains by id, without the internal one."""
     return [Domain(**row) for row in tx.all("network.domains.domains")]

@@ -10,6 +10,7 @@ from datetime import datetime
 from ipaddress import ip_address, ip_network
 
 from rackyard.region.context import Context
+from rackyard.region.db.machines import devices as device_rows
 from rackyard.region.db.machines import registry as rows
 from rackyard.region.db.machines import state
 from rackyard.region.db.machines.registry import (
@@ -278,6 +279,12 @@ def _hostname(ctx: Context, tx: Transaction, text: str, system_id: str | None) -
                 f"Machine {hostname} ({other.system_id}) exists already; "
                 "choose another hostname or delete that machine.",
             )
+    device_rows.keep_out(tx)
+    device = device_rows.named(tx, hostname)
+    if device is not None:
+        raise Invalid.field(
+            "hostname", f"Device {hostname} ({device.system_id}) exists already; choose another hostname."
+        )
     return hostname
 
 
@@ -295,4 +302,11 @@ def _checked_macs(tx: Transaction, given: Sequence[str], system_id: str | None) 
                 f"MAC {owner.mac} already belongs to machine {owner.hostname} ({owner.system_id}); "
                 "give another MAC or delete that machine.",
             )
+    device_rows.keep_out(tx)
+    for owner in device_rows.mac_owners(tx, macs):
+        raise Invalid.field(
+            "mac_addresses",
+            f"MAC {owner.mac} already belongs to device {owner.hostname} ({owner.system_id}); "
+            "give another MAC or delete that device.",
+        )
     return macs

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rackyard.region.context import Context
+from rackyard.region.db.machines import devices as device_rows
 from rackyard.region.db.machines import state
 from rackyard.region.db.machines import tags as rows
+from rackyard.region.db.machines.devices import DeviceFilter
 from rackyard.region.db.machines.state import Subject
 from rackyard.region.db.machines.tags import Tag
 from rackyard.region.db.pool import Transaction
@@ -54,7 +56,7 @@ def read(ctx: Context, name: str) -> Tag:
 
 
 def create(ctx: Context, actor: Actor, wish: TagWish) -> Tag:
-    """A new tag, which no machine has yet. Raises Forbidden, Invalid."""
+    """A new tag, which nothing has yet. Raises Forbidden, Invalid."""
     with ctx.db.transaction() as tx:
         authorise(actor, Permission.MANAGE_TAGS)
         if not wish.name:
@@ -92,7 +94,8 @@ def delete(ctx: Context, actor: Actor, name: str) -> None:
 
 
 def update_machines(ctx: Context, actor: Actor, name: str, add: Sequence[str], remove: Sequence[str]) -> Retagged:
-    """Give a tag to machines and take it from others, by system_id; a lock of a machine does not hold against it.
+    """Give a tag to machines and devices and take it from others, by system_id; a lock of a machine does not hold
+    against it.
 
     Raises Forbidden, NotFound (the tag), Invalid (machines that are not there, or are in both lists): nothing is
     changed then."""
@@ -101,6 +104,8 @@ def update_machines(ctx: Context, actor: Actor, name: str, add: Sequence[str], r
         named: Sequence[Subject | Unknown] = state.subjects(tx, [*add, *remove]) or [Unknown.MACHINE]
         for machine in named:
             authorise(actor, Permission.TAG_MACHINE, machine)
+        if device_rows.select(tx, DeviceFilter(system_ids=[*add, *remove])):
+            authorise(actor, Permission.EDIT_DEVICE)
         tag = _there(rows.lock(tx, name), name)
         if both:
             raise Invalid.field("remove", f"{_listed(both)} would both get and lose tag {tag.name}; decide for one.")
@@ -112,6 +117,7 @@ def update_machines(ctx: Context, actor: Actor, name: str, add: Sequence[str], r
         ):
             if system_ids:
                 tx.run(query, **common, system_ids=list(system_ids), description=done)
+                tx.run(f"{query}_devices", id=tag.id, system_ids=list(system_ids))
         return Retagged(len(set(add)), len(set(remove)))
 
 
@@ -125,7 +131,7 @@ def _require_machines(tx: Transaction, **lists: Sequence[str]) -> None:
         missing = rows.unknown_machines(tx, system_ids) if system_ids else []
         if missing:
             raise Invalid.field(
-                field, f"No machine has the system_id {_listed(missing)}; list them with GET machines/."
+                field, f"No machine or device has the system_id {_listed(missing)}; list all with GET nodes/."
             )
 
 

@@ -33,17 +33,8 @@ def change(ctx: Context, actor: Actor, system_id: str, kind: Kind, given: Mappin
     Raises Forbidden, NotFound, Conflict (the machine is locked), Invalid naming the text that cannot be kept."""
     with ctx.db.transaction() as tx:
         machine = orders.locked(tx, actor, Permission.EDIT_MACHINE, system_id)
-        for name, text in given.items():
-            _check(name, text)
         before = rows.read(tx, kind.value, machine.id)
-        after = {name: text for name, text in {**before, **given}.items() if text}
-        size = sum(len(name.encode()) + len(text.encode()) for name, text in after.items())
-        if len(after) > MAX_TEXTS or size > MAX_SIZE:
-            raise Invalid.field(
-                kind.value,
-                f"Machine {machine.hostname} would have {len(after)} of them with {size} bytes, and at most "
-                f"{MAX_TEXTS} with {MAX_SIZE} are kept; remove some by giving them empty.",
-            )
+        after = merged(f"Machine {machine.hostname}", kind, before, given)
         changed = sorted(name for name in given if before.get(name, "") != given[name])
         if not changed:
             return
@@ -53,6 +44,21 @@ def change(ctx: Context, actor: Actor, system_id: str, kind: Kind, given: Mappin
             tx, ctx.clock.now(), "NODE_CHANGED", f"{kind.value} of {machine.hostname} was changed: {names}",
             machine_id=machine.id, username=actor.username,
         )  # fmt: skip
+
+
+def merged(whose: str, kind: Kind, before: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """The texts that there are with what is given; an empty one takes its name away. Raises Invalid."""
+    for name, text in given.items():
+        _check(name, text)
+    after = {name: text for name, text in {**before, **given}.items() if text}
+    size = sum(len(name.encode()) + len(text.encode()) for name, text in after.items())
+    if len(after) > MAX_TEXTS or size > MAX_SIZE:
+        raise Invalid.field(
+            kind.value,
+            f"{whose} would have {len(after)} of them with {size} bytes, and at most {MAX_TEXTS} with {MAX_SIZE} are "
+            "kept; remove some by giving them empty.",
+        )
+    return after
 
 
 def _check(name: str, text: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rackyard.region.context import Context
+from rackyard.region.db.machines import devices as device_rows
 from rackyard.region.db.network import domains as rows
 from rackyard.region.db.network.domains import Record, Resource
 from rackyard.region.db.pool import Transaction
@@ -107,6 +108,7 @@ def update(ctx: Context, actor: Actor, resource_id: int, wish: ResourceWish) -> 
             other = _at(tx, moved)
             if other is not None and other.resource.id != resource.id:
                 raise Invalid.field("name", f"{moved.fqdn} exists already; choose another name.")
+            _refuse_device(tx, moved)
             resource = replace(resource, domain_id=moved.domain_id, domain=moved.domain, name=moved.name)
         after = replace(
             resource,
@@ -223,9 +225,16 @@ def _placed(ctx: Context, tx: Transaction, place: Place) -> Resource:
 
 
 def _added(ctx: Context, tx: Transaction, actor: Actor, resource: Resource) -> ResourceDetails:
+    _refuse_device(tx, resource)
     made = replace(resource, id=rows.add(tx, "resource", **_columns(resource)))
     domains.record(ctx, tx, actor, f"DNS name {made.fqdn} was created")
     return ResourceDetails(made, [])
+
+
+def _refuse_device(tx: Transaction, resource: Resource) -> None:
+    """The name of a device leads to what is leased to it, and has nothing else."""
+    if resource.name in device_rows.names_in(tx, resource.domain_id):
+        raise Invalid.field("name", f"{resource.fqdn} is a device (GET devices/); choose another name.")
 
 
 def _columns(resource: Resource) -> dict[str, object]:

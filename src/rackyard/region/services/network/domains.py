@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rackyard.region.context import Context
+from rackyard.region.db.machines import devices as device_rows
 from rackyard.region.db.network import domains as rows
 from rackyard.region.db.network.domains import Domain
 from rackyard.region.db.pool import Transaction
@@ -43,20 +44,25 @@ def changing(ctx: Context, actor: Actor) -> Iterator[Transaction]:
     """A transaction in which nobody else changes names. Raises Forbidden."""
     with ctx.db.transaction() as tx:
         authorise(actor, Permission.MANAGE_NETWORK)
-        rows.lock(tx)
+        device_rows.lock(tx)
         yield tx
 
 
 def list_all(ctx: Context) -> list[DomainDetails]:
     """All domains by id, the internal one first: three statements."""
     with ctx.db.transaction() as tx:
-        known = [internal(ctx), *rows.domains(tx)]
-        resources = rows.resources(tx)
-        domain_of = {resource.id: resource.domain_id for resource in resources}
-        counts = Counter(domain_of[record.resource_id] for record in rows.records(tx))
-        for resource in resources:
-            counts[resource.domain_id] += len(resource.addresses)
-        return [DomainDetails(domain, counts[domain.id]) for domain in known]
+        return of_site(ctx, tx)
+
+
+def of_site(ctx: Context, tx: Transaction) -> list[DomainDetails]:
+    """The same within a transaction."""
+    known = [internal(ctx), *rows.domains(tx)]
+    resources = rows.resources(tx)
+    domain_of = {resource.id: resource.domain_id for resource in resources}
+    counts = Counter(domain_of[record.resource_id] for record in rows.records(tx))
+    for resource in resources:
+        counts[resource.domain_id] += len(resource.addresses)
+    return [DomainDetails(domain, counts[domain.id]) for domain in known]
 
 
 def read(ctx: Context, specifier: str) -> DomainDetails:
@@ -108,6 +114,12 @@ def delete(ctx: Context, actor: Actor, specifier: str) -> None:
             raise Conflict(
                 f"Domain {domain.name} still has {', '.join(names[:_NAMED])}{more}; delete these dnsresources/ first."
             )
+        devices = device_rows.names_in(tx, domain.id)
+        if devices:
+            more = f" and {len(devices) - _NAMED} more" if len(devices) > _NAMED else ""
+            raise Conflict(
+                f"Device {', '.join(devices[:_NAMED])}{more} is in domain {domain.name}; put it in another one first."
+            )
         rows.delete(tx, "domain", domain.id)
         record(ctx, tx, actor, f"Domain {domain.name} was deleted")
 
@@ -153,8 +165,9 @@ def _free_name(ctx: Context, tx: Transaction, text: str) -> str:
 
 def _refuse_what_does_not_fit(tx: Transaction, renamed: Domain) -> None:
     """Names, and data of records, that would be too long in a domain of this name."""
-    for resource in rows.resources(tx, renamed.id):
-        dns_data.label("name", resource.name, renamed.name)
+    names = [resource.name for resource in rows.resources(tx, renamed.id)]
+    for name in (*names, *device_rows.names_in(tx, renamed.id)):
+        dns_data.label("name", name, renamed.name)
     for known in rows.records(tx, renamed.id):
         dns_data.rrdata(known.rrtype, known.rrdata, renamed.name)
 

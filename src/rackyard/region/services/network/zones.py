@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What operators' domains hold, as records of zones."""
+"""What operators' domains hold, as records of zones: what is put there by hand, and devices with their leases."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
+from rackyard.region.db.machines import devices as device_rows
 from rackyard.region.db.network import domains as rows
 from rackyard.region.db.network.domains import Domain, Record, Resource
 from rackyard.region.db.pool import Transaction
@@ -28,7 +29,7 @@ class Published:
 
 
 def published(tx: Transaction) -> Published:
-    """Everything in domains that regions are authoritative for: three statements."""
+    """Everything in domains that regions are authoritative for: four statements."""
     served = {domain.id: domain for domain in rows.domains(tx) if domain.authoritative}
     resources = [resource for resource in rows.resources(tx) if resource.domain_id in served]
     of_name: dict[int, list[Record]] = defaultdict(list)
@@ -44,19 +45,26 @@ def published(tx: Transaction) -> Published:
         if not resource.name.startswith("*"):
             for address in resource.addresses:
                 pointers[address].add(f"{_ttl(resource.address_ttl, domain)} PTR {resource.fqdn}.")
+    for domain_id, hostname, address in device_rows.published(tx):
+        if domain_id in served:
+            domain = served[domain_id]
+            ttl = _ttl(None, domain)
+            zones[domain.name][hostname] = zones[domain.name].get(hostname, frozenset()) | {_address(ttl, address)}
+            pointers[address].add(f"{ttl} PTR {hostname}.{domain.name}.")
     return Published(zones, {address: _one_ttl(records) for address, records in pointers.items()})
 
 
 def _entries(resource: Resource, domain: Domain, records: Iterable[Record]) -> Records:
     address_ttl = _ttl(resource.address_ttl, domain)
-    found = {
-        f"{address_ttl} {'A' if ip_address(address).version == 4 else 'AAAA'} {address}"
-        for address in resource.addresses
-    }
+    found = {_address(address_ttl, address) for address in resource.addresses}
     for known in records:
         data = dns_data.rrdata(known.rrtype, known.rrdata, domain.name)
         found.add(f"{_ttl(known.ttl, domain)} {known.rrtype} {data}")
     return _one_ttl(found)
+
+
+def _address(ttl: int, address: str) -> str:
+    return f"{ttl} {'A' if ip_address(address).version == 4 else 'AAAA'} {address}"
 
 
 def _ttl(own: int | None, domain: Domain) -> int:

@@ -39,6 +39,8 @@ class Actor:
         return "" if self.account_id is None else self.name
 
 
+# Whoever shows no key, where none is needed.
+NOBODY = Actor("nobody", account_id=None, is_admin=False)
 # Whoever runs it on a region host may read the database's address and the key to its secrets already.
 COMMAND_LINE = Actor("rackyard-region", account_id=None, is_admin=True)
 
@@ -51,6 +53,7 @@ class Permission(Enum):
     EDIT_MACHINE = "change machines"
     DELETE_MACHINE = "delete machines"
     OPERATE_MACHINE = "commission machines or switch their power"
+    EDIT_DEVICE = "register, change or delete devices"
     LOCK_MACHINE = "lock or unlock machines"
     TAG_MACHINE = "give tags to machines or take them"
     SET_POWER_PARAMETERS = "change the power parameters of machines"
@@ -61,6 +64,7 @@ class Permission(Enum):
     MANAGE_REGIONS = "forget regions"
     RESTORE_SITE = "restore the site from a backup"
     MANAGE_NETWORK = "change the network"
+    MANAGE_NOTIFICATIONS = "make, change or delete notifications"
     MANAGE_SETTINGS = "change the site's settings"
     MANAGE_IMAGES = "register or remove images"
     SEE_ACCOUNTS = "see other accounts"
@@ -69,6 +73,7 @@ class Permission(Enum):
     SET_PASSWORD = "set the password of other accounts"
     MANAGE_KEYS = "make, list or revoke API keys of other accounts"
     MANAGE_SSH_KEYS = "see or change SSH keys of other accounts"
+    MANAGE_FILES = "see or change files of other accounts"
     SEE_AUDIT = "see what others did"
 
 
@@ -92,7 +97,13 @@ _OF_OPERATORS = _OF_OWNERS | {
     Permission.SET_POWER_PARAMETERS,
 }
 _OF_ONESELF = frozenset(
-    {Permission.SEE_ACCOUNTS, Permission.SET_PASSWORD, Permission.MANAGE_KEYS, Permission.MANAGE_SSH_KEYS}
+    {
+        Permission.SEE_ACCOUNTS,
+        Permission.SET_PASSWORD,
+        Permission.MANAGE_KEYS,
+        Permission.MANAGE_SSH_KEYS,
+        Permission.MANAGE_FILES,
+    }
 )
 ROLES: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     {

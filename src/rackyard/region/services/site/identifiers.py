@@ -12,7 +12,7 @@ TRIES = 3
 
 
 def free_system_id(ctx: Context, tx: Transaction) -> str:
-    """A system id that no machine and no rack has. Raises Unavailable when chance is against it three times."""
+    """A system id that no machine, device, rack or region has. Raises Unavailable when three draws are taken."""
     for _turn in range(TRIES):
         system_id = ctx.random.system_id()
         if tx.one("site.identifiers.owner", system_id=system_id) is None:

@@ -53,6 +53,8 @@ KNOWN: Mapping[str, Setting] = {
     "keep_leases_days": Setting("leases that ended longer ago are removed", 30, _count(1, 3650)),
     "keep_receipts_days": Setting("how long a report of a rack that comes again is known to be old", 2, _count(1, 365)),
     "keep_tokens_days": Setting("enrolment tokens that expired longer ago are removed", 7, _count(1, 3650)),
+    "file_max_mib": Setting("largest file that a program may keep here (files/)", 10, _count(1, 10)),
+    "files_max_mib": Setting("what all files of an account may have together", 100, _count(1, 10_000)),
     "kernel_options": Setting("more words for the kernel line of the ephemeral system", "", _words),
 }
 

@@ -90,7 +90,7 @@ def set_password(ctx: Context, actor: Actor, username: str, password: str, old: 
 
 
 def remove(ctx: Context, actor: Actor, username: str, heir: str | None = None) -> None:
-    """Remove an account with its keys, but not the last administrator's; `heir` gets its machines.
+    """Remove an account with its keys and files, but not the last administrator's; `heir` gets machines and devices.
 
     Raises Forbidden, NotFound, BadRequest, Invalid."""
     with ctx.db.transaction() as tx:
@@ -110,7 +110,7 @@ def remove(ctx: Context, actor: Actor, username: str, heir: str | None = None) -
                 f"{username} owns {', '.join(machines[:_NAMED])}{more}; name who gets them as transfer_resources_to."
             )
         rows.delete(tx, account.id)
-        given = f"; {heir} got its {len(machines)} machines" if heir and machines else ""
+        given = f"; {heir} got its {len(machines)} machines and devices" if heir and machines else ""
         _record(ctx, tx, actor, f"Account {username} was removed{given}")
 
 

@@ -71,8 +71,7 @@ ORDER BY machine.hostname
 LIMIT %(limit)s;
 
 -- name: machines.registry.addresses
--- The addresses that machines hold by their leases or are to have by their links, with the VLAN of the interface if it
--- is known.
+-- The addresses that machines hold by their leases or are to have by their links, and the interface's VLAN if known.
 SELECT machine_interface.machine_id, machine_interface.vlan_id, lease.ip
 FROM lease JOIN machine_interface ON machine_interface.mac = lease.mac
 WHERE lease.state = 'commit' AND (lease.expires_at IS NULL OR lease.expires_at > now())

@@ -13,9 +13,10 @@ SELECT id, name, comment, kernel_opts FROM tag WHERE name = %(name)s;
 SELECT id, name, comment, kernel_opts FROM tag WHERE name = %(name)s FOR UPDATE;
 
 -- name: machines.tags.unknown_machines
--- Which of these system_ids no machine has.
+-- Which of these system_ids no machine and no device has.
 SELECT DISTINCT given.system_id FROM unnest(%(system_ids)s::text[]) AS given (system_id)
-WHERE NOT EXISTS (SELECT 1 FROM machine WHERE machine.system_id = given.system_id) ORDER BY given.system_id;
+WHERE NOT EXISTS (SELECT 1 FROM machine WHERE machine.system_id = given.system_id)
+  AND NOT EXISTS (SELECT 1 FROM device WHERE device.system_id = given.system_id) ORDER BY given.system_id;
 
 -- name: machines.tags.add
 -- A new tag.
@@ -50,6 +51,18 @@ WITH bare AS (
 )
 INSERT INTO event (machine_id, level, type, description, username, created_at)
 SELECT machine_id, 20, 'NODE_TAG_REMOVED', %(description)s, %(username)s, %(now)s FROM bare;
+
+-- name: machines.tags.put_on_devices
+-- Devices get a tag.
+INSERT INTO device_tag (tag_id, device_id)
+SELECT %(id)s, device.id FROM device WHERE device.system_id = ANY (%(system_ids)s::text[]) ORDER BY device.id
+ON CONFLICT DO NOTHING;
+
+-- name: machines.tags.take_off_devices
+-- Devices lose a tag.
+DELETE FROM device_tag USING device
+WHERE device_tag.tag_id = %(id)s AND device.id = device_tag.device_id
+  AND device.system_id = ANY (%(system_ids)s::text[]);
 
 -- name: machines.tags.kernel_opts
 -- What the tags of a machine add to its kernel line, by the tags' names.

@@ -1,9 +1,5 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
 
--- name: network.domains.lock
--- One change of names at a time; readers are not held up.
-LOCK TABLE domain, dns_resource, dns_record IN SHARE ROW EXCLUSIVE MODE;
-
 -- name: network.domains.domains
 -- All domains but the internal one.
 SELECT id, name, ttl, authoritative FROM domain ORDER BY id;

@@ -45,8 +45,9 @@ ORDER BY static_route.source_id, destination.cidr, static_route.metric, static_r
 SELECT cidr::text AS cidr FROM subnet ORDER BY cidr;
 
 -- name: racks.desired.macs
--- Ethernet addresses of all registered machines.
-SELECT ARRAY(SELECT mac::text FROM machine_interface WHERE mac IS NOT NULL ORDER BY mac) AS macs;
+-- Ethernet addresses of all registered machines and devices.
+SELECT ARRAY(SELECT mac::text FROM (SELECT mac FROM machine_interface WHERE mac IS NOT NULL
+                                    UNION SELECT mac FROM device_interface) AS known ORDER BY mac) AS macs;
 
 -- name: racks.desired.reservations
 -- Which address (IPv4) which Ethernet address is to have, `MAC ADDRESS` in order, by subnet.

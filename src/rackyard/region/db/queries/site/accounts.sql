@@ -15,8 +15,7 @@ INSERT INTO api_key (account_id, name, consumer_key, token_key, token_secret_sha
 VALUES (%(account_id)s, %(name)s, %(consumer_key)s, %(token_key)s, %(token_secret_sha256)s, %(now)s);
 
 -- name: site.accounts.key_owner
--- Whose API key this is, with the roles that the account has (as `site.rights.held`): every request asks, so it is one
--- statement.
+-- Whose API key this is, with the roles that the account has (as `site.rights.held`): one statement for each request.
 SELECT account.id, account.username, account.is_admin, account.email, api_key.consumer_key, api_key.token_secret_sha256,
     api_key.last_used_at,
     (SELECT coalesce(jsonb_agg(jsonb_build_array(role_grant.role, role_grant.pool_id)), '[]') FROM role_grant

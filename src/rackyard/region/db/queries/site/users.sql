@@ -32,12 +32,14 @@ SELECT password_hash FROM account WHERE username = %(username)s;
 UPDATE account SET password_hash = %(password_hash)s WHERE id = %(account_id)s;
 
 -- name: site.users.hostnames
--- The machines that an account owns.
-SELECT hostname FROM machine WHERE owner_id = %(account_id)s ORDER BY hostname;
+-- The machines and devices that an account owns.
+SELECT hostname FROM machine WHERE owner_id = %(account_id)s
+UNION ALL SELECT hostname FROM device WHERE owner_id = %(account_id)s ORDER BY hostname;
 
 -- name: site.users.hand_over
--- Give all machines of an account to another one.
-UPDATE machine SET owner_id = %(heir_id)s WHERE owner_id = %(account_id)s;
+-- Give all machines and devices of an account to another one.
+WITH machines AS (UPDATE machine SET owner_id = %(heir_id)s WHERE owner_id = %(account_id)s)
+UPDATE device SET owner_id = %(heir_id)s WHERE owner_id = %(account_id)s;
 
 -- name: site.users.delete
 -- Remove an account; its keys go with it.
