@@ -9,11 +9,14 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import psycopg2
 import pytest
@@ -34,6 +37,8 @@ from rackyard.region.db.migrations import migrate
 from rackyard.region.db.pool import Database
 from rackyard.region.services.site import accounts
 from rackyard.region.services.site.authorisation import COMMAND_LINE
+from rackyard.region.worker.loop import Loop, Task
+from rackyard.region.worker.tasks import uploads
 
 REMEDY = "install it with: apt-get install postgresql"
 
@@ -221,8 +226,9 @@ class Api:
         self._client = client
         self._key = key
 
-    def request(self, method: str, path: str, **kwargs):
-        return self._client.open(f"/MAAS/api/2.0/{path}", method=method, headers=oauth_header(self._key), **kwargs)
+    def request(self, method: str, path: str, more: Mapping[str, str] = MappingProxyType({}), **kwargs):
+        headers = {**oauth_header(self._key), **more}
+        return self._client.open(f"/MAAS/api/2.0/{path}", method=method, headers=headers, **kwargs)
 
     def get(self, path: str, **kwargs):
         return self.request("GET", path, **kwargs)
@@ -240,6 +246,18 @@ class Api:
 @pytest.fixture
 def api(client: FlaskClient, admin_key: str) -> Api:
     return Api(client, admin_key)
+
+
+@pytest.fixture
+def upload_worker(ctx: Context) -> Iterator[None]:
+    """The worker of a region, as far as it makes files of what was uploaded."""
+    task = Task("uploaded images", 15, partial(uploads.tend, ctx), leader_only=False, on_change=True)
+    loop = Loop(ctx, [task], lambda: True)
+    thread = threading.Thread(target=loop.run)
+    thread.start()
+    yield
+    loop.stop()
+    thread.join()
 
 
 @pytest.fixture

@@ -161,23 +161,41 @@ class RegionClient:
         """Change the given fields of the object at ``path``."""
         return self._call("PUT", path, values)[0]
 
+    def put_bytes(self, path: str, content: bytes, start_byte: int, size_bytes: int) -> Any:
+        """Send a part of a file of ``size_bytes`` that begins at ``start_byte``; the region takes only the next one."""
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Content-Range": f"bytes {start_byte}-{start_byte + len(content) - 1}/{size_bytes}",
+        }
+        return self._call("PUT", path, content, headers)[0]
+
     def delete(self, path: str) -> None:
         """Remove the object at ``path``."""
         self._call("DELETE", path)
 
-    def _call(self, method: str, path: str, values: Mapping[str, Any] | None = None) -> tuple[Any, Response]:
+    def _call(
+        self,
+        method: str,
+        path: str,
+        values: Mapping[str, Any] | bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[Any, Response]:
         """Send, and again while the region is busy, unless that might do a change twice."""
         for tries_left in reversed(range(_BUSY_TRIES)):
-            response = self._send(method, path, values)
+            response = self._send(method, path, values, headers or {})
             if not tries_left or not _may_repeat(method, response):
                 break
             self._sleep(_retry_after_s(response))
         return self._answer(f"{method} {path}", response), response
 
-    def _send(self, method: str, path: str, values: Mapping[str, Any] | None) -> Response:
-        headers = {"Authorization": self._key.header(), "Accept": "application/json"}
+    def _send(
+        self, method: str, path: str, values: Mapping[str, Any] | bytes | None, more: Mapping[str, str]
+    ) -> Response:
+        headers = {"Authorization": self._key.header(), "Accept": "application/json", **more}
         body = None
-        if values is not None:
+        if isinstance(values, bytes):
+            body = values
+        elif values is not None:
             body = encode_form(values)
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         try:

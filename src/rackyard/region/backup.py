@@ -129,11 +129,10 @@ def _keys(folder: Path) -> dict[str, Path]:
 
 
 def _images(ctx: Context) -> dict[str, Path]:
-    """Files of registered images, with the manifests that lie beside them."""
-    there: dict[str, Path] = {}
-    for image in images.list_all(ctx):
-        places = [f"{image.name}.json", *(entry.place for entry in images.files(image.manifest))]
-        there |= {f"{archive.IMAGES}{place}": ctx.config.images / place for place in places}
+    """Files of images, with the manifests that lie beside those of registered ones."""
+    places = [f"{image.name}.json" for image in images.list_all(ctx)]
+    places += [entry.place for entry in images.needed(ctx)]
+    there = {f"{archive.IMAGES}{place}": ctx.config.images / place for place in places}
     return {name: path for name, path in there.items() if path.exists()}
 
 

@@ -5,6 +5,7 @@ nothing of ours. Arguments: URL and API key. It prints what it has seen as JSON.
 from __future__ import annotations
 
 import base64
+import io
 import json
 import sys
 from typing import Any
@@ -153,6 +154,21 @@ seen["file"] = [calls.Files.get(filename="state") == content, base64.b64decode(r
 seen["by key"] = calls.Files.get_by_key(key=read["anon_resource_uri"].partition("&key=")[2]) == content
 calls.File.delete(filename="state")
 seen["files left"] = len(client.files.list())
+content = bytes(range(256)) * 40_000  # more than two chunks of libmaas
+progress: list[float] = []
+image = client.boot_resources.create(
+    "custom/web", "amd64/generic", io.BytesIO(content), title="Web", progress_callback=progress.append
+)
+seen["image"] = [image.name, image.architecture, image.type, image.subarches, len(progress), progress[-1]]
+(upload,) = image.sets.values()
+(file,) = upload.files.values()
+seen["image file"] = [upload.label, upload.complete, file.filetype, file.size, file.complete]
+progress.clear()
+again = client.boot_resources.create("custom/web", "amd64/generic", io.BytesIO(content))
+seen["image again"] = [again.id == image.id, len(progress)]
+seen["images"] = [known.name for known in client.boot_resources.list()]
+client.boot_resources.get(image.id).delete()
+seen["images left"] = len(client.boot_resources.list())
 
 machine.delete()
 zone.delete()

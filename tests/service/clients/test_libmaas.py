@@ -15,6 +15,7 @@ PROGRAM = Path(__file__).with_name("libmaas_program.py")
 
 
 # A client that is AGPL is in no environment of ours: only where the runner has made one for it can it be run.
+@pytest.mark.usefixtures("upload_worker")
 @pytest.mark.skipif(not PYTHON, reason="`nox -s service` makes the environment that has python-libmaas")
 def test_program_of_an_operator_works_unchanged(url: str, admin_key: str, many_machines, execute) -> None:
     many_machines(1)
@@ -86,5 +87,10 @@ def test_program_of_an_operator_works_unchanged(url: str, admin_key: str, many_m
         "file": [True, True],
         "by key": True,
         "files left": 0,
+        "image": ["custom/web", "amd64/generic", "Uploaded", "generic", 3, 1.0],
+        "image file": ["uploaded", True, "root-tgz", 10_240_000, True],
+        "image again": [True, 0],
+        "images": ["custom/web"],
+        "images left": 0,
         "left": 1,
     }

@@ -133,6 +133,8 @@ def test_prune_keeps_the_newest_of_each_release_the_default_and_what_boots(
     known = {image["id"] for image in api.get("boot-resources/").get_json()}
     assert known == {booting, *kept}
     assert dropped not in known
+    refused = api.delete(f"boot-resources/{booting}/")
+    assert (refused.status_code, refused.text.partition("; ")[0].endswith("while a machine boots it")) == (409, True)
     after = {path.name for path in world.config.images.iterdir()}
     assert len(before - after) == 3, "kernel, initrd and squashfs of the dropped image"
     assert before - after <= set(gone)

@@ -41,7 +41,7 @@ def things(api, add_rack, execute) -> dict[str, dict[str, object]]:
     ssh_key = api.post("account/prefs/sshkeys/", data={"key": f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{'A' * 43}"}).json
     api.post("files/", data={"filename": "f.txt", "file": "x"})
     notice = api.post("notifications/", data={"message": "x", "admins": "true"}).json
-    device = api.post("devices/", data={"hostname": "sw1", "mac_addresses": "52:54:00:00:00:02"}).json
+    device = api.post("devices/", data={"hostname": "sw1", "mac_addresses": "52:54:00:00:00:20"}).json
     controllers = {"rackcontrollers": {"system_id": add_rack("rack1", "203.0.113.1/24")}}
     controllers["regioncontrollers"] = {"system_id": region_id}
     controllers["devices"] = {"system_id": device["system_id"]}
@@ -71,8 +71,17 @@ def things(api, add_rack, execute) -> dict[str, dict[str, object]]:
         "image_id": image_id,
         "group": api.post("usergroups/", data={"name": "g"}).json["name"],
     }
+    of_upload = dict(zip(("image_id", "upload_id"), _upload(api), strict=True))
     paths = {resource.path for resource in region_api.resources()}
-    return {path: controllers.get(path.split("/")[1], of_rest) for path in paths}
+    return {path: of_upload if "/upload/" in path else controllers.get(path.split("/")[1], of_rest) for path in paths}
+
+
+def _upload(api) -> tuple[int, int]:
+    """The ids of an image and of its file, which was announced and not sent."""
+    file = {"name": "o/r", "architecture": "amd64", "sha256": "0" * 64, "size": "1"}
+    made = api.post("boot-resources/", data=file).json
+    (known,) = made["sets"].values()
+    return made["id"], int(known["files"]["root-tgz"]["upload_uri"].split("/")[-2])
 
 
 @pytest.fixture

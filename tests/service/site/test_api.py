@@ -127,6 +127,34 @@ def manifest(ctx, tmp_path):
     return build
 
 
+def test_registered_image_shows_what_it_consists_of(api, ctx, manifest) -> None:
+    image, _changed = images.register(ctx, COMMAND_LINE, manifest())
+    ((version, known),) = api.get(f"boot-resources/{image.id}/").json["sets"].items()
+    assert (known["version"], known["complete"], known["label"]) == (version, True, "ephemeral")
+    assert {name: file["filetype"] for name, file in known["files"].items()} == {
+        "vmlinuz": "boot-kernel",
+        "initrd.img": "boot-initrd",
+        "filesystem.squashfs": "squashfs",
+    }
+    assert known["size"] == sum(file["size"] for file in known["files"].values()) > 0
+
+
+def test_registered_image_is_deleted_when_no_machine_boots_it_next(api, ctx, clock, manifest, execute) -> None:
+    old, _changed = images.register(ctx, COMMAND_LINE, manifest(b"1"))
+    new, _changed = images.register(ctx, COMMAND_LINE, manifest(b"2"))
+    refused = api.delete(f"boot-resources/{new.id}/")
+    assert (refused.status_code, "it is what amd64 machines boot" in refused.text) == (409, True)
+    assert api.delete(f"boot-resources/{old.id}/").status_code == 204
+    assert [image["id"] for image in api.get("boot-resources/").json] == [new.id]
+    assert api.delete(f"boot-resources/{old.id}/").status_code == 404
+    told = execute("SELECT username, description FROM event WHERE type = 'IMAGES'")
+    assert told == [("admin", "Image debian-bookworm-amd64 (amd64) was deleted")]
+    before = len(list(ctx.config.images.iterdir()))
+    clock.advance(60)
+    images.remove_unnamed(ctx, spared_s=0)
+    assert (before, len(list(ctx.config.images.iterdir()))) == (6, 3)
+
+
 def test_registered_image_is_listed_and_the_newest_is_the_default(api, ctx, manifest) -> None:
     first, changed = images.register(ctx, COMMAND_LINE, manifest(b"1"))
     assert changed

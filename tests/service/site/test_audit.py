@@ -274,7 +274,7 @@ def tour(ctx, api, client, things, key_of, api_of, ca_certificate) -> list[str]:
     client.post(LOGIN, data={"username": "pass-as-name", "password": "pass-guessed"})
     power = {"power_type": "ipmi", "power_parameters_power_address": "192.0.2.9"}
     login = {"power_parameters_power_user": "root", "power_parameters_power_pass": "pass-of-bmc"}
-    data = {"commission": "false", "hostname": "m2", "mac_addresses": "52:54:00:00:00:02", **power, **login}
+    data = {"commission": "false", "hostname": "m2", "mac_addresses": "52:54:00:00:00:0a", **power, **login}
     machine = api.post("machines/", data=data)
     assert machine.status_code == 200, machine.text
     path = f"machines/{machine.json['system_id']}/"

@@ -67,8 +67,9 @@ OPERATIONS = {
     },
     "/events/": {"GET query": (200, 200)},
     "/audit/": {"GET": (200, 200)},
-    "/boot-resources/": {"GET": (200, 200)},
-    "/boot-resources/<int:image_id>/": {"GET": (200, 200)},
+    "/boot-resources/": {"GET": (200, 200), "POST": (403, 400)},
+    "/boot-resources/<int:image_id>/": {"DELETE": (403, 204), "GET": (200, 200)},
+    "/boot-resources/<int:image_id>/upload/<int:upload_id>/": {"PUT": (403, 400)},
     "/machines/": {
         "GET": (200, 200),
         "GET power_parameters": (403, 200),

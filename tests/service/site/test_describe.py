@@ -87,8 +87,8 @@ MAAS_HAS = [
     ),
     ("IPRanges", "ipranges/", "create read"),
     ("IPRange", "ipranges/{id}/", "delete read update"),
-    ("BootResources", "boot-resources/", "read"),
-    ("BootResource", "boot-resources/{id}/", "read"),
+    ("BootResources", "boot-resources/", "create read"),
+    ("BootResource", "boot-resources/{id}/", "delete read"),
 ]
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from rackyard.region.context import Context
 from rackyard.region.db.site import images as rows
+from rackyard.region.db.site import uploads
 from rackyard.region.errors import Unavailable
 from rackyard.region.services.site import images
 from rackyard.region.worker.tasks.images import fetch_missing
@@ -74,6 +75,21 @@ def test_another_file_is_not_taken(ctx: Context, port: int, other_region: Path, 
     with pytest.raises(Unavailable, match=r"3 files .* no region gives .*/vmlinuz \(127\.0\.0\.1: "):
         fetch_missing(ctx, port)
     assert list(ctx.config.images.iterdir()) == []
+
+
+def test_uploaded_file_arrives_after_those_that_machines_boot(ctx: Context, port: int, other_region: Path) -> None:
+    content = b"root" * 500_000
+    sha256 = hashlib.sha256(content).hexdigest()
+    with ctx.db.transaction() as tx:
+        image_id = uploads.ensure(tx, "custom/web", "amd64/generic", None, None)
+        uploads.add(tx, image_id, "tgz", sha256, len(content), ctx.clock.now(), complete=True)
+    fetched = [fetch_missing(ctx, port) for _name in CONTENTS]
+    with pytest.raises(Unavailable, match=r"no region gives .*404\); delete the image and upload it again"):
+        fetch_missing(ctx, port)
+    (other_region / sha256).mkdir()
+    (other_region / sha256 / "image").write_bytes(content)
+    assert fetch_missing(ctx, port) == f"{sha256}/image" not in fetched
+    assert (ctx.config.images / sha256 / "image").read_bytes() == content
 
 
 def test_what_nobody_has_is_said(ctx: Context, port: int, other_region: Path) -> None:

@@ -17,6 +17,7 @@ from rackyard.region.api import (
     domains,
     files,
     groups,
+    images,
     interfaces,
     machine_marks,
     machines,
@@ -40,6 +41,7 @@ from rackyard.region.api.dispatch import Resource
 PREFIX = "/MAAS/api/2.0"
 _MODULES: tuple[ModuleType, ...] = (
     site,
+    images,
     settings,
     users,
     user_groups,

@@ -19,11 +19,14 @@ from rackyard.region.api.params import MAX_BODY_BYTES, Params
 from rackyard.region.api.shapes import ROOT
 from rackyard.region.api.takes import NOTHING, Kind, Takes, refuse_unknown
 from rackyard.region.context import Context
-from rackyard.region.errors import Forbidden
+from rackyard.region.errors import Forbidden, RackyardError, TooLarge
 from rackyard.region.services.site import accounts, audit
 from rackyard.region.services.site.authorisation import NOBODY, Actor
 
 METHODS = ("GET", "POST", "PUT", "DELETE")
+# Clients send 4 MiB. No more than role http lets through whatever its limit for bodies.
+MAX_RAW_BYTES = 8 * 1024 * 1024
+_DRAINED_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -92,9 +95,18 @@ class Resource:
         blueprint.add_url_rule(self.path, endpoint=self.path.replace(".", "_"), view_func=self._serve, methods=METHODS)
 
     def _serve(self, **parts: Any) -> Response:
+        try:
+            return self._answer(**parts)
+        except RackyardError:
+            # nginx loses an answer that comes, and a connection that closes, before it has sent the whole body.
+            while request.stream.read(_DRAINED_BYTES):
+                pass
+            raise
+
+    def _answer(self, **parts: Any) -> Response:
         ctx: Context = current_app.extensions["rackyard"]
         actor = self._actor(ctx)
-        params = Params.of(request, self.max_body_bytes, self._files())
+        params = self._params()
         op = request.args.get("op") or params.text("op") or None
         action = self.actions.get((request.method, op))
         if action is None:
@@ -118,10 +130,23 @@ class Resource:
         credentials = oauth.parse(request.headers.get("Authorization"))
         return accounts.authenticate(ctx, credentials.consumer_key, credentials.token_key, credentials.token_secret)
 
-    def _files(self) -> frozenset[str]:
-        """The parameters that are no text."""
+    def _params(self) -> Params:
         takes = [action.takes for action in self.actions.values()]
-        return frozenset(name for each in takes for name, kind in each.items() if kind is Kind.FILE)
+        files = [name for each in takes for name, kind in each.items() if kind is Kind.FILE]
+        return Params.of(request, self.max_body_bytes, files)
+
+
+class RawResource(Resource):
+    """A URL to which bytes are sent that are no form."""
+
+    def _answer(self, **parts: Any) -> Response:
+        size_bytes = request.content_length or 0
+        if size_bytes > MAX_RAW_BYTES:
+            raise TooLarge(f"The body has {size_bytes} bytes; send at most {MAX_RAW_BYTES} at once.")
+        return super()._answer(**parts)
+
+    def _params(self) -> Params:
+        return Params.of_query(request)
 
 
 class OpenResource(Resource):

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rackyard.region.api.dispatch import Action, OpenResource, Resource
+from rackyard.region.api.dispatch import Action, OpenResource, RawResource, Resource
 from rackyard.region.api.takes import Kind, Takes
 
 VERSION = "3.0.3"
@@ -25,6 +25,7 @@ _REFUSALS = {
     "409": "The object's state does not allow this now",
     "503": "The region cannot answer at this moment; ask again after Retry-After",
 }
+_BYTES = {"type": "string", "format": "binary"}
 _ARRAY = {"type": "array", "items": {"type": "string"}}
 _SCHEMAS: Mapping[Kind, dict[str, Any]] = {
     Kind.TEXT: {"type": "string"},
@@ -100,6 +101,8 @@ def _operation(resource: Resource, method: str, actions: Mapping[str, Action]) -
         described["parameters"] += [
             {"name": name, "in": "query", "schema": _SCHEMAS[kind]} for name, kind in takes.items() if name[-1] != "*"
         ]
+    elif isinstance(resource, RawResource):
+        described["requestBody"] = {"content": {"application/octet-stream": {"schema": _BYTES}}}
     elif takes:
         described["requestBody"] = {"content": {form: {"schema": _form(takes)} for form in _FORMS}}
     return described

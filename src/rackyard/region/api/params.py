@@ -61,6 +61,11 @@ class Params:
         return cls(_storable(cls._values_of(request, max_bytes, binary), binary))
 
     @classmethod
+    def of_query(cls, request: Request) -> Params:
+        """From a Flask request whose body is something else. Raises BadRequest."""
+        return cls(_storable(dict(request.args.lists()), ()))
+
+    @classmethod
     def _values_of(cls, request: Request, max_bytes: int, binary: Collection[str]) -> dict[str, list[str]]:
         if request.method == "GET" or (request.method == "DELETE" and not request.content_length):
             return dict(request.args.lists())

@@ -12,7 +12,6 @@ from rackyard.region.db.machines.groups import Group
 from rackyard.region.db.network.domains import Domain
 from rackyard.region.db.network.picture import Fabric, IpRange, Space, StaticRoute, Subnet, Vlan
 from rackyard.region.db.site.events import Event
-from rackyard.region.db.site.images import Image
 from rackyard.region.services.network.domains import INTERNAL_ID, DomainDetails
 from rackyard.region.services.network.network import Network
 from rackyard.region.services.site.events import LEVEL_NAMES
@@ -182,20 +181,4 @@ def event(known: Event) -> dict[str, Any]:
         "created_at": moment(known.created_at),
         "type": known.type,
         "description": known.description,
-    }
-
-
-def image(known: Image) -> dict[str, Any]:
-    """A boot resource."""
-    return {
-        "id": known.id,
-        "type": "Uploaded",
-        "name": known.name,
-        "architecture": f"{known.arch}/generic",
-        "title": known.suite,
-        "is_default": known.is_default,
-        "is_current": known.is_current,
-        "manifest_sha256": known.manifest_sha256,
-        "registered_at": moment(known.registered_at),
-        "resource_uri": f"{ROOT}/boot-resources/{known.id}/",
     }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`version/`, `events/` and `boot-resources/`."""
+"""`version/` and `events/`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rackyard.region.api.params import Params
 from rackyard.region.api.shapes import ROOT
 from rackyard.region.api.takes import Kind, Takes
 from rackyard.region.db.site.events import EventFilter
-from rackyard.region.services.site import events, images, validation
+from rackyard.region.services.site import events, validation
 
 DEFAULT_LIMIT = 100
 _EVENT_FILTER: Takes = {
@@ -30,8 +30,6 @@ MAAS_API_VERSION = "3.4.0"
 
 version = OpenResource("/version/", "Version", "What this region is and can do; it needs no key.")
 event_collection = Resource("/events/", "Events", "What has happened.")
-image_collection = Resource("/boot-resources/", "BootResources", "The images that machines boot.")
-one_image = Resource("/boot-resources/<int:image_id>/", "BootResource", "One image.", image_id="id")
 
 
 @version.read()
@@ -69,19 +67,6 @@ def query_events(call: Call) -> dict[str, Any]:
         "next_uri": _page_uri(params, wanted.limit, after=newest),
         "prev_uri": _page_uri(params, wanted.limit, before=oldest),
     }
-
-
-@image_collection.read()
-def list_images(call: Call) -> list[dict[str, Any]]:
-    """Every registered image."""
-    return [shapes.image(image) for image in images.list_all(call.ctx)]
-
-
-@one_image.read()
-def read_image(call: Call, image_id: int) -> dict[str, Any]:
-    """One image with its files."""
-    image = images.read(call.ctx, image_id)
-    return {**shapes.image(image), "manifest": image.manifest}
 
 
 def _event_filter(params: Params) -> EventFilter:

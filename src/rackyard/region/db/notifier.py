@@ -22,7 +22,7 @@ from psycopg2 import sql
 
 from rackyard.region.db import connections
 
-CHANNELS = ("rackyard_desired", "rackyard_jobs", "rackyard_machines", "rackyard_worker")
+CHANNELS = ("rackyard_desired", "rackyard_jobs", "rackyard_machines", "rackyard_uploads", "rackyard_worker")
 _RECONNECT_S = 1.0
 
 

@@ -378,6 +378,43 @@ CREATE TABLE image (
 CREATE UNIQUE INDEX image_default_per_arch ON image (arch) WHERE is_default;
 CREATE UNIQUE INDEX image_current_per_suite ON image (arch, suite) WHERE is_current;
 
+-- Images that people upload, in chunks that wait here until a region has the whole file.
+CREATE TABLE uploaded_image (
+    -- Of the sequence of table image: boot-resources/<id>/ has both.
+    id           bigint PRIMARY KEY,
+    name         text NOT NULL,
+    architecture text NOT NULL,
+    title        text NOT NULL DEFAULT '',
+    base_image   text NOT NULL DEFAULT '',
+    CONSTRAINT uploaded_image_key UNIQUE (name, architecture)
+);
+
+CREATE TABLE image_upload (
+    id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    image_id       bigint NOT NULL CONSTRAINT image_upload_image_fkey REFERENCES uploaded_image ON DELETE CASCADE,
+    filetype       text NOT NULL,
+    sha256         bytea NOT NULL CHECK (length(sha256) = 32),
+    size_bytes     bigint NOT NULL CHECK (size_bytes > 0),
+    received_bytes bigint NOT NULL DEFAULT 0,
+    created_at     timestamptz NOT NULL,
+    changed_at     timestamptz NOT NULL,
+    completed_at   timestamptz,                     -- a region has the file
+    refusal        text NOT NULL DEFAULT '',        -- why what came is not the file
+    CONSTRAINT image_upload_received CHECK (received_bytes BETWEEN 0 AND size_bytes)
+);
+CREATE INDEX image_upload_image ON image_upload (image_id, id);
+CREATE INDEX image_upload_open ON image_upload (changed_at) WHERE completed_at IS NULL;
+
+CREATE TABLE image_chunk (
+    -- No reference: the chunks of an upload that ended are many, and go in batches.
+    upload_id  bigint NOT NULL,
+    start_byte bigint NOT NULL,
+    content    bytea NOT NULL,
+    PRIMARY KEY (upload_id, start_byte)
+);
+-- Images are compressed already.
+ALTER TABLE image_chunk ALTER COLUMN content SET STORAGE EXTERNAL;
+
 -- Machines ---------------------------------------------------------------------------------------
 
 -- Which drivers there are, and what each takes, the drivers say: no list of them here.
@@ -865,6 +902,20 @@ CREATE TRIGGER lease_of_device_added AFTER INSERT ON lease FOR EACH ROW EXECUTE 
 CREATE TRIGGER lease_of_device_changed AFTER UPDATE ON lease FOR EACH ROW
     WHEN ((OLD.mac, OLD.state) IS DISTINCT FROM (NEW.mac, NEW.state)) EXECUTE FUNCTION notify_device_lease();
 
+-- The workers are woken when the last chunk is there, whoever waits for the end of an upload when that has come.
+CREATE FUNCTION notify_upload() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' OR NEW.completed_at IS NOT NULL OR NEW.refusal <> '' THEN
+        PERFORM pg_notify('rackyard_uploads', coalesce(NEW.id, OLD.id)::text);
+    ELSIF NEW.received_bytes = NEW.size_bytes THEN
+        PERFORM pg_notify('rackyard_desired', '');
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER image_upload_changed AFTER UPDATE OR DELETE ON image_upload
+    FOR EACH ROW EXECUTE FUNCTION notify_upload();
+
 CREATE FUNCTION notify_machine() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_notify('rackyard_machines', coalesce(NEW.system_id, OLD.system_id));
@@ -1067,9 +1118,9 @@ SELECT audit_table('machine', name => '$.hostname', node => '$.system_id',
         'pool_id=(SELECT name FROM resource_pool WHERE id = $.pool_id)',
         'locked', 'owner_data', 'workload_annotations']);
 SELECT audit_table('machine_interface',
-    name => '$.name || '' ('' || $.mac || '') of '' || coalesce((SELECT hostname FROM machine WHERE id = $.machine_id), ''#'' || $.machine_id)',
+    name => '$.name || '' ('' || coalesce($.mac, $.virtual_mac) || '') of '' || coalesce((SELECT hostname FROM machine WHERE id = $.machine_id), ''#'' || $.machine_id)',
     node => '(SELECT system_id FROM machine WHERE id = $.machine_id)',
-    shown => ARRAY['name', 'mac',
+    shown => ARRAY['name', 'mac', 'type', 'virtual_mac', 'params', 'tags', 'enabled', 'mtu',
         'vlan_id=(SELECT vid || '' of '' || fabric.name FROM vlan JOIN fabric ON fabric.id = fabric_id WHERE vlan.id = $.vlan_id)']);
 SELECT audit_table('tag', name => '$.name', shown => '{name, comment, kernel_opts}');
 SELECT audit_table('machine_tag', key => '$.tag_id || ''/'' || $.machine_id',
@@ -1084,3 +1135,52 @@ SELECT audit_table('operation', events => 'INSERT OR UPDATE',
 SELECT audit_table('job', events => 'INSERT OR UPDATE', which => '$.kind IN (''power_on'', ''power_off'')',
     name => '$.kind || '' of '' || (SELECT hostname FROM machine WHERE id = $.machine_id)',
     node => '(SELECT system_id FROM machine WHERE id = $.machine_id)', shown => '{kind, state}');
+SELECT audit_table('interface_link',
+    name => 'coalesce(host($.ip), $.mode) || coalesce((SELECT '' of '' || machine_interface.name || '' of '' || machine.hostname '
+            'FROM machine_interface JOIN machine ON machine.id = machine_id WHERE machine_interface.id = $.interface_id), '''')',
+    node => '(SELECT system_id FROM machine_interface JOIN machine ON machine.id = machine_id WHERE machine_interface.id = $.interface_id)',
+    shown => ARRAY['mode', 'ip', 'subnet_id=(SELECT name FROM subnet WHERE id = $.subnet_id)']);
+SELECT audit_table('default_gateway', key => '$.machine_id || ''/'' || $.family',
+    name => '''IPv'' || $.family || '' of '' || coalesce((SELECT hostname FROM machine WHERE id = $.machine_id), ''#'' || $.machine_id)',
+    node => '(SELECT system_id FROM machine WHERE id = $.machine_id)',
+    shown => ARRAY['link_id=(SELECT host(ip) FROM interface_link WHERE id = $.link_id)']);
+SELECT audit_table('user_group', name => '$.name', shown => '{name, description}');
+SELECT audit_table('user_group_member', key => '$.group_id || ''/'' || $.account_id',
+    name => 'coalesce((SELECT username FROM account WHERE id = $.account_id), ''#'' || $.account_id) || '' of '' || '
+            'coalesce((SELECT name FROM user_group WHERE id = $.group_id), ''#'' || $.group_id)',
+    shown => ARRAY['group_id=(SELECT name FROM user_group WHERE id = $.group_id)',
+        'account_id=(SELECT username FROM account WHERE id = $.account_id)']);
+SELECT audit_table('role_grant',
+    name => '$.role || '' of '' || CASE WHEN $.pool_id IS NULL THEN ''all resource pools'' ELSE ''resource pool '' || '
+            'coalesce((SELECT name FROM resource_pool WHERE id = $.pool_id), ''#'' || $.pool_id) END || '' for '' || '
+            'coalesce((SELECT username FROM account WHERE id = $.account_id), (SELECT ''group '' || name FROM user_group WHERE id = $.group_id), '
+            '''somebody who is gone'')',
+    shown => ARRAY['account_id=(SELECT username FROM account WHERE id = $.account_id)',
+        'group_id=(SELECT name FROM user_group WHERE id = $.group_id)', 'role',
+        'pool_id=(SELECT name FROM resource_pool WHERE id = $.pool_id)']);
+SELECT audit_table('device', name => '$.hostname', node => '$.system_id',
+    shown => ARRAY['system_id', 'hostname', 'description', 'domain_id=(SELECT name FROM domain WHERE id = $.domain_id)',
+        'parent_id=(SELECT hostname FROM machine WHERE id = $.parent_id)', 'zone_id=(SELECT name FROM zone WHERE id = $.zone_id)',
+        'owner_id=(SELECT username FROM account WHERE id = $.owner_id)', 'owner_data', 'workload_annotations']);
+SELECT audit_table('device_interface',
+    name => '$.name || '' ('' || $.mac || '') of '' || coalesce((SELECT hostname FROM device WHERE id = $.device_id), ''#'' || $.device_id)',
+    node => '(SELECT system_id FROM device WHERE id = $.device_id)',
+    shown => ARRAY['name', 'mac', 'tags',
+        'vlan_id=(SELECT vid || '' of '' || fabric.name FROM vlan JOIN fabric ON fabric.id = fabric_id WHERE vlan.id = $.vlan_id)']);
+SELECT audit_table('device_tag', key => '$.tag_id || ''/'' || $.device_id',
+    name => 'coalesce((SELECT name FROM tag WHERE id = $.tag_id), ''#'' || $.tag_id) || '' of '' || '
+            'coalesce((SELECT hostname FROM device WHERE id = $.device_id), ''#'' || $.device_id)',
+    node => '(SELECT system_id FROM device WHERE id = $.device_id)',
+    shown => ARRAY['tag_id=(SELECT name FROM tag WHERE id = $.tag_id)',
+        'device_id=(SELECT hostname FROM device WHERE id = $.device_id)']);
+SELECT audit_table('stored_file',
+    name => '$.name || '' of '' || coalesce((SELECT username FROM account WHERE id = $.account_id), ''#'' || $.account_id)',
+    shown => ARRAY['account_id=(SELECT username FROM account WHERE id = $.account_id)', 'name'], secret => '{key, content}');
+SELECT audit_table('notification', name => 'coalesce($.ident, ''#'' || $.id)',
+    shown => ARRAY['ident', 'account_id=(SELECT username FROM account WHERE id = $.account_id)', 'users', 'admins', 'message',
+        'context', 'category', 'dismissable']);
+SELECT audit_table('uploaded_image', name => '$.name || '' ('' || $.architecture || '')''',
+    shown => '{name, architecture, title, base_image}');
+SELECT audit_table('image_upload', events => 'INSERT OR DELETE',
+    name => 'coalesce((SELECT name || '' ('' || architecture || '')'' FROM uploaded_image WHERE id = $.image_id), ''#'' || $.image_id)',
+    shown => '{filetype, size_bytes}');

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from functools import partial
+from math import inf
 from pathlib import Path
 
 from sdnotify import SystemdNotifier
@@ -20,12 +21,13 @@ from rackyard.region.db import migrations
 from rackyard.region.errors import RackyardError
 from rackyard.region.services.racks import dhcp_alone
 from rackyard.region.services.site import database
+from rackyard.region.services.site import images as site_images
 from rackyard.region.worker import door, log_names, own_daemons
 from rackyard.region.worker.leadership import Leadership
 from rackyard.region.worker.loop import Loop, Task
 from rackyard.region.worker.own_names import OwnNames
 from rackyard.region.worker.own_state import OwnState
-from rackyard.region.worker.tasks import deadlines, images, power, racks, tidying
+from rackyard.region.worker.tasks import deadlines, images, power, racks, tidying, uploads
 
 # Nobody waits for the worker, and tidying takes its time.
 STATEMENT_TIMEOUT_S = 240
@@ -51,6 +53,8 @@ def tasks(ctx: Context, root: Path) -> list[Task]:
         Task("names of racks", 15, own_names.update, leader_only=False, on_change=True),
         Task("log names", 3, log_names.LogNames(ctx, Systemd(), root).apply, leader_only=False),
         Task("images of other regions", 15, partial(images.fetch_missing, ctx), leader_only=False),
+        Task("uploaded images", 15, partial(uploads.tend, ctx), leader_only=False, on_change=True),
+        Task("files of deleted images", 600, partial(site_images.remove_unnamed, ctx, spared_s=inf), leader_only=False),
         Task("own daemons", 60, daemons.apply, leader_only=False, on_change=True, breath_s=2.0),
     ]
 

@@ -8,6 +8,9 @@ A manifest is JSON:
 
 Roles are kernel, initrd, squashfs (one each) and loader (any number). A file lies at `<sha256>/<name>` below the
 image directory, so that a URL never changes its content and every cache may keep it for ever.
+
+Images that people upload (`uploads.py`) are rows of their own, which no machine boots from the network: here they are
+the files that every region should have.
 """
 
 from __future__ import annotations
@@ -22,9 +25,12 @@ from pathlib import Path
 from typing import Any
 
 from rackyard.region.context import Context
+from rackyard.region.db.pool import Transaction
 from rackyard.region.db.site import images as rows
+from rackyard.region.db.site import uploads
 from rackyard.region.db.site.images import Image
-from rackyard.region.errors import BadRequest, NotFound
+from rackyard.region.errors import BadRequest, Conflict, NotFound
+from rackyard.region.services.site import journal
 from rackyard.region.services.site.authorisation import Actor, Permission, authorise
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -33,6 +39,8 @@ SINGLE_ROLES = ("kernel", "initrd", "squashfs")
 URL_PREFIX = "/images"
 # Files are copied to a region before their image is registered; nobody takes this long over it.
 SPARED_S = 6 * 3600.0
+# An uploaded file is made within the transaction that makes it known.
+UPLOADED_NAME, UPLOADED_SPARED_S = "image", 600.0
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,11 @@ def paths(manifest: Mapping[str, Any]) -> Paths:
 def loaders(manifest: Mapping[str, Any]) -> list[ImageFile]:
     """The boot loaders that racks offer by TFTP."""
     return [entry for entry in files(manifest) if entry.role == "loader"]
+
+
+def uploaded_file(sha256: str, size_bytes: int) -> ImageFile:
+    """The file of an uploaded image: its place is that of its content, whatever the image is called."""
+    return ImageFile("uploaded", UPLOADED_NAME, sha256, size_bytes)
 
 
 def list_all(ctx: Context) -> list[Image]:
@@ -130,19 +143,67 @@ def prune(ctx: Context, actor: Actor, keep: int, *, spared_s: float = SPARED_S) 
         authorise(actor, Permission.MANAGE_IMAGES)
         rows.lock(tx)
         gone = rows.delete_superseded(tx, keep)
-        named = {entry.sha256 for image in rows.all_images(tx) for entry in files(image.manifest)}
+    return gone + remove_unnamed(ctx, spared_s=spared_s)
+
+
+def remove(ctx: Context, actor: Actor, image_id: int) -> None:
+    """Forget an image, uploaded or registered; each region removes its files by itself.
+
+    Raises Forbidden; NotFound; Conflict for a registered one that machines boot, or would boot next."""
+    with ctx.db.transaction() as tx:
+        authorise(actor, Permission.MANAGE_IMAGES)
+        words = _forget_uploaded(tx, image_id) or _forget_registered(tx, image_id)
+        journal.record(tx, ctx.clock.now(), "IMAGES", words, level=journal.AUDIT, username=actor.username)
+
+
+def _forget_uploaded(tx: Transaction, image_id: int) -> str:
+    gone = tx.one("site.uploads.delete_image", id=image_id)
+    return f"Image {gone['name']} ({gone['architecture']}) was deleted" if gone else ""
+
+
+def _forget_registered(tx: Transaction, image_id: int) -> str:
+    rows.lock(tx)
+    image = next((image for image in rows.all_images(tx) if image.id == image_id), None)
+    if image is None:
+        raise NotFound(f"There is no image {image_id}; list them with GET boot-resources/.")
+    if image.is_default or image.is_current:
+        which = f"{image.arch} machines" if image.is_default else f"{image.arch} machines of suite {image.suite}"
+        raise Conflict(
+            f"Image {image.name} cannot be deleted: it is what {which} boot; build and register another one first, "
+            "with the playbook rackyard.metal.image."
+        )
+    if not tx.run("site.images.delete_unused", id=image_id):
+        raise Conflict(f"Image {image.name} cannot be deleted while a machine boots it; try again when that has ended.")
+    return f"Image {image.name} ({image.arch}) was deleted"
+
+
+def remove_unnamed(ctx: Context, *, spared_s: float = SPARED_S) -> list[str]:
+    """Remove files of this host that no image names; what went.
+
+    A file younger than `spared_s` seconds may belong to an image that is about to be registered. One that was uploaded
+    is spared no longer than UPLOADED_SPARED_S, so that with an endless `spared_s` only such files go."""
+    named = {entry.sha256 for entry in needed(ctx)}
+    now, gone = ctx.clock.now().timestamp(), []
     for path in sorted(ctx.config.images.iterdir()):
-        young = ctx.clock.now().timestamp() - path.stat().st_mtime < spared_s
+        limit_s = min(spared_s, UPLOADED_SPARED_S) if (path / UPLOADED_NAME).exists() else spared_s
+        young = now - path.stat().st_mtime < limit_s
         if _SHA256.fullmatch(path.name) and path.name not in named and not young:
             shutil.rmtree(path)
             gone.append(path.name)
     return gone
 
 
+def needed(ctx: Context) -> list[ImageFile]:
+    """Every file that an image names, those of the newest registered image first, uploaded ones last; each once."""
+    with ctx.db.transaction() as tx:
+        named = [entry for image in rows.all_images(tx) for entry in files(image.manifest)]
+        named += [uploaded_file(sha256, size_bytes) for sha256, size_bytes in uploads.complete(tx)]
+    return list({entry.place: entry for entry in named}.values())
+
+
 def missing(ctx: Context) -> list[ImageFile]:
-    """Files that registered images name and this host lacks, those of the newest image first, each once."""
-    named = {entry.place: entry for image in list_all(ctx) for entry in files(image.manifest)}
-    return [entry for place, entry in named.items() if not (ctx.config.images / place).exists()]
+    """Files that images name and this host lacks, in the order of `needed`."""
+    return [entry for entry in needed(ctx) if not (ctx.config.images / entry.place).exists()]
 
 
 def _load(manifest_file: Path) -> dict[str, Any]:

@@ -55,6 +55,7 @@ KNOWN: Mapping[str, Setting] = {
     "keep_tokens_days": Setting("enrolment tokens that expired longer ago are removed", 7, _count(1, 3650)),
     "file_max_mib": Setting("largest file that a program may keep here (files/)", 10, _count(1, 10)),
     "files_max_mib": Setting("what all files of an account may have together", 100, _count(1, 10_000)),
+    "largest_upload_mib": Setting("largest image that may be uploaded, MiB", 8192, _count(1, 16_384)),
     "kernel_options": Setting("more words for the kernel line of the ephemeral system", "", _words),
 }
 

@@ -47,7 +47,8 @@ def fetch_missing(ctx: Context, port: int = REGION_HTTP_PORT) -> str | None:
             return entry.place
     raise Unavailable(
         f"{len(missing)} files of registered images are missing in {ctx.config.images}, and no region gives "
-        f"{entry.place} ({'; '.join(reasons) or 'there is no other region'}); run the image playbook"
+        f"{entry.place} ({'; '.join(reasons) or 'there is no other region'}); "
+        + ("delete the image and upload it again" if entry.name == images.UPLOADED_NAME else "run the image playbook")
     )
 
 

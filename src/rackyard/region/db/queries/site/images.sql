@@ -55,3 +55,9 @@ USING (SELECT id, row_number() OVER (PARTITION BY arch, suite ORDER BY id DESC) 
 WHERE image.id = ranked.id AND ranked.place > %(keep)s AND NOT image.is_default AND NOT image.is_current
   AND NOT EXISTS (SELECT 1 FROM boot WHERE boot.image_id = image.id AND boot.outcome = 'running')
 RETURNING image.id, image.name;
+
+-- name: site.images.delete_unused
+-- Forget an image that no machine boots, now or next.
+DELETE FROM image
+WHERE id = %(id)s AND NOT is_default AND NOT is_current
+  AND NOT EXISTS (SELECT 1 FROM boot WHERE boot.image_id = image.id AND boot.outcome = 'running');
