@@ -171,7 +171,7 @@ def test_changes_are_in_the_audit_log_without_what_is_in_them(api) -> None:
     put(api, "a", b"secret")
     api.delete("files/a/")
     events = api.get("events/?op=query&level=AUDIT").json["events"]
-    assert [event["description"] for event in events if event["type"] == "FILE"] == [
+    assert [event["description"] for event in events if event["type"] == "FILES"] == [
         "File a of admin was deleted",
-        "File a of admin was stored (6 bytes)",
+        "File a of admin was created",
     ]

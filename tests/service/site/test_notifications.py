@@ -163,8 +163,8 @@ def test_changes_are_in_the_audit_log(api) -> None:
     api.put(f"notifications/{one['id']}/", data={"message": "empty"})
     api.delete(f"notifications/{one['id']}/")
     events = api.get("events/?op=query&level=AUDIT").json["events"]
-    assert [event["description"] for event in events if event["type"] == "NOTIFICATION"] == [
-        f"Notification {one['id']} was deleted: empty",
-        f"Notification {one['id']} was changed: empty",
-        f"Notification {one['id']} was created: full",
+    assert [event["description"] for event in events if event["type"] == "NOTIFICATIONS"] == [
+        f"Notification #{one['id']} was deleted",
+        f"Notification #{one['id']} was changed: message {{a}} → empty",
+        f"Notification #{one['id']} was created",
     ]

@@ -31,7 +31,7 @@ def refused(response, name: str) -> str:
 @pytest.mark.parametrize("name", ["agent_name", "domain", "not_domain", "Hostname"])
 def test_list_of_machines_refuses_a_filter_that_it_would_ignore(api, machine, name: str) -> None:
     message = refused(api.get(f"machines/?{name}=a"), name)
-    assert "hostname, not_hostname, mac_address" in message
+    assert "hostname, not_hostname, " in message
     assert refused(api.get(f"machines/?op=power_parameters&{name}=a"), name)
 
 
