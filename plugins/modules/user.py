@@ -98,6 +98,9 @@ user:
     email: ann@example.org
     is_local: true
     is_superuser: true
+    role: administrator
+    grants: []
+    groups: []
     resource_uri: /MAAS/api/2.0/users/ann/
 actions:
   description: What was done, or would be in check mode.

@@ -107,7 +107,12 @@ def carry_out(client: RegionClient, username: str, plan: Plan) -> dict[str, Any]
 
 
 def predicted(user: Mapping[str, Any] | None, plan: Plan) -> dict[str, Any] | None:
-    """The account as check mode foresees it."""
+    """The account as check mode foresees it. What groups give to one that is no administrator any more is not known."""
     if not plan.after:
         return None
-    return {**(user or {"is_local": True}), **{name: plan.after[name] for name in plan.after if name != "password"}}
+    known = user or {"is_local": True, "grants": [], "groups": []}
+    shown = {**known, **{name: plan.after[name] for name in plan.after if name != "password"}}
+    if shown["is_superuser"]:
+        return {**shown, "role": "administrator"}
+    role = shown.get("role", "viewer")
+    return {**shown, "role": role if role != "administrator" else "operator" if shown["grants"] else "viewer"}

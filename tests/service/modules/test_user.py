@@ -36,6 +36,9 @@ def test_account_is_made_once(run: Run, fits: Callable[[str], bool]) -> None:
         "email": "ann@example.org",
         "is_local": True,
         "is_superuser": False,
+        "role": "viewer",
+        "grants": [],
+        "groups": [],
         "resource_uri": "/MAAS/api/2.0/users/ann/",
     }
     assert (second["changed"], second["actions"], second["user"]) == (False, [], first["user"])
