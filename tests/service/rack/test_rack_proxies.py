@@ -275,7 +275,7 @@ OTHERS = (
 
 
 def test_nothing_but_metadata_and_images_is_passed_on_to_regions(proxy: Proxy) -> None:
-    before = [len(each.nginx.requests()) for each in proxy.regions]
     for path in OTHERS:
         assert proxy.raw(path) in (301, 400, 404, 405), path
-    assert [len(each.nginx.requests()) for each in proxy.regions] == before
+    # By the first of them it was seen that the proxy is there; a region notes it when it has been answered.
+    assert {request for each in proxy.regions for request in each.nginx.requests()} <= {f"GET {METADATA}"}
