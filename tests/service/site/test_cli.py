@@ -372,3 +372,22 @@ def test_audit_follows_what_is_done_until_it_is_interrupted(ctx, run, monkeypatc
     status, output, _error = run("audit", "--follow", "--json")
     assert status == 0
     assert [json.loads(line)["after"] for line in output.splitlines()] == [{"value": 7}, {"value": 9}]
+
+
+def test_rights_are_given_listed_and_taken(run) -> None:
+    run("create-admin", "--username", "admin")
+    run("create-admin", "--username", "ann")
+    assert run("revoke-grant", "ann", "administrator", "--json")[1] == '{"changed": true}\n'
+    assert run("grant", "ann", "operator", "--pool", "default", "--json")[1] == '{"changed": true}\n'
+    assert run("grant", "ann", "operator", "--pool", "default", "--json")[1] == '{"changed": false}\n'
+    known = json.loads(run("rights", "--json")[1])["accounts"]
+    assert known["ann"] == {"role": "operator", "grants": ["operator of default"], "groups": []}
+    assert run("revoke-grant", "ann", "operator", "--pool", "default", "--json")[1] == '{"changed": true}\n'
+    assert json.loads(run("rights", "--json")[1])["accounts"]["ann"]["role"] == "viewer"
+
+
+def test_last_administrator_is_not_taken_by_the_command_line(run) -> None:
+    run("create-admin", "--username", "admin")
+    status, _output, error = run("revoke-grant", "admin", "administrator")
+    assert (status, "the last administrator" in error) == (1, True)
+    assert json.loads(run("rights", "--json")[1])["accounts"]["admin"]["role"] == "administrator"
