@@ -12,6 +12,7 @@ import pytest
 PROGRAM = os.environ.get("RACKYARD_GO_CLIENT", "")
 
 
+# It takes a compiler that no other test needs: only where the runner has made the program can it be run.
 @pytest.mark.skipif(not PROGRAM, reason="`nox -s service` makes the program with gomaasapi")
 def test_program_of_juju_works_unchanged(url: str, admin_key: str, api, many_machines, execute) -> None:
     execute(

@@ -47,14 +47,16 @@ def test_constraint_becomes_a_domain_error_and_the_connection_lives_on(ctx) -> N
 
 
 def test_reading_sees_what_is_there_takes_no_transaction_and_changes_nothing(ctx) -> None:
-    waiting = "datname = current_database() AND state = 'idle in transaction'"
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'"
+    )
     with ctx.db.reading() as tx:
         assert tx.all("network.picture.fabrics") == []
         with ctx.db.transaction() as other:
             add_fabric(other, "one")
         assert [row["name"] for row in tx.all("network.picture.fabrics")] == ["one"]
         with psycopg2.connect(ctx.config.dsn) as connection, connection.cursor() as cursor:
-            cursor.execute(f"SELECT count(*) FROM pg_stat_activity WHERE {waiting}")  # noqa: S608
+            cursor.execute(waiting)
             assert cursor.fetchone() == (0,)
         connection.close()
         with pytest.raises(LookupError, match="no transaction around it"):

@@ -41,6 +41,8 @@ class Region:
         happens = self.happens.pop(0) if self.happens else ""
         self.ranges.append(request.headers["Content-Range"])
         start = int(self.ranges[-1].split()[1].split("-")[0])
+        if happens == "refused":
+            return Response(400, b"too much")
         if happens == "dies":
             raise ConnectionResetError("it died")
         if start != self.received:
@@ -126,10 +128,8 @@ def test_refusal_of_the_whole_is_told(file: LocalFile) -> None:
 
 
 def test_other_refusals_are_the_regions(file: LocalFile) -> None:
-    region = Region(file.sha256)
-    region._take = lambda _request: Response(400, b"too much")  # type: ignore[method-assign]
     with pytest.raises(RegionRefused, match="too much"):
-        sender(region, file).send({})
+        sender(Region(file.sha256, "refused"), file).send({})
 
 
 def test_image_without_a_complete_file_is_not_complete() -> None:
