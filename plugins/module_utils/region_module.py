@@ -9,13 +9,48 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 
+from .rackyard_core import declared, rights
 from .rackyard_core.client import RegionClient, RegionError
+from .rackyard_core.declared import Kind
 from .rackyard_core.region_options import region_client, region_options
+
+# Option ``grants`` of accounts and groups.
+GRANTS = {
+    "type": "list",
+    "elements": "dict",
+    "options": {
+        "role": {"type": "str", "choices": list(rights.ROLES), "default": rights.ROLES[0]},
+        "pool": {"type": "str", "required": True},
+    },
+}
 
 
 def argument_spec(**own: Mapping[str, Any]) -> dict[str, Any]:
     """The module's own options and the connection's."""
     return {**own, **region_options(env_fallback)}
+
+
+def declare(
+    result: str, kind: Callable[[RegionClient], Kind], needed: tuple[str, ...] = (), **own: Mapping[str, Any]
+) -> None:
+    """The whole of a module that declares one object of a kind, which may need what the region has.
+
+    :param result: what it returns the object as.
+    :param needed: options that an object that shall be there needs.
+    """
+    module = AnsibleModule(
+        argument_spec=argument_spec(
+            state={"type": "str", "choices": ["present", "absent"], "default": "present"}, **own
+        ),
+        required_if=[("state", "present", needed)] if needed else [],
+        supports_check_mode=True,
+    )
+
+    def work(client: RegionClient) -> dict[str, Any]:
+        plan, after = declared.ensure(client, kind(client), module.params, module.check_mode)
+        return {**plan.result(), result: after}
+
+    run(module, work)
 
 
 def run(module: AnsibleModule, work: Callable[[RegionClient], dict[str, Any]]) -> None:

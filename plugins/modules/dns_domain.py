@@ -40,6 +40,11 @@ options:
   authoritative:
     description: Whether the regions serve it. A new domain is served unless this says otherwise.
     type: bool
+  default:
+    description:
+      - Whether new machines and devices that name no domain are in it. It ends when it is said of another one, the internal domain among them.
+      - The default domain cannot be removed.
+    type: bool
 seealso:
   - module: rackyard.metal.dns_record
 """
@@ -51,6 +56,12 @@ EXAMPLES = r"""
     api_key: "{{ rackyard_api_key }}"
     name: lab.example.org
     ttl: 300
+  delegate_to: localhost
+
+- name: Have new machines in it
+  rackyard.metal.dns_domain:
+    name: lab.example.org
+    default: true
   delegate_to: localhost
 
 - name: Remove a domain
@@ -83,31 +94,19 @@ status:
   sample: 400
 """
 
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils import region_module
-from ..module_utils.rackyard_core import dns
-from ..module_utils.rackyard_core.client import RegionClient
+from ..module_utils.rackyard_core import kinds
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=region_module.argument_spec(
-            state={"type": "str", "choices": ["present", "absent"], "default": "present"},
-            name={"type": "str", "required": True},
-            ttl={"type": "int"},
-            authoritative={"type": "bool"},
-        ),
-        supports_check_mode=True,
+    region_module.declare(
+        "dns_domain",
+        lambda client: kinds.DOMAIN,
+        name={"type": "str", "required": True},
+        ttl={"type": "int"},
+        authoritative={"type": "bool"},
+        default={"type": "bool"},
     )
-
-    def work(client: RegionClient) -> dict[str, Any]:
-        plan, after = dns.ensure_domain(client, module.params, module.check_mode)
-        return {**plan.result(), "dns_domain": after}
-
-    region_module.run(module, work)
 
 
 if __name__ == "__main__":

@@ -47,6 +47,22 @@ options:
   is_superuser:
     description: Whether the account is an administrator. Left alone when not given; a new account is none then.
     type: bool
+  grants:
+    description:
+      - All roles that the account shall have by itself; others are taken from it. What it has by groups, see M(rackyard.metal.user_group), stays.
+      - Without this option the roles are left alone. An empty list is for an account without any.
+    type: list
+    elements: dict
+    suboptions:
+      role:
+        description: What the account is.
+        type: str
+        choices: [operator]
+        default: operator
+      pool:
+        description: Name of the resource pool of which it is that, V(*) for all of them.
+        type: str
+        required: true
   password:
     description: Password of 8 to 512 characters. A new account needs one.
     type: str
@@ -71,6 +87,13 @@ EXAMPLES = r"""
     email: ann@example.org
     is_superuser: true
     password: "{{ ann_first_password }}"
+  delegate_to: localhost
+
+- name: Have somebody operate the machines of a pool
+  rackyard.metal.user:
+    name: ben
+    grants:
+      - pool: web
   delegate_to: localhost
 
 - name: Give somebody a new password
@@ -131,6 +154,7 @@ def main() -> None:
             name={"type": "str", "required": True},
             email={"type": "str"},
             is_superuser={"type": "bool"},
+            grants=region_module.GRANTS,
             password={"type": "str", "no_log": True},
             update_password={
                 "type": "str",

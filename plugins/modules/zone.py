@@ -79,30 +79,17 @@ status:
   sample: 400
 """
 
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils import region_module
-from ..module_utils.rackyard_core import groups
-from ..module_utils.rackyard_core.client import RegionClient
+from ..module_utils.rackyard_core import kinds
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=region_module.argument_spec(
-            state={"type": "str", "choices": ["present", "absent"], "default": "present"},
-            name={"type": "str", "required": True},
-            description={"type": "str"},
-        ),
-        supports_check_mode=True,
+    region_module.declare(
+        "zone",
+        lambda client: kinds.ZONE,
+        name={"type": "str", "required": True},
+        description={"type": "str"},
     )
-
-    def work(client: RegionClient) -> dict[str, Any]:
-        plan, after = groups.ensure(client, groups.ZONE, module.params, module.check_mode)
-        return {**plan.result(), "zone": after}
-
-    region_module.run(module, work)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Domains and DNS records in the region: find them, plan what makes them as wished, carry the plan out."""
+"""DNS records in the region: find them, plan what makes them as wished, carry the plan out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .client import RegionClient
-from .plan import Action, Plan, differing
+from .plan import Action, Plan
 
 ADDRESSES = {"A": 4, "AAAA": 6}
 TYPES = (*ADDRESSES, "CNAME", "MX", "NS", "SRV", "SSHFP", "TXT")
@@ -19,39 +19,6 @@ TYPES = (*ADDRESSES, "CNAME", "MX", "NS", "SRV", "SSHFP", "TXT")
 def bare(name: str) -> str:
     """A name as the region writes it: lower case, no final dot."""
     return name.strip().lower().rstrip(".")
-
-
-def plan_domain(current: Mapping[str, Any], options: Mapping[str, Any]) -> Plan:
-    """``current`` is empty when there is no such domain. A ttl of 0 is the default."""
-    name = bare(options["name"])
-    target = f"domain {name}"
-    if options["state"] == "absent":
-        return Plan(current, {}, (Action("delete", target),) if current else ())
-    wished = {"ttl": options.get("ttl"), "authoritative": options.get("authoritative")}
-    if not current:
-        made = {"name": name, "ttl": wished["ttl"] or 0, "authoritative": wished["authoritative"] is not False}
-        return Plan({}, made, (Action("create", target, made),))
-    values = differing(current, wished)
-    return Plan(current, {**current, **values}, (Action("update", target, values),) if values else ())
-
-
-def ensure_domain(client: RegionClient, options: Mapping[str, Any], check_mode: bool) -> tuple[Plan, Any]:
-    """Read, decide, and act outside check mode; what was decided, and the object afterwards."""
-    there = next((each for each in client.get("domains/") if each["name"] == bare(options["name"])), None)
-    fields = ("name", "authoritative")
-    current = {**{field: there[field] for field in fields}, "ttl": there["ttl"] or 0} if there else {}
-    plan = plan_domain(current, options)
-    if check_mode or not plan.changed:
-        return plan, {**(there or {}), **plan.after} if plan.after else {}
-    (action,) = plan.actions
-    form = {**action.values, **({"ttl": action.values["ttl"] or ""} if "ttl" in action.values else {})}
-    if action.verb == "create":
-        return plan, client.post("domains/", **form)
-    path = f"domains/{there['id']}/" if there else ""
-    if action.verb == "update":
-        return plan, client.put(path, **form)
-    client.delete(path)
-    return plan, {}
 
 
 @dataclass(frozen=True)

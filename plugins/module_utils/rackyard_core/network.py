@@ -102,18 +102,21 @@ class NetworkView:
     def vlan(self, fabric: str, vid: int) -> dict[str, Any] | None:
         """Name, MTU, DHCP, racks (by name), relay (as FABRIC/VID) and space of a VLAN, None when there is none."""
         row = vlan_row(self.fabrics, fabric, vid)
-        if row is None:
-            return None
-        names = {rack["system_id"]: rack["hostname"] for rack in self.racks}
-        return {
-            "vlan_name": row["name"],
-            "mtu": row["mtu"],
-            "dhcp_on": row["dhcp_on"],
-            "primary_rack": names.get(row["primary_rack"], row["primary_rack"]) or "",
-            "secondary_rack": names.get(row["secondary_rack"], row["secondary_rack"]) or "",
-            "relay_vlan": f"{row['relay_vlan']['fabric']}/{row['relay_vlan']['vid']}" if row["relay_vlan"] else "",
-            "space": "" if row["space"] == UNDEFINED else row["space"],
-        }
+        return None if row is None else vlan_view(row, self.racks)
+
+
+def vlan_view(row: Row, racks: Sequence[Row]) -> dict[str, Any]:
+    """What is decided on about a VLAN, in the words of module ``subnet``."""
+    names = {rack["system_id"]: rack["hostname"] for rack in racks}
+    return {
+        "vlan_name": row["name"],
+        "mtu": row["mtu"],
+        "dhcp_on": row["dhcp_on"],
+        "primary_rack": names.get(row["primary_rack"], row["primary_rack"]) or "",
+        "secondary_rack": names.get(row["secondary_rack"], row["secondary_rack"]) or "",
+        "relay_vlan": f"{row['relay_vlan']['fabric']}/{row['relay_vlan']['vid']}" if row["relay_vlan"] else "",
+        "space": "" if row["space"] == UNDEFINED else row["space"],
+    }
 
 
 def vlan_row(fabrics: Sequence[Row], fabric: str, vid: int) -> Row | None:

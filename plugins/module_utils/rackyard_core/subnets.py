@@ -71,7 +71,7 @@ class SubnetWish:
             vid=options["vid"],
             vlan={
                 **{name: options.get(name) for name in VLAN_FIELDS},
-                "relay_vlan": _place(options.get("relay_vlan"), options["fabric"]),
+                "relay_vlan": vlan_place(options.get("relay_vlan"), options["fabric"]),
                 "space": "" if options.get("space") == UNDEFINED else options.get("space"),
             },
             subnet={name: options.get(name) for name in SUBNET_FIELDS if name not in ("name", "cidr")},
@@ -88,7 +88,7 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
         raise BadSubnet(f"'{text}' is no network ({reason}); write it as 198.51.100.0/24, host bits zero") from reason
 
 
-def _place(text: str | None, fabric: str) -> str | None:
+def vlan_place(text: str | None, fabric: str) -> str | None:
     """A VLAN as FABRIC/VID, also when only its VID in the same fabric is given. Raises BadSubnet."""
     if not text:
         return text

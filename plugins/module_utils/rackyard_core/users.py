@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from . import rights
 from .client import RegionClient, RegionRefused
 from .plan import SECRET_AFTER, SECRET_BEFORE, Action, Plan, differing
 from .wire import with_query
@@ -26,6 +27,7 @@ class UserWish:
     username: str
     email: str | None = None
     is_superuser: bool | None = None
+    grants: tuple[str, ...] | None = None
     password: str | None = field(default=None, repr=False)
 
     @classmethod
@@ -38,7 +40,8 @@ class UserWish:
             raise ValueError(
                 f"password: that of {name} must have 8 to 512 characters, none of them a control character"
             )
-        return cls(name, options.get("email"), options.get("is_superuser"), password)
+        grants = rights.wished_grants(options.get("grants"))
+        return cls(name, options.get("email"), options.get("is_superuser"), grants, password)
 
 
 def plan_absent(view: Mapping[str, Any], username: str, heir: str | None) -> Plan:
@@ -52,14 +55,20 @@ def plan_present(view: Mapping[str, Any], wish: UserWish, update_password: str) 
 
     Raises ValueError for a new account without a password."""
     if not view:
-        return _plan_create(wish)
+        return _with_grants(_plan_create(wish), wish)
     changes = differing(view, {"email": wish.email, "is_superuser": wish.is_superuser})
     before, after = dict(view), {**view, **changes}
     actions = [Action("update", f"user {wish.username}", changes)] if changes else []
     if wish.password is not None and update_password == "always":
         before["password"], after["password"] = SECRET_BEFORE, SECRET_AFTER
         actions.append(Action("set password of", f"user {wish.username}", {"password": wish.password}))
-    return Plan(before, after, tuple(actions))
+    return _with_grants(Plan(before, after, tuple(actions)), wish)
+
+
+def _with_grants(plan: Plan, wish: UserWish) -> Plan:
+    actions = rights.grant_actions(f"user {wish.username}", plan.before.get("grants", []), wish.grants)
+    granted = {} if wish.grants is None else {"grants": list(wish.grants)}
+    return Plan(plan.before, {**plan.after, **granted}, (*plan.actions, *actions))
 
 
 def _plan_create(wish: UserWish) -> Plan:
@@ -67,12 +76,15 @@ def _plan_create(wish: UserWish) -> Plan:
         raise ValueError(f"There is no user {wish.username} yet; give the password of the new account")
     values = {"username": wish.username, "email": wish.email or "", "is_superuser": bool(wish.is_superuser)}
     action = Action("create", f"user {wish.username}", {**values, "password": wish.password})
-    return Plan({}, {**values, "password": SECRET_AFTER}, (action,))
+    return Plan({}, {**values, "grants": [], "password": SECRET_AFTER}, (action,))
 
 
 def user_view(user: Mapping[str, Any] | None) -> dict[str, Any]:
     """What can be decided on; empty for an account that is not there."""
-    return {} if user is None else {name: user[name] for name in ("username", "email", "is_superuser")}
+    if user is None:
+        return {}
+    shown = {name: user[name] for name in ("username", "email", "is_superuser")}
+    return {**shown, "grants": list(rights.in_words(user["grants"]))}
 
 
 def user_path(username: str) -> str:
@@ -101,7 +113,7 @@ def carry_out(client: RegionClient, username: str, plan: Plan) -> dict[str, Any]
             client.put(path, **action.values)
         elif action.verb == "delete":
             client.delete(with_query(path, action.values))
-        else:
+        elif not rights.carry_out_grant(client, path, action):
             client.post(path, "change_password", **action.values)
     return find_user(client, username)
 
@@ -111,8 +123,11 @@ def predicted(user: Mapping[str, Any] | None, plan: Plan) -> dict[str, Any] | No
     if not plan.after:
         return None
     known = user or {"is_local": True, "grants": [], "groups": []}
-    shown = {**known, **{name: plan.after[name] for name in plan.after if name != "password"}}
+    changed = {name: plan.after[name] for name in plan.after if name not in ("grants", "password")}
+    shown = {**known, **changed, "grants": rights.as_shown(plan.after["grants"])}
     if shown["is_superuser"]:
         return {**shown, "role": "administrator"}
-    role = shown.get("role", "viewer")
-    return {**shown, "role": role if role != "administrator" else "operator" if shown["grants"] else "viewer"}
+    if shown["grants"]:
+        return {**shown, "role": "operator"}
+    by_groups = shown.get("role") if shown["groups"] and shown.get("role") != "administrator" else None
+    return {**shown, "role": by_groups or "viewer"}

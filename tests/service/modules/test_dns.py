@@ -39,8 +39,8 @@ def test_life_of_a_domain(run: Run) -> None:
     assert made["actions"] == [f"create domain {LAB}"]
     assert made["dns_domain"]["ttl"] == 60
     changed = done(run, dns_domain, name=LAB, ttl=0, authoritative=False)
-    assert (changed["dns_domain"]["ttl"], changed["dns_domain"]["authoritative"]) == (None, False)
-    assert changed["diff"]["before"] == {"name": LAB, "ttl": 60, "authoritative": True}
+    assert (changed["dns_domain"]["ttl"], changed["dns_domain"]["authoritative"]) == (0, False)
+    assert changed["diff"]["before"] == {"name": LAB, "ttl": 60, "authoritative": True, "default": False}
     assert not run(dns_domain, name=LAB)["changed"]
     done(run, dns_domain, name=LAB, state="absent")
 

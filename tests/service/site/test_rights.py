@@ -7,6 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from rackyard.region.errors import RackyardError
+from rackyard.region.services.site import users
+from rackyard.region.services.site.authorisation import COMMAND_LINE
+from rackyard.region.status import Status
 from tests.service.conftest import Api
 
 OF_WEB = {"role": "operator", "pool": "web"}
@@ -117,6 +121,26 @@ def test_request_about_several_machines_is_refused_whole_for_one_of_another_pool
     assert (shown["zone"]["name"], shown["tag_names"]) == ("east", ["gpu"])
 
 
+def test_owner_has_rights_over_the_own_machine_among_several_while_it_is_given_out(api, ann, machine, execute) -> None:
+    other = made(api, "m2", "web").json["system_id"]
+    api.post("zones/", data={"name": "east"})
+    api.post("tags/", data={"name": "gpu"})
+    of_ann = (
+        "UPDATE machine SET owner_id = account.id, status = %s FROM account WHERE username = 'ann' AND hostname = 'm1'"
+    )
+    for status, may in ((Status.READY, False), (Status.ALLOCATED, True)):
+        execute(of_ann, (status,))
+        for nodes, asked in ((machine, may), ([machine, other], False), (other, False)):
+            for url, sent in (
+                ("machines/?op=set_zone", {"nodes": nodes, "zone": "east"}),
+                ("nodes/?op=set_zone", {"nodes": nodes, "zone": "default"}),
+                ("tags/gpu/?op=update_nodes", {"add": nodes}),
+                ("tags/gpu/?op=update_nodes", {"remove": nodes}),
+            ):
+                answer = ann.post(url, data=sent)
+                assert (answer.status_code in (200, 204), answer.status_code == 403) == (asked, not asked), (url, nodes)
+
+
 def test_operator_registers_moves_and_deletes_within_own_pools(api, ann, machine) -> None:
     give(api)
     assert made(ann, "m2", "db").status_code == 403
@@ -172,7 +196,13 @@ def demoted(who: Api, other: str) -> int:
     return who.put(f"users/{other}/", data={"is_superuser": "false"}).status_code
 
 
-def test_last_administrator_stays(api) -> None:
+def test_last_administrator_stays(api, ctx) -> None:
     assert api.put("users/admin/", data={"is_superuser": "false"}).status_code == 400
     assert api.delete("users/admin/").status_code == 400
+    for remove in (
+        lambda: users.remove(ctx, COMMAND_LINE, "admin", None),
+        lambda: users.change(ctx, COMMAND_LINE, "admin", None, False),
+    ):
+        with pytest.raises(RackyardError, match="administrator"):
+            remove()
     assert api.get("users/admin/").json["is_superuser"] is True

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every module that declares one object: made, left alone, changed, foretold and removed, in a real region."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from ansible_collections.rackyard.metal.plugins.modules import (
+    dns_domain,
+    fabric,
+    ip_range,
+    resource_pool,
+    space,
+    subnet,
+    vlan,
+    zone,
+)
+
+Result = dict[str, Any]
+Run = Callable[..., Result]
+
+# What tells each from others, what it is made with, and what is changed then.
+KINDS = {
+    dns_domain: ({"name": "example.org"}, {"ttl": 60}, {"ttl": 0, "authoritative": False}),
+    fabric: ({"name": "dc2"}, {"description": "a"}, {"description": "b"}),
+    ip_range: (
+        {"start_ip": "198.51.100.10"},
+        {"end_ip": "198.51.100.19", "type": "reserved"},
+        {"end_ip": "198.51.100.29", "type": "dynamic", "comment": "b"},
+    ),
+    resource_pool: ({"name": "east"}, {"description": "a"}, {"description": ""}),
+    space: ({"name": "dmz"}, {"description": "a"}, {"description": "b"}),
+    vlan: ({"fabric": "dc1", "vid": 30}, {"mtu": 9000}, {"mtu": 1500, "name": "storage", "space": "undefined"}),
+    zone: ({"name": "east"}, {"description": "a"}, {"description": "b"}),
+}
+NAMES = [kind.__name__.rpartition(".")[2] for kind in KINDS]
+
+
+@pytest.fixture
+def site(run: Run) -> None:
+    """A subnet, in which ranges and VLANs can be."""
+    run(subnet, name="boot", cidr="198.51.100.0/24", fabric="dc1")
+
+
+@pytest.mark.usefixtures("site")
+@pytest.mark.parametrize(("module", "key", "made", "changed"), [(kind, *KINDS[kind]) for kind in KINDS], ids=NAMES)
+def test_foretold_and_done_once(run: Run, module: ModuleType, key: Result, made: Result, changed: Result) -> None:
+    name = module.__name__.rpartition(".")[2]
+    # What an update needs is all that the object needs, as in a playbook that has changed.
+    for state, options, verb in (("present", made, "create"), ("present", {**made, **changed}, "update")):
+        foretold = run(module, check=True, state=state, **key, **options)
+        done = run(module, state=state, **key, **options)
+        for result in (foretold, done):
+            assert [action.split(" ", 1)[0] for action in result["actions"]] == [verb], result
+            assert {**key, **options, **_as_kept(options)}.items() <= result[name].items(), result
+        assert foretold["diff"] == done["diff"]
+        again = run(module, state=state, **key, **options)
+        assert (again["changed"], again["actions"], again[name]) == (False, [], done[name])
+    foretold, done = run(module, check=True, state="absent", **key), run(module, state="absent", **key)
+    for result in (foretold, done):
+        assert (result["changed"], result[name], result["diff"]["after"]) == (True, {}, {})
+    assert not run(module, state="absent", **key)["changed"]
+
+
+def _as_kept(options: Result) -> Result:
+    """No space is told as an empty name."""
+    return {"space": ""} if "space" in options else {}
+
+
+def test_default_domain_is_wished_of_another_one(run: Run) -> None:
+    foretold = run(dns_domain, check=True, name="example.org", default=True)
+    made = run(dns_domain, name="example.org", default=True)
+    assert (made["diff"], made["dns_domain"]["is_default"]) == (foretold["diff"], True)
+    assert not run(dns_domain, name="example.org", default=True)["changed"]
+    assert not run(dns_domain, name="example.org")["changed"]
+    refused = run(dns_domain, check=True, name="example.org", default=False)
+    assert "wish it of another one" in refused["msg"]
+    back = run(dns_domain, name="rackyard.internal", default=True)
+    assert back["actions"] == ["update domain rackyard.internal"]
+    assert run(dns_domain, name="example.org")["dns_domain"]["is_default"] is False
+    assert run(dns_domain, name="example.org", state="absent")["changed"]
+
+
+def test_vlan_of_a_fabric_that_comes_is_foretold_and_refused_when_it_does_not(run: Run) -> None:
+    assert run(vlan, check=True, fabric="dc9", vid=5)["actions"] == ["create VLAN 5 of fabric dc9"]
+    assert run(vlan, fabric="dc9", vid=5)["status"] == 404
+    assert not run(vlan, fabric="dc9", vid=5, state="absent")["changed"]
+
+
+@pytest.mark.usefixtures("site")
+def test_fabric_with_a_subnet_stays_and_says_why(run: Run) -> None:
+    refused = run(fabric, name="dc1", state="absent")
+    assert (refused["failed"], refused["status"]) == (True, 409)
+    assert "boot (198.51.100.0/24)" in refused["msg"]
+
+
+def test_malformed_address_is_named(run: Run) -> None:
+    refused = run(ip_range, start_ip="198.51.100.300", state="absent")
+    assert refused["msg"].startswith("start_ip: '198.51.100.300' is no address")
