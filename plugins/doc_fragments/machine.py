@@ -38,6 +38,11 @@ commissioning_suite:
     - Debian release of the ephemeral system that the machine boots, if not the region's default. An empty string is the default.
     - An image of that release must be registered; see C(boot_image_more_suites) of role C(boot_image).
   type: str
+domain:
+  description:
+    - Name of the domain in which the machine has its name in DNS, which M(rackyard.metal.dns_domain) declares, or the internal one.
+    - A new machine is in the site's default domain, which is the internal one until another is made that.
+  type: str
 zone:
   description: Name of the zone that the machine is in, which M(rackyard.metal.zone) declares. A new machine is in zone V(default).
   type: str

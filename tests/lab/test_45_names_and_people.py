@@ -91,6 +91,19 @@ def test_domain_that_is_gone_is_not_answered_for(lab: Lab, own_domain: RegionCli
     wait_for(lambda: not serves(lab, "short.example.org"), "the zone goes")
 
 
+def test_machine_is_found_by_its_name(lab: Lab) -> None:
+    region = lab.region()
+    (machine,) = region.get("machines/", hostname="m1")
+    nics = f"nodes/{machine['system_id']}/interfaces/{machine['boot_interface']['id']}/"
+    linked = region.post(nics, "link_subnet", mode="static", subnet="10.20.0.0/24", ip_address="10.20.0.241")
+    for server in (REGION, RACK):
+        wait_for(lambda server=server: "10.20.0.241" in answer(lab, server, machine["fqdn"], "A"), server)
+    becomes(lab, "241.0.20.10.in-addr.arpa", "PTR", f"{machine['fqdn']}.")
+    (link,) = (each for each in linked["links"] if each.get("ip_address") == "10.20.0.241")
+    region.post(nics, "unlink_subnet", id=link["id"])
+    wait_for(lambda: "10.20.0.241" not in answer(lab, REGION, machine["fqdn"], "A"), "the name goes")
+
+
 def test_person_logs_in_with_a_password_at_the_region_only(lab: Lab) -> None:
     region = lab.region()
     region.post("users/", username="ann", password="correct horse", email="", is_superuser="false")

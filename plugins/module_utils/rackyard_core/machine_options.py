@@ -20,6 +20,7 @@ def machine_options() -> dict[str, dict[str, Any]]:
         "architecture": {"type": "str"},
         "description": {"type": "str"},
         "commissioning_suite": {"type": "str"},
+        "domain": {"type": "str"},
         "zone": {"type": "str"},
         "pool": {"type": "str"},
         "tags": {"type": "list", "elements": "str"},

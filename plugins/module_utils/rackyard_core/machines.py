@@ -12,6 +12,7 @@ from typing import Any
 
 from . import machine_marks, macs
 from .client import RegionClient
+from .dns import bare
 from .machine_lookup import find_machine, machine_path
 from .plan import SECRET_AFTER, SECRET_BEFORE, Action, Plan, differing
 from .power import fields
@@ -56,6 +57,7 @@ class MachineWish:
     description: str | None = None
     power: Power | None = None
     commissioning_suite: str | None = None
+    domain: str | None = None
     zone: str | None = None
     pool: str | None = None
     # All that it shall have.
@@ -75,6 +77,7 @@ class MachineWish:
             description=options.get("description"),
             power=None if power is None else Power(**{**power, "address": _bmc_address(power.get("address"))}),
             commissioning_suite=options.get("commissioning_suite"),
+            domain=None if options.get("domain") is None else bare(options["domain"]),
             zone=options.get("zone"),
             pool=options.get("pool"),
             tags=machine_marks.wished_tags(options.get("tags")),
@@ -138,6 +141,7 @@ def machine_view(machine: Mapping[str, Any] | None, parameters: Mapping[str, Any
         "description": machine.get("description") or "",
         "commissioning_suite": machine.get("commissioning_suite") or "",
         "mac_addresses": mac_addresses(machine),
+        "domain": machine["domain"]["name"],
         "zone": machine["zone"]["name"],
         "pool": machine["pool"]["name"],
         "power": power_view(machine, parameters),
@@ -163,7 +167,7 @@ def _plan_create(wish: MachineWish) -> Plan:
         "description": wish.description or "",
         "mac_addresses": list(wish.mac_addresses or ()),
     }
-    chosen = {name: getattr(wish, name) for name in ("commissioning_suite", "zone", "pool")}
+    chosen = {name: getattr(wish, name) for name in ("commissioning_suite", "domain", "zone", "pool")}
     values |= {name: value for name, value in chosen.items() if value}
     after = dict(values)
     if wish.power is not None:
@@ -173,7 +177,7 @@ def _plan_create(wish: MachineWish) -> Plan:
 
 
 def _plan_update(view: Mapping[str, Any], wish: MachineWish, update_password: str) -> Plan:
-    wished = ("architecture", "description", "commissioning_suite", "zone", "pool")
+    wished = ("architecture", "description", "commissioning_suite", "domain", "zone", "pool")
     values = differing(view, {name: getattr(wish, name) for name in wished})
     order = _merged_macs(view["mac_addresses"], wish.mac_addresses)
     if order != view["mac_addresses"]:
@@ -263,8 +267,8 @@ def predicted(machine: Mapping[str, Any] | None, plan: Plan) -> dict[str, Any] |
     """The machine object as check mode foresees it: what is known now, with the planned values."""
     if not plan.after:
         return None
-    otherwise = ("power", "mac_addresses", "tags", "zone", "pool")
+    otherwise = ("power", "mac_addresses", "tags", "domain", "zone", "pool")
     foreseen = {name: value for name, value in plan.after.items() if name not in otherwise}
-    groups = {kind: {"name": plan.after[kind]} for kind in ("zone", "pool") if kind in plan.after}
+    groups = {kind: {"name": plan.after[kind]} for kind in ("domain", "zone", "pool") if kind in plan.after}
     power, tags = plan.after.get("power") or {}, plan.after.get("tags", [])
     return {**(machine or {}), **foreseen, **groups, "power_type": power.get("type", ""), "tag_names": tags}

@@ -210,7 +210,7 @@ def test_machine_without_mac_is_refused(api) -> None:
     assert "required" in refused(api.post("machines/", data={"commission": "false", "hostname": "m1"}), "mac_addresses")
 
 
-@pytest.mark.parametrize("hostname", ["-m1", "m1-", "m_1", "m 1", "m1.elsewhere.example", "a" * 64, "m1\nroot", "ü"])
+@pytest.mark.parametrize("hostname", ["-m1", "m1-", "m_1", "m 1", "a" * 64, "m1\nroot", "ü"])
 def test_malformed_hostname_is_named_with_the_remedy(api, hostname) -> None:
     message = refused(
         api.post("machines/", data={"commission": "false", "hostname": hostname, "mac_addresses": "52:54:00:20:01:01"}),

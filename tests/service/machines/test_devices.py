@@ -219,7 +219,7 @@ def test_list_has_a_constant_number_of_statements(ctx, api, lab) -> None:
         ctx.db.on_statement = statements.append
         assert len(devices.find_all(ctx, Wanted())) == number
         counts.append(len(statements))
-    assert counts == [7, 7, 7]
+    assert counts == [5, 5, 5]
 
 
 def test_texts_and_tags_are_kept_as_those_of_machines(api, sw1, machine) -> None:

@@ -181,8 +181,8 @@ def test_filter_of_what_machines_do_not_have_is_refused_by_name(api, name: str) 
 
 VALUES = {
     "status": "new", "simple_status": "new", "power_state": "on", "owner": "ann", "arch": "amd64", "zone": "east",
-    "pool": "default", "tags": "gpu", "fabrics": "hall", "subnets": "front", "spaces": "dmz", "cpu_count": "1",
-    "cpu_speed": "1", "mem": "1", "link_speed": "1", "mac_address": "52:54:00:20:0a:01",
+    "domain": "0", "pool": "default", "tags": "gpu", "fabrics": "hall", "subnets": "front", "spaces": "dmz",
+    "cpu_count": "1", "cpu_speed": "1", "mem": "1", "link_speed": "1", "mac_address": "52:54:00:20:0a:01",
     "pxe_mac": "52:54:00:20:0a:01", "ip_addresses": "10.20.0.5",
 }  # fmt: skip
 
@@ -191,7 +191,17 @@ def test_statements_depend_on_the_kinds_of_things_and_not_on_how_many(api, ctx, 
     """Each filter alone, and all of them at once: one statement for machines, and some for each kind of thing."""
     seen: list[str] = []
     ctx.db.on_statement = lambda name: None if name.startswith("site.accounts.") else seen.append(name)
-    kinds = {"zone": 1, "pool": 1, "tags": 1, "fabrics": 1, "vlans": 1, "spaces": 1, "owner": 1, "subnets": 6}
+    kinds = {
+        "zone": 1,
+        "domain": 1,
+        "pool": 1,
+        "tags": 1,
+        "fabrics": 1,
+        "vlans": 1,
+        "spaces": 1,
+        "owner": 1,
+        "subnets": 6,
+    }
     values = {**VALUES, "vlans": str(fleet["a"]["vlan"])}
     for name in FILTER:
         kind = name.removeprefix("not_in_").removeprefix("not_")

@@ -211,10 +211,6 @@ def test_bad_subnet_is_refused_and_changes_nothing(api, subnet, data, field, wor
     assert ok(api.get("subnets/")) == [subnet]
 
 
-def test_first_subnet_needs_a_fabric(api) -> None:
-    assert "POST fabrics/" in refused(api.post("subnets/", data={"cidr": "10.20.0.0/24"}), "fabric")
-
-
 def test_subnet_cannot_shrink_away_from_its_range(api, dynamic) -> None:
     message = refused(api.put("subnets/pxe-a/", data={"cidr": "10.20.0.0/25"}), "cidr")
     assert "10.20.0.100 - 10.20.0.200" in message

@@ -171,3 +171,14 @@ def test_there_is_no_default_fabric_without_one(api) -> None:
     answer = api.get("fabrics/0/")
     assert answer.status_code == 404
     assert "no fabric '0'" in answer.text
+
+
+def test_first_subnet_makes_the_fabric_that_it_is_in(api) -> None:
+    assert api.get("fabrics/").get_json() == []
+    made = ok(api.post("subnets/", data={"cidr": "198.51.100.0/24"}))
+    assert (made["vlan"]["fabric"], made["vlan"]["vid"], made["vlan"]["name"]) == ("fabric-0", 0, "untagged")
+    second = ok(api.post("subnets/", data={"cidr": "203.0.113.0/24"}))
+    assert second["vlan"]["id"] == made["vlan"]["id"]
+    refused = api.post("subnets/", data={"cidr": "192.0.2.0/24", "fabric": "fabric-1"})
+    assert refused.status_code == 400
+    assert len(api.get("fabrics/").get_json()) == 1

@@ -23,7 +23,7 @@ from rackyard.region.worker.own_names import OwnNames
 from rackyard.region.worker.tasks import racks
 
 from .conftest import RackClient
-from .play import INTERFACES, AgentPlay, another, declare_network
+from .play import INTERFACES, AgentPlay, another, declare_network, register_machine
 
 NAME = f"10-20-0-0--24.{DOMAIN}"
 REVERSE = "0.20.10.in-addr.arpa"
@@ -109,6 +109,22 @@ def test_pass_without_news_sends_nothing(names: OwnNames, named: NameServer):
     assert [names.update() for _pass in range(3)] == [[], [], []]
     assert [named.serial(zone) for zone in zones] == before
     assert ("restart", "named") not in named.orders
+
+
+def test_pass_without_news_reads_no_zone(names: OwnNames, monkeypatch: pytest.MonkeyPatch):
+    read: list[str] = []
+    whole = dns.query.inbound_xfr
+
+    def noting(where: str, zone: Any, *args: Any, **options: Any) -> Any:
+        read.append(zone.origin.to_text())
+        return whole(where, zone, *args, **options)
+
+    monkeypatch.setattr(dns.query, "inbound_xfr", noting)
+    names.update()
+    assert read == []
+    monkeypatch.setattr("rackyard.region.worker.own_names.TRANSFER_EVERY_S", 0.0)
+    names.update()
+    assert f"{DOMAIN}." in read
 
 
 def alias(named: NameServer) -> None:
@@ -216,6 +232,7 @@ def test_zone_that_stays_refused_starts_named_anew_no_more_than_once(
     names: OwnNames, named: NameServer, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("rackyard.region.worker.own_names.PATIENCE_S", 0.0)
+    monkeypatch.setattr("rackyard.region.worker.own_names.TRANSFER_EVERY_S", 0.0)
     conf = named.place / "named.conf"
     conf.write_text(conf.read_text().replace("allow-transfer { key rackyard; };", ""))
     named.act("reload", "named")
@@ -249,10 +266,10 @@ class Site:
     """An operator's domain, and a region that follows it."""
 
     def __init__(self, api: Any, names: OwnNames, named: NameServer, region: Context) -> None:
-        self._api, self.names, self._named, self._region = api, names, named, region
+        self.api, self.names, self._named, self._region = api, names, named, region
 
     def ask(self, method: str, path: str, **data: Any) -> Any:
-        answer = self._api.request(method, path, data=data)
+        answer = self.api.request(method, path, data=data)
         assert answer.status_code in (200, 204), answer.get_data(as_text=True)
         return answer.get_json(silent=True)
 
@@ -307,7 +324,7 @@ def test_device_has_its_name_where_its_lease_is(site: Site, named: NameServer, t
     site.follow()
     assert named.records("sw1.lab.example.org") == [(60, "10.20.0.77")]
     assert named.data(f"77.{REVERSE}", "PTR") == {"sw1.lab.example.org."}
-    assert named.answer(f"pdu.{DOMAIN}").rcode() == dns.rcode.NXDOMAIN, "machines have no names there either"
+    assert named.records(f"pdu.{DOMAIN}") == [(30, "10.20.0.78")]
     assert site.names.update() == []
     assert play.lease("10.20.0.77", mac, action="release").status == 200
     assert play.lease("10.20.0.79", mac).status == 200
@@ -317,6 +334,63 @@ def test_device_has_its_name_where_its_lease_is(site: Site, named: NameServer, t
     site.ask("DELETE", f"devices/{sw1['system_id']}/")
     site.follow()
     assert named.answer("sw1.lab.example.org").rcode() == dns.rcode.NXDOMAIN
+
+
+def test_machine_is_found_by_its_name_while_it_has_an_address(site: Site, named: NameServer, two_racks: RackClient):
+    play, fqdn = AgentPlay(two_racks), f"m1.{DOMAIN}"
+    m1 = register_machine(site.api)
+    site.follow()
+    assert named.answer(fqdn).rcode() == dns.rcode.NXDOMAIN
+    assert play.lease("10.20.0.77").status == 200
+    site.follow()
+    assert named.records(fqdn) == [(30, "10.20.0.77")]
+    assert named.records(f"77.{REVERSE}", "PTR") == [(30, f"{fqdn}.")]
+    assert site.names.update() == []
+    assert NAME.partition(".")[0] in site.names.held
+    assert "m1" not in site.names.held, "who asks how racks' names are is not told of machines"
+
+    subnet = next(each for each in site.ask("GET", "subnets/") if each["cidr"] == "10.20.0.0/24")
+    (nic,) = site.ask("GET", f"nodes/{m1}/interfaces/")
+    link = {"mode": "static", "subnet": subnet["id"], "ip_address": "10.20.0.201"}
+    site.ask("POST", f"nodes/{m1}/interfaces/{nic['id']}/?op=link_subnet", **link)
+    site.ask("PUT", f"machines/{m1}/", hostname="web-01")
+    site.follow()
+    assert named.data(f"web-01.{DOMAIN}") == {"10.20.0.77", "10.20.0.201"}
+    assert named.data(f"201.{REVERSE}", "PTR") == {f"web-01.{DOMAIN}."}
+    assert named.answer(fqdn).rcode() == dns.rcode.NXDOMAIN
+
+    site.ask("PUT", f"machines/{m1}/", domain="lab.example.org")
+    assert play.lease("10.20.0.77", action="release").status == 200
+    site.follow()
+    assert named.records("web-01.lab.example.org") == [(60, "10.20.0.201")]
+    assert named.answer(f"web-01.{DOMAIN}").rcode() == dns.rcode.NXDOMAIN
+    assert named.answer(f"77.{REVERSE}", "PTR").rcode() == dns.rcode.NXDOMAIN
+    site.ask("DELETE", f"machines/{m1}/")
+    site.follow()
+    assert named.answer("web-01.lab.example.org").rcode() == dns.rcode.NXDOMAIN
+    assert named.data(f"2.{REVERSE}", "PTR") == {f"{NAME}."}
+
+
+def test_machine_that_is_called_like_a_subnet_takes_it_no_name(site: Site, named: NameServer, two_racks: RackClient):
+    register_machine(site.api, hostname=NAME.partition(".")[0])
+    assert AgentPlay(two_racks).lease("10.20.0.77").status == 200
+    site.follow()
+    assert named.data(NAME) == {"10.20.0.2", "10.20.0.3"}
+
+
+def test_lease_of_a_machine_is_news_for_names_and_not_for_racks(site: Site, region: Context, two_racks: RackClient):
+    play = AgentPlay(two_racks)
+    register_machine(site.api)
+    with (
+        region.notifier.subscribe("rackyard_names") as names,
+        region.notifier.subscribe("rackyard_desired") as desired,
+    ):
+        assert play.lease("10.20.0.77").status == 200
+        assert names.wait(5)
+        assert play.lease("10.20.0.77").status == 200
+        assert play.lease("10.20.0.78", "52:54:00:99:00:01").status == 200
+        assert not names.wait(0.3), "a renewal, and somebody else's lease"
+        assert not desired.wait(0)
 
 
 def test_domain_that_goes_or_is_no_longer_served_is_answered_no_more(site: Site, named: NameServer):

@@ -168,6 +168,7 @@ def test_list_of_machines_is_read_with_every_field_that_a_plan_needs() -> None:
         power_type="ipmi",
         boot_interface={"mac_address": MAC},
         interface_set=[{"mac_address": MAC}],
+        domain={"name": "rackyard.internal"},
         zone={"name": "default"},
         pool={"name": "default"},
     )
@@ -183,6 +184,7 @@ def test_view_puts_the_boot_interface_first() -> None:
         "power_type": "ipmi",
         "boot_interface": {"mac_address": OTHER},
         "interface_set": [{"mac_address": MAC}, {"mac_address": OTHER}],
+        "domain": {"name": "rackyard.internal"},
         "zone": {"name": "default"},
         "pool": {"name": "default"},
     }

@@ -62,6 +62,7 @@ PERMISSIONS = {
     "network.dns_records.update_record": {"MANAGE_NETWORK"},
     "network.domains.create": {"MANAGE_NETWORK"},
     "network.domains.delete": {"MANAGE_NETWORK"},
+    "network.domains.set_default": {"MANAGE_NETWORK"},
     "network.domains.update": {"MANAGE_NETWORK"},
     "network.fabrics.create_fabric": {"MANAGE_NETWORK"},
     "network.fabrics.create_vlan": {"MANAGE_NETWORK"},

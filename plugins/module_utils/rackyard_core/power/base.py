@@ -145,6 +145,8 @@ class Driver(Protocol):
     """One kind of BMC. Everything raises PowerError's children."""
 
     name: str
+    # What people call it.
+    label: str
     parameters: tuple[Parameter, ...]
     # Whether the power state can be asked, and the boot device set.
     queryable: bool

@@ -71,6 +71,7 @@ class Ipmi:
     """The driver."""
 
     name = "ipmi"
+    label = "IPMI"
     queryable = True
     sets_boot_device = True
     # Limits of IPMI 2.0 (table 22-30): 16 bytes of user name, 20 of password.

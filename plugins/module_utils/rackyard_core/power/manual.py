@@ -16,6 +16,7 @@ class Manual:
     """A driver that refuses everything in words."""
 
     name = "manual"
+    label = "By hand"
     parameters: tuple[Parameter, ...] = ()
     queryable = False
     sets_boot_device = False

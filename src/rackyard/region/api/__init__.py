@@ -26,6 +26,9 @@ from rackyard.region.api import (
     not_yet,
     notifications,
     openapi,
+    power_types,
+    registered,
+    result_files,
     settings,
     site,
     spaces,
@@ -62,6 +65,9 @@ _MODULES: tuple[ModuleType, ...] = (
     static_routes,
     domains,
     controllers,
+    power_types,
+    registered,
+    result_files,
     audit,
 )
 

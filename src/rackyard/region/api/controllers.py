@@ -16,6 +16,7 @@ from rackyard.region.db.racks.view import RackService
 from rackyard.region.db.site.regions import RegionService
 from rackyard.region.errors import NotFound
 from rackyard.region.services.machines import groups
+from rackyard.region.services.network import domains
 from rackyard.region.services.racks import enrolment, view
 from rackyard.region.services.racks.view import RackDetails
 from rackyard.region.services.site import overview, regions, validation
@@ -79,7 +80,8 @@ def read_region(call: Call, system_id: str) -> dict[str, Any]:
 def _site(call: Call) -> dict[str, Any]:
     """What all controllers are in."""
     zone = groups.read(call.ctx, groups.ZONE, str(groups.ZONE.default_id))
-    return {"domain": shapes.internal_domain(call.ctx.config.domain), "zone": shapes.zone(zone)}
+    internal = domains.read(call.ctx, str(domains.INTERNAL_ID))
+    return {"domain": shapes.domain(internal), "zone": shapes.zone(zone)}
 
 
 def _rack(details: RackDetails, site: dict[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ _DOMAIN: Takes = {"name": Kind.TEXT, "ttl": Kind.TEXT, "authoritative": Kind.FLA
 _PLACE: Takes = {"fqdn": Kind.TEXT, "name": Kind.TEXT, "domain": Kind.TEXT}
 _NAME: Takes = {**_PLACE, "address_ttl": Kind.TEXT, "ip_addresses": Kind.WORDS}
 _RECORD: Takes = {"rrtype": Kind.TEXT, "rrdata": Kind.TEXT, "ttl": Kind.TEXT}
-# MAAS's `all` would show the names of machines too; here are none.
+# MAAS's `all` would show the names of machines too; here are those that operators wrote.
 _FILTER: Takes = {**_PLACE, "rrtype": Kind.TEXT, "all": Kind.FLAG}
 # MAAS's type of an address that somebody chose.
 _USER_RESERVED = {"alloc_type": 4, "alloc_type_name": "User reserved"}
@@ -36,7 +36,7 @@ _USER_RESERVED = {"alloc_type": 4, "alloc_type_name": "User reserved"}
 
 @domain_collection.read()
 def list_domains(call: Call) -> list[dict[str, Any]]:
-    """Every domain; the default one is the internal one, which has the names of racks."""
+    """Every domain. The internal one has the names of racks, and is the default one until another is made that."""
     return [shapes.domain(known) for known in domains.list_all(call.ctx)]
 
 
@@ -56,6 +56,12 @@ def read_domain(call: Call, domain: str) -> dict[str, Any]:
 def update_domain(call: Call, domain: str) -> dict[str, Any]:
     """Change what is given."""
     return shapes.domain(domains.update(call.ctx, call.actor, domain, _domain_wish(call.params)))
+
+
+@one_domain.create("set_default")
+def make_domain_default(call: Call, domain: str) -> dict[str, Any]:
+    """Have new machines and devices in this domain from now on."""
+    return shapes.domain(domains.set_default(call.ctx, call.actor, domain))
 
 
 @one_domain.delete()

@@ -16,9 +16,11 @@ from rackyard.region.api import shapes
 from rackyard.region.api.shapes import ROOT, moment
 from rackyard.region.db.machines.groups import Group
 from rackyard.region.db.machines.registry import BlockDevice, Interface, Link, Listing, Machine
+from rackyard.region.db.network.domains import Domain
 from rackyard.region.db.network.picture import Subnet
 from rackyard.region.services.boots import steps
 from rackyard.region.services.machines.registry import MachineDetails, Parts
+from rackyard.region.services.network.domains import DomainDetails
 from rackyard.region.status import FAILURES, Status, label
 
 DEFAULT_MTU = 1500
@@ -152,12 +154,35 @@ class _Texts(dict[Any, str]):
         return text
 
 
+def _domain(
+    internal: str,
+    domain_id: int | None,
+    name: str,
+    ttl: int | None,
+    authoritative: bool,
+    record_count: int,
+    is_default: bool,
+    another_is_default: bool,
+) -> dict[str, Any]:
+    if domain_id is None:
+        return shapes.internal_domain(internal, is_default=not another_is_default)
+    return shapes.domain(DomainDetails(Domain(domain_id, name, ttl, authoritative), record_count, is_default))
+
+
 # What both one machine and lists have from the same columns (of the query machines.registry.few).
 _PLAIN: dict[str, _Plain] = {
     "system_id": _Plain(("system_id",), varied=True),
     "hostname": _Plain(("hostname",), varied=True),
-    "fqdn": _Plain(("hostname",), lambda domain, hostname: f"{hostname}.{domain}", varied=True),
-    "domain": _Plain((), shapes.internal_domain),
+    "fqdn": _Plain(
+        ("hostname", "domain_name"), lambda internal, hostname, own: f"{hostname}.{own or internal}", varied=True
+    ),
+    "domain": _Plain(
+        (
+            "domain_id", "domain_name", "domain_ttl", "domain_authoritative", "domain_record_count",
+            "domain_is_default", "another_is_default",
+        ),
+        _domain,
+    ),
     "description": _Plain(("description",), varied=True),
     "architecture": _Plain(("architecture",)),
     "owner": _Plain(("owner",)),

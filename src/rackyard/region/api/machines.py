@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Response
 
-from rackyard.region.api import machine_filters, machine_lists, machine_shapes, shapes
+from rackyard.region.api import machine_filters, machine_lists, machine_shapes
 from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.params import Params, json_object, scalar_text
 from rackyard.region.api.takes import Kind, Takes, fixed, hold
@@ -19,6 +19,7 @@ from rackyard.region.services.machines.registry import Wish
 from rackyard.region.services.operations import commissioning
 from rackyard.region.services.power import orders
 from rackyard.region.services.power.parameters import PowerWish
+from rackyard.region.services.site.authorisation import GIVEN_OUT
 
 # How long a caller waits for a BMC's own word.
 QUERY_TIMEOUT_S = 30.0
@@ -38,7 +39,8 @@ _WISH: Takes = {
     "commissioning_suite": Kind.TEXT,
     "zone": Kind.TEXT,
     "pool": Kind.TEXT,
-    **fixed("domain", "subarchitecture", "min_hwe_kernel", "swap_size", "cpu_count", "memory"),
+    "domain": Kind.TEXT,
+    **fixed("subarchitecture", "min_hwe_kernel", "swap_size", "cpu_count", "memory"),
     **fixed("disable_ipv4", "deployed", "is_dpu"),
 }
 # MAAS's skip_bmc_config, skip_networking and skip_storage are taken as they come: nothing of it is changed here.
@@ -76,6 +78,15 @@ def show_all_power_parameters(call: Call) -> dict[str, dict[str, Any]]:
     return {system_id: dict(settings.values) for system_id, settings in found.items()}
 
 
+@collection.read("list_allocated", takes=machine_filters.FILTER)
+def list_allocated(call: Call) -> Response:
+    """The machines that are given out to whoever asks, with the filters of all lists."""
+    wanted = machine_filters.read(call.params)
+    return machine_lists.answer(
+        call, replace(wanted, owners=[call.actor.username], given_out=[int(status) for status in GIVEN_OUT])
+    )
+
+
 @collection.create(takes={**_WISH, **_COMMISSION, "commission": Kind.FLAG})
 def create_machine(call: Call) -> dict[str, Any]:
     """Register a machine and commission it, as MAAS does for administrators; `commission=false` only registers it.
@@ -85,8 +96,7 @@ def create_machine(call: Call) -> dict[str, Any]:
     def commission(tx: Transaction, system_id: str) -> None:
         commissioning.begin(call.ctx, tx, call.actor, system_id)
 
-    domain = shapes.internal_domain(call.ctx.config.domain)
-    hold(call.params, {**_WISH, **_COMMISSION}, lambda: {**_NEW, **_COMMISSIONS_WITH, "domain": domain})
+    hold(call.params, {**_WISH, **_COMMISSION}, lambda: {**_NEW, **_COMMISSIONS_WITH})
     asked = call.params.flag("commission")
     details = registry.create(call.ctx, call.actor, _wish(call.params), also=commission if asked else None)
     if asked is None:
@@ -178,6 +188,7 @@ def _wish(params: Params) -> Wish:
         commissioning_suite=params.text("commissioning_suite"),
         zone=params.text("zone"),
         pool=params.text("pool"),
+        domain=params.text("domain"),
     )
 
 

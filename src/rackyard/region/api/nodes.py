@@ -126,9 +126,14 @@ def list_results(call: Call, system_id: str) -> list[dict[str, Any]]:
 def read_result(call: Call, system_id: str, boot_id: int) -> dict[str, Any]:
     """What each script said in one boot. Raises NotFound."""
     with_output = bool(call.params.flag("include_output"))
+    return _result_set(system_id, boot_results(call, system_id, boot_id, with_output=with_output), with_output)
+
+
+def boot_results(call: Call, system_id: str, boot_id: int, *, with_output: bool) -> ResultSet:
+    """The results of one boot. Raises NotFound."""
     for known in results.of_machine(call.ctx, system_id, with_output=with_output):
         if known.boot_id == boot_id:
-            return _result_set(system_id, known, with_output)
+            return known
     raise _missing(system_id, "result", str(boot_id), "results")
 
 

@@ -8,29 +8,26 @@ from rackyard.region.errors import BadRequest
 
 # By MAAS's name of the URL's handler.
 OPERATIONS = {
-    "Machines": "accept accept_all add_chassis allocate clone is_registered list_allocated release",
+    "Machines": "accept accept_all add_chassis allocate clone release",
     "Machine": (
         "deploy details exit_rescue_mode get_curtin_config get_token mount_special "
         "override_failed_testing release rescue_mode restore_default_configuration restore_networking_configuration "
         "restore_storage_configuration set_storage_layout test unmount_special"
     ),
-    "Devices": "is_registered set_zone",
+    "Devices": "set_zone",
     "Device": "details power_parameters restore_default_configuration restore_networking_configuration",
-    "Nodes": "is_registered",
     "Node": "details power_parameters",
     "BlockDevice": "add_tag format mount remove_tag set_boot_disk unformat unmount",
-    "NodeScriptResult": "download",
-    "RackControllers": "describe_power_types import_boot_images is_registered power_parameters set_zone",
+    "RackControllers": "import_boot_images power_parameters set_zone",
     "RackController": (
         "abort details import_boot_images list_boot_images override_failed_testing power_off power_on power_parameters "
         "query_power_state test"
     ),
-    "RegionControllers": "is_registered set_zone",
+    "RegionControllers": "set_zone",
     "RegionController": "details power_parameters",
     "SSHKeys": "import",
     "Tag": "rack_controllers rebuild region_controllers",
     "Domains": "set_serial",
-    "Domain": "set_default",
     "BootResources": "import is_importing stop_import",
 }
 PATHS = (

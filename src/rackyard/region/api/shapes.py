@@ -63,14 +63,14 @@ def domain(known: DomainDetails) -> dict[str, Any]:
         "authoritative": own.authoritative,
         "ttl": own.ttl,
         "resource_record_count": known.record_count,
-        "is_default": own.id == INTERNAL_ID,
+        "is_default": known.is_default,
         "resource_uri": f"{ROOT}/domains/{own.id}/",
     }
 
 
-def internal_domain(name: str) -> dict[str, Any]:
-    """The domain that machines are in."""
-    return domain(DomainDetails(Domain(INTERNAL_ID, name, None, True), 0))
+def internal_domain(name: str, *, is_default: bool) -> dict[str, Any]:
+    """The domain of racks' names."""
+    return domain(DomainDetails(Domain(INTERNAL_ID, name, None, True), 0, is_default))
 
 
 def vlan(known: Vlan) -> dict[str, Any]:

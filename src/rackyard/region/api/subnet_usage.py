@@ -104,7 +104,7 @@ def _listed(call: Call, known: Listed, with_summary: bool) -> dict[str, Any]:
         shown["node_summary"] = {
             "system_id": known.system_id,
             "hostname": known.hostname,
-            "fqdn": f"{known.hostname}.{call.ctx.config.domain}",
+            "fqdn": f"{known.hostname}.{known.domain or call.ctx.config.domain}",
             "node_type": known.node_type,
             "is_container": False,
             "via": known.interface,

@@ -22,7 +22,9 @@ from psycopg2 import sql
 
 from rackyard.region.db import connections
 
-CHANNELS = ("rackyard_desired", "rackyard_jobs", "rackyard_machines", "rackyard_uploads", "rackyard_worker")
+CHANNELS = (
+    "rackyard_desired", "rackyard_jobs", "rackyard_machines", "rackyard_names", "rackyard_uploads", "rackyard_worker",
+)  # fmt: skip
 _RECONNECT_S = 1.0
 
 

@@ -436,8 +436,10 @@ CREATE TABLE domain (
     id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name          text NOT NULL CONSTRAINT domain_name_key UNIQUE,
     ttl           integer CONSTRAINT domain_ttl_range CHECK (ttl BETWEEN 1 AND 604800),
-    authoritative boolean NOT NULL DEFAULT true     -- served by the regions
+    authoritative boolean NOT NULL DEFAULT true,    -- served by the regions
+    is_default    boolean NOT NULL DEFAULT false    -- of new machines and devices; none: the internal one
 );
+CREATE UNIQUE INDEX domain_default_key ON domain (is_default) WHERE is_default;
 
 CREATE TABLE dns_resource (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -456,6 +458,15 @@ CREATE TABLE dns_record (
     ttl         integer CONSTRAINT dns_record_ttl_range CHECK (ttl BETWEEN 1 AND 604800),
     CONSTRAINT dns_record_key UNIQUE (resource_id, rrtype, rrdata)
 );
+
+-- Domains with what is told of them: how many records operators have put there.
+CREATE VIEW domain_told AS
+SELECT domain.id, domain.name, domain.ttl, domain.authoritative, domain.is_default,
+       (SELECT coalesce(sum(cardinality(dns_resource.addresses)), 0) FROM dns_resource
+        WHERE dns_resource.domain_id = domain.id)
+       + (SELECT count(*) FROM dns_record JOIN dns_resource ON dns_resource.id = dns_record.resource_id
+          WHERE dns_resource.domain_id = domain.id) AS record_count
+FROM domain;
 
 -- What machines are in: a zone is what fails together, a pool what is given out together. Both have a default -------
 
@@ -534,6 +545,7 @@ CREATE TABLE machine (
     locked            boolean NOT NULL DEFAULT false,   -- against changes, until somebody unlocks it
     owner_data        jsonb NOT NULL DEFAULT '{}',  -- texts by name, as are the annotations
     workload_annotations jsonb NOT NULL DEFAULT '{}',
+    domain_id         bigint CONSTRAINT machine_domain_fkey REFERENCES domain, -- none: the internal one, which is no row
     CONSTRAINT machine_bmc_fkey FOREIGN KEY (bmc_id, power_type) REFERENCES bmc (id, type),
     CONSTRAINT machine_bmc_key UNIQUE (bmc_id, bmc_slot)
 );
@@ -739,6 +751,7 @@ CREATE INDEX boot_running ON boot (id) WHERE outcome = 'running';
 ALTER TABLE machine ADD CONSTRAINT machine_boot_fkey FOREIGN KEY (boot_id) REFERENCES boot ON DELETE SET NULL;
 CREATE INDEX machine_boot ON machine (boot_id) WHERE boot_id IS NOT NULL;
 CREATE INDEX machine_operation ON machine (operation_id) WHERE operation_id IS NOT NULL;
+CREATE INDEX machine_domain ON machine (domain_id) WHERE domain_id IS NOT NULL;
 
 CREATE TABLE boot_step (
     boot_id bigint NOT NULL REFERENCES boot ON DELETE CASCADE,
@@ -849,6 +862,16 @@ SELECT device_interface.device_id, device_interface.id AS interface_id, lease.ip
 FROM device_interface JOIN lease ON lease.mac = device_interface.mac
 WHERE lease.state = 'commit' AND (lease.expires_at IS NULL OR lease.expires_at > now());
 
+-- Which addresses machines have now by their leases, or are to have by their links.
+CREATE VIEW machine_address AS
+SELECT machine_interface.machine_id, machine_interface.vlan_id, lease.ip
+FROM lease JOIN machine_interface ON machine_interface.mac = lease.mac
+WHERE lease.state = 'commit' AND (lease.expires_at IS NULL OR lease.expires_at > now())
+UNION ALL
+SELECT machine_interface.machine_id, machine_interface.vlan_id, interface_link.ip
+FROM interface_link JOIN machine_interface ON machine_interface.id = interface_link.interface_id
+WHERE interface_link.ip IS NOT NULL;
+
 -- Wake-ups ---------------------------------------------------------------------------------------
 -- A trigger cannot be forgotten by a new caller; PostgreSQL folds equal notices of one transaction.
 
@@ -903,6 +926,29 @@ CREATE TRIGGER lease_of_device_changed AFTER UPDATE ON lease FOR EACH ROW
     WHEN ((OLD.mac, OLD.state) IS DISTINCT FROM (NEW.mac, NEW.state)) EXECUTE FUNCTION notify_device_lease();
 
 -- The workers are woken when the last chunk is there, whoever waits for the end of an upload when that has come.
+-- Name servers follow the names and leases of machines; what racks are told does not change by them.
+CREATE FUNCTION notify_machine_lease() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM machine_interface WHERE mac IN (OLD.mac, NEW.mac)) THEN
+        PERFORM pg_notify('rackyard_names', '');
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER lease_of_machine_added AFTER INSERT ON lease FOR EACH ROW EXECUTE FUNCTION notify_machine_lease();
+-- A renewal is no news.
+CREATE TRIGGER lease_of_machine_changed AFTER UPDATE ON lease FOR EACH ROW
+    WHEN ((OLD.mac, OLD.state) IS DISTINCT FROM (NEW.mac, NEW.state)) EXECUTE FUNCTION notify_machine_lease();
+
+CREATE FUNCTION notify_names() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('rackyard_names', '');
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER machine_named AFTER UPDATE ON machine FOR EACH ROW
+    WHEN ((OLD.hostname, OLD.domain_id) IS DISTINCT FROM (NEW.hostname, NEW.domain_id)) EXECUTE FUNCTION notify_names();
+
 CREATE FUNCTION notify_upload() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'DELETE' OR NEW.completed_at IS NOT NULL OR NEW.refusal <> '' THEN
@@ -1100,7 +1146,7 @@ SELECT audit_table('ip_range', name => 'host($.start_ip) || '' - '' || host($.en
     shown => ARRAY['subnet_id=(SELECT name FROM subnet WHERE id = $.subnet_id)', 'type', 'start_ip', 'end_ip', 'comment']);
 SELECT audit_table('image', name => '$.name', shown => '{name, arch, suite, is_default, is_current}');
 SELECT audit_table('bmc', name => '$.type || '' '' || $.address', shown => '{type, address, port, parameters}', secret => '{secrets}');
-SELECT audit_table('domain', name => '$.name', shown => '{name, ttl, authoritative}');
+SELECT audit_table('domain', name => '$.name', shown => '{name, ttl, authoritative, is_default}');
 SELECT audit_table('dns_resource',
     name => 'CASE $.name WHEN ''@'' THEN '''' ELSE $.name || ''.'' END || coalesce((SELECT name FROM domain WHERE id = $.domain_id), ''#'' || $.domain_id)',
     shown => ARRAY['domain_id=(SELECT name FROM domain WHERE id = $.domain_id)', 'name', 'address_ttl', 'addresses']);
@@ -1116,6 +1162,7 @@ SELECT audit_table('machine', name => '$.hostname', node => '$.system_id',
         'bmc_id=(SELECT type || '' '' || address FROM bmc WHERE id = $.bmc_id)', 'bmc_slot', 'power_parameters',
         'zone_id=(SELECT name FROM zone WHERE id = $.zone_id)',
         'pool_id=(SELECT name FROM resource_pool WHERE id = $.pool_id)',
+        'domain_id=(SELECT name FROM domain WHERE id = $.domain_id)',
         'locked', 'owner_data', 'workload_annotations']);
 SELECT audit_table('machine_interface',
     name => '$.name || '' ('' || coalesce($.mac, $.virtual_mac) || '') of '' || coalesce((SELECT hostname FROM machine WHERE id = $.machine_id), ''#'' || $.machine_id)',

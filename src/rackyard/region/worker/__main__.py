@@ -50,7 +50,7 @@ def tasks(ctx: Context, root: Path) -> list[Task]:
         Task("PostgreSQL's members", 10, partial(database.note_timeline, ctx)),
         Task("own state", 2, own_state.tell, leader_only=False),
         Task("heartbeat", 30, partial(own_daemons.beat, ctx), leader_only=False),
-        Task("names of racks", 15, own_names.update, leader_only=False, on_change=True),
+        Task("names", 15, own_names.update, leader_only=False, on_change=True, on_names=True, breath_s=0.5),
         Task("log names", 3, log_names.LogNames(ctx, Systemd(), root).apply, leader_only=False),
         Task("images of other regions", 15, partial(images.fetch_missing, ctx), leader_only=False),
         Task("uploaded images", 15, partial(uploads.tend, ctx), leader_only=False, on_change=True),

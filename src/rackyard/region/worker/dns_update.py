@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from rackyard.region.services.network.zones import Records
 from rackyard.region.services.racks.names import Change, Zone, differences
 
 TIMEOUT_S = 5.0
+# In one update, which may have 64 kB: a name has up to some sixty addresses, most have one.
+MAX_NAMES = 100
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,14 @@ class Server:
     address: str
     port: int
     key: Key
+
+
+@dataclass(frozen=True)
+class Held:
+    """What each name of a zone has, and the zone's serial with that."""
+
+    serial: int
+    records: Mapping[str, Records]
 
 
 class _Refused(Exception):
@@ -70,19 +81,25 @@ def read_key(path: Path) -> Key:
     return Key(name, algorithm, secret)
 
 
-def reconcile(server: Server, zone: Zone) -> list[Change]:
-    """Make the zone hold what it must and return what was changed; nothing is sent when it does already.
+def reconcile(server: Server, zone: Zone, before: Held | None = None) -> tuple[list[Change], Held]:
+    """Make the zone hold what it must; what was changed, and what it holds then. Nothing is sent when it does already.
 
+    The zone is transferred, unless its serial is that of `before`: thousands of names take a second to read.
     Raises ZoneRefused when the name server answers and refuses, Unavailable when it does not answer."""
     try:
-        changes = differences(zone, _current(server, zone.name))
-        if changes:
-            _send(server, zone.name, changes)
+        held = before if before and _serial(server, zone.name) == before.serial else _transferred(server, zone.name)
+        changes = differences(zone, held.records)
+        updates = [changes[at : at + MAX_NAMES] for at in range(0, len(changes), MAX_NAMES)]
+        for update in updates:
+            _send(server, zone.name, update)
     except (dns.xfr.TransferError, _Refused) as error:
         raise ZoneRefused(_words(server, zone, error)) from error
     except (dns.exception.DNSException, OSError, EOFError) as error:
         raise Unavailable(_words(server, zone, error)) from error
-    return changes
+    records = {**held.records, **{change.label: change.records for change in changes}}
+    # Each update adds one. Where anything else has changed too, the serial tells it at the next pass.
+    serial = held.serial + len(updates)
+    return changes, Held(serial, {label: known for label, known in records.items() if known})
 
 
 def _words(server: Server, zone: Zone, error: Exception) -> str:
@@ -97,7 +114,16 @@ def _keyring(key: Key) -> dict[dns.name.Name, dns.tsig.Key]:
     return {name: dns.tsig.Key(name, key.secret, dns.name.from_text(key.algorithm))}
 
 
-def _current(server: Server, name: str) -> dict[str, Records]:
+def _serial(server: Server, name: str) -> int | None:
+    """The zone's serial, None where the name server does not tell it."""
+    question = dns.message.make_query(name, dns.rdatatype.SOA)
+    question.use_tsig(_keyring(server.key))
+    answer = dns.query.udp(question, server.address, timeout=TIMEOUT_S, port=server.port)
+    found = [each[0] for each in answer.answer if each.rdtype == dns.rdatatype.SOA]
+    return int(found[0].serial) if found else None
+
+
+def _transferred(server: Server, name: str) -> Held:
     """What each name of the zone has, without what makes it a zone."""
     zone = dns.zone.Zone(dns.name.from_text(name), relativize=True)
     request = dns.message.make_query(name, dns.rdatatype.AXFR)
@@ -109,7 +135,7 @@ def _current(server: Server, name: str) -> dict[str, Records]:
             continue
         record = f"{ttl} {dns.rdatatype.to_text(data.rdtype)} {data.to_text()}"
         current.setdefault(label.to_text().lower(), set()).add(record)
-    return {label: frozenset(records) for label, records in current.items()}
+    return Held(zone.get_soa().serial, {label: frozenset(records) for label, records in current.items()})
 
 
 def _send(server: Server, name: str, changes: list[Change]) -> None:

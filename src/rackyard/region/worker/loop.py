@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from rackyard.region.context import Context
+from rackyard.region.db.notifier import Subscription
 from rackyard.region.errors import RackyardError
 
 # How long `run` waits for tasks when it was told to stop; what they had not committed by then never happened.
@@ -25,14 +28,15 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Task:
     """Something to do every `period_s` seconds; `leader_only` if one worker of the site should do it; `on_change` if
-    it is also due as soon as the desired state changes, but not sooner than `breath_s` after its last run: changes come
-    in bursts, and systemd refuses a unit that is restarted too often."""
+    it is also due as soon as the desired state changes, `on_names` as soon as names of machines do, but not sooner than
+    `breath_s` after its last run: changes come in bursts, and systemd refuses a unit that is restarted too often."""
 
     name: str
     period_s: float
     run: Callable[[], object]
     leader_only: bool = True
     on_change: bool = False
+    on_names: bool = False
     breath_s: float = 0.2
 
 
@@ -109,12 +113,14 @@ class Loop:
             threading.Thread(target=self._follow, args=(timer,), name=timer.task.name, daemon=True)
             for timer in self._timers
         ]
-        with self._ctx.notifier.subscribe("rackyard_desired") as changed:
+        with ExitStack() as stack:
+            for channel, names in (("rackyard_desired", False), ("rackyard_names", True)):
+                heard = stack.enter_context(self._ctx.notifier.subscribe(channel))
+                threads.append(threading.Thread(target=self._listen, args=(heard, names), name=channel, daemon=True))
             for thread in threads:
                 thread.start()
             while not self._stopping.is_set():
-                if changed.wait(_TICK_S):
-                    self._hurry()
+                time.sleep(_TICK_S)
                 if not any(timer.hangs() for timer in self._timers):
                     self._alive()
                 self._leading = self._leads()
@@ -122,11 +128,13 @@ class Loop:
         for thread in threads:
             thread.join(max(0.0, give_up_at - self._ctx.clock.monotonic()))
 
-    def _hurry(self) -> None:
-        """The desired state changed: what follows it is due, after its breath."""
-        for timer in self._timers:
-            if timer.task.on_change:
-                timer.hurry()
+    def _listen(self, heard: Subscription, names: bool) -> None:
+        """What follows a change that is heard of is due, after its breath."""
+        while not self._stopping.is_set():
+            if heard.wait(_TICK_S):
+                for timer in self._timers:
+                    if timer.task.on_names if names else timer.task.on_change:
+                        timer.hurry()
 
     def _follow(self, timer: _Timer) -> None:
         """The life of one task."""

@@ -14,9 +14,12 @@ from rackyard.region.errors import RackyardError, Unavailable
 from rackyard.region.services.racks import names
 from rackyard.region.services.racks.names import Zone
 from rackyard.region.worker import dns_update
+from rackyard.region.worker.dns_update import Held
 
 # For so long a name server may refuse a zone, as while it loads it.
 PATIENCE_S = 10.0
+# So often zones are read whole, whatever their serials say.
+TRANSFER_EVERY_S = 600.0
 _log = logging.getLogger(__name__)
 
 
@@ -29,7 +32,11 @@ class OwnNames:
         self._zones = root / dns.ZONES
         self._refused_at: dict[str, float] = {}
         self._restarted: set[str] = set()
-        # Addresses by label of the internal domain, as the name server has them, and why it has not what it should.
+        # What zones held after the last pass, and when all of them were read anew.
+        self._known: Mapping[str, Held] = {}
+        self._transferred_at = ctx.clock.monotonic()
+        # Addresses of racks by label of the internal domain, as the name server has them, and why it has not what it
+        # should.
         self.held: dict[str, list[str]] = {}
         self.trouble = ""
 
@@ -47,21 +54,28 @@ class OwnNames:
         key = dns_update.read_key(self._ctx.config.tsig_key)
         server = dns_update.Server(self._ctx.config.dns_server, self._ctx.config.dns_port, key)
         changed, refused = [], {}
+        known: dict[str, Held] = {}
+        now = self._ctx.clock.monotonic()
+        if now - self._transferred_at >= TRANSFER_EVERY_S:
+            self._known, self._transferred_at = {}, now
         for zone in names.wanted(self._ctx):
             if not self._is_served(zone):
                 continue
             try:
-                changes = dns_update.reconcile(server, zone)
+                changes, known[zone.name] = dns_update.reconcile(server, zone, self._known.get(zone.name))
             except dns_update.ZoneRefused as error:
                 refused[zone.name] = error.message
                 continue
             if zone.name == self._ctx.config.domain:
                 self.held = {
-                    label: sorted(each.split()[2] for each in records) for label, records in zone.labels.items()
+                    label: sorted(each.split()[2] for each in records)
+                    for label, records in zone.labels.items()
+                    if names.is_subnet_label(label)
                 }
             for change in changes:
                 _log.info("%s in %s is now %s", change.label, zone.name, ", ".join(sorted(change.records)) or "gone")
                 changed.append(change.label)
+        self._known = known
         self._mend(refused)
         if refused:
             raise Unavailable("; ".join(refused.values()))

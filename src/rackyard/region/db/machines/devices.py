@@ -128,7 +128,7 @@ def names_in(tx: Transaction, domain_id: int) -> list[str]:
 
 
 def published(tx: Transaction) -> list[tuple[int, str, str]]:
-    """Domain, hostname and address of the devices in domains of the site's own, once for each address."""
+    """Domain (0 for the internal one), hostname and address of every device, for each address that it has."""
     return [(row["domain_id"], row["hostname"], row["address"]) for row in tx.all("machines.devices.published")]
 
 

@@ -57,6 +57,14 @@ class Machine:
     locked: bool
     owner_data: dict[str, str]
     workload_annotations: dict[str, str]
+    # The domain that the machine is in, all None for the internal one.
+    domain_id: int | None
+    domain_name: str | None
+    domain_ttl: int | None
+    domain_authoritative: bool | None
+    domain_record_count: int | None
+    domain_is_default: bool | None
+    another_is_default: bool
 
     @property
     def zone(self) -> Group:
@@ -160,8 +168,8 @@ class BlockDevice:
 class MachineFilter:
     """Which machines: None means any. At most `limit`, those whose hostname comes after `after`. `tags` and `subnets`
     (ids; each once) are those that a machine has all of; of any other list it has one, of those that begin with `not_`
-    none. A machine is in the fabrics (names), VLANs (ids) and spaces (names) of all its interfaces. `free_text`,
-    `description` and `workloads` are patterns."""
+    none. `domains` are ids, 0 for the internal one. A machine is in the fabrics (names), VLANs (ids) and spaces (names)
+    of all its interfaces. `free_text`, `description` and `workloads` are patterns."""
 
     ids: Sequence[int] | None = None
     system_ids: list[str] | None = None
@@ -178,6 +186,7 @@ class MachineFilter:
     not_ips: list[str] | None = None
     statuses: list[int] | None = None
     not_statuses: list[int] | None = None
+    given_out: list[int] | None = None
     simple_statuses: list[int] | None = None
     not_simple_statuses: list[int] | None = None
     power_states: list[str] | None = None
@@ -186,6 +195,8 @@ class MachineFilter:
     not_owners: list[str] | None = None
     architectures: list[str] | None = None
     not_architectures: list[str] | None = None
+    domains: list[str] | None = None
+    not_domains: list[str] | None = None
     zones: list[str] | None = None
     not_zones: list[str] | None = None
     pools: list[str] | None = None
@@ -218,7 +229,7 @@ class MachineFilter:
 
 @dataclass(frozen=True)
 class Registration:
-    """What an operator says about a machine, apart from power."""
+    """What an operator says about a machine, apart from power. The internal domain is 0."""
 
     hostname: str
     description: str
@@ -226,6 +237,7 @@ class Registration:
     commissioning_suite: str
     zone_id: int
     pool_id: int
+    domain_id: int
 
 
 def select(
@@ -262,6 +274,16 @@ def ids(tx: Transaction, wanted: MachineFilter) -> list[int]:
 
 def _names(wanted: MachineFilter) -> list[str]:
     return [f"machines.filters.{name}" for name in wanted.conditions]
+
+
+def names(tx: Transaction) -> list[tuple[int, str, str]]:
+    """Domain (0 for the internal one), hostname and address of every machine, for each address that it has."""
+    return [(row["domain_id"], row["hostname"], row["address"]) for row in tx.all("machines.registry.names")]
+
+
+def hostnames_in(tx: Transaction, domain_id: int) -> list[str]:
+    """The names of the machines in a domain that is not the internal one."""
+    return [row["hostname"] for row in tx.all("machines.registry.hostnames_in", domain_id=domain_id)]
 
 
 def count_by_status(tx: Transaction) -> dict[int, int]:

@@ -22,7 +22,8 @@ class Used:
 
 @dataclass(frozen=True)
 class Listed:
-    """An address of a subnet, and whose it is: nothing is known of a stranger with a lease."""
+    """An address of a subnet, and whose it is: nothing is known of a stranger with a lease. The domain is None for
+    the internal one."""
 
     ip: str
     alloc_type: int
@@ -31,6 +32,7 @@ class Listed:
     hostname: str | None
     interface: str | None
     node_type: int
+    domain: str | None
 
 
 @dataclass(frozen=True)

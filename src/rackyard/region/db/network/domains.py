@@ -52,6 +52,27 @@ def domains(tx: Transaction) -> list[Domain]:
     return [Domain(**row) for row in tx.all("network.domains.domains")]
 
 
+def told(tx: Transaction) -> list[tuple[Domain, int, bool]]:
+    """The same, each with how many records it has, and whether it is the default one."""
+    return [
+        (Domain(row["id"], row["name"], row["ttl"], row["authoritative"]), row["record_count"], row["is_default"])
+        for row in tx.all("network.domains.told")
+    ]
+
+
+def default(tx: Transaction) -> Domain | None:
+    """The default domain, None when it is the internal one."""
+    row = tx.one("network.domains.default")
+    return Domain(**row) if row else None
+
+
+def make_default(tx: Transaction, domain_id: int | None) -> None:
+    """Have new machines and devices in this domain, None for the internal one."""
+    tx.run("network.domains.forget_default")
+    if domain_id is not None:
+        tx.run("network.domains.make_default", id=domain_id)
+
+
 def resources(tx: Transaction, domain_id: int | None = None) -> list[Resource]:
     """All names by id, or those of a domain."""
     return [Resource(**row) for row in tx.all("network.domains.resources", domain_id=domain_id)]

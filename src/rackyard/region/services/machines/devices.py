@@ -17,7 +17,6 @@ from rackyard.region.context import Context
 from rackyard.region.db.machines import devices as rows
 from rackyard.region.db.machines import registry as machine_rows
 from rackyard.region.db.machines.devices import Device, DeviceFilter, DeviceInterface, Registration
-from rackyard.region.db.network import domains as domain_rows
 from rackyard.region.db.network import picture as network_rows
 from rackyard.region.db.network.domains import Domain
 from rackyard.region.db.network.picture import Subnet, Vlan
@@ -26,7 +25,7 @@ from rackyard.region.errors import Conflict, Invalid, NotFound
 from rackyard.region.services.machines import groups, texts
 from rackyard.region.services.machines.groups import POOL, ZONE
 from rackyard.region.services.network import domains
-from rackyard.region.services.network.domains import DomainDetails
+from rackyard.region.services.network.domains import DomainDetails, HostName
 from rackyard.region.services.site import identifiers, journal, validation
 from rackyard.region.services.site.authorisation import Actor, Permission, authorise
 from rackyard.region.services.site.validation import Network
@@ -34,7 +33,6 @@ from rackyard.region.services.site.validation import Network
 MAX_INTERFACES = 64
 MAX_NIC_TAGS = 64
 # RFC 1035 section 2.3.4, as text.
-_MAX_NAME = 253
 _BLANK = DeviceInterface(0, 0, "", "", None, [], [])
 _NIC_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._:-]{0,62}")
 
@@ -272,40 +270,29 @@ def _with_details(ctx: Context, tx: Transaction, found: Sequence[Device]) -> lis
 
 
 def _wished(ctx: Context, tx: Transaction, wish: DeviceWish, before: Registration, system_id: str) -> Registration:
-    label, _dot, rest = (wish.hostname or before.hostname).strip().lower().rstrip(".").partition(".")
-    domain = _domain(ctx, tx, wish.domain or rest or str(before.domain_id), "domain" if wish.domain else "hostname")
-    if rest and rest != domain.name:
-        raise Invalid.field("hostname", f"{validation.shown(rest)} is not the domain {domain.name}; leave it out.")
+    known = domains.find(ctx, tx, str(before.domain_id)) if before.hostname else None
+    name = domains.of_host(ctx, tx, wish.hostname or before.hostname, wish.domain, known)
     text = before.description if wish.description is None else wish.description
     after = Registration(
-        hostname=validation.hostname("hostname", label, ctx.config.domain),
+        hostname=name.hostname,
         description=validation.text("description", text),
-        domain_id=domain.id,
+        domain_id=name.domain.id,
         parent_id=before.parent_id if wish.parent is None else _parent(tx, wish.parent),
         zone_id=groups.chosen(tx, ZONE, wish.zone) if wish.zone else before.zone_id,
     )
     if (after.hostname, after.domain_id) != (before.hostname, before.domain_id):
-        _require_free_name(ctx, tx, after, system_id)
+        _require_free_name(tx, name, system_id)
     return after
 
 
-def _require_free_name(ctx: Context, tx: Transaction, wanted: Registration, system_id: str) -> None:
+def _require_free_name(tx: Transaction, wanted: HostName, system_id: str) -> None:
     device, machine = rows.named(tx, wanted.hostname), rows.machine_named(tx, wanted.hostname)
     taken = f"Machine {wanted.hostname} ({machine})" if machine else ""
     if device is not None and device.system_id != system_id:
         taken = f"Device {wanted.hostname} ({device.system_id})"
     if taken:
         raise Invalid.field("hostname", f"{taken} exists already; choose another hostname.")
-    if wanted.domain_id == domains.INTERNAL_ID:
-        return
-    domain = _domain(ctx, tx, str(wanted.domain_id))
-    fqdn = f"{wanted.hostname}.{domain.name}"
-    if len(fqdn) > _MAX_NAME:
-        raise Invalid.field("hostname", f"{fqdn} has more than {_MAX_NAME} characters; choose a shorter hostname.")
-    if any(resource.name == wanted.hostname for resource in domain_rows.resources(tx, domain.id)):
-        raise Invalid.field(
-            "hostname", f"DNS name {fqdn} exists already (GET dnsresources/?fqdn={fqdn}); choose another hostname."
-        )
+    domains.require_free(tx, wanted)
 
 
 def _domain(ctx: Context, tx: Transaction, specifier: str, field: str = "domain") -> Domain:

@@ -7,24 +7,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+from rackyard.region.context import Context
 from rackyard.region.db.machines import groups as group_rows
 from rackyard.region.db.machines import tags as tag_rows
 from rackyard.region.db.machines.registry import MachineFilter
+from rackyard.region.db.network import domains as domain_rows
 from rackyard.region.db.network import picture as network_rows
+from rackyard.region.db.network.domains import Domain
 from rackyard.region.db.network.picture import UNDEFINED
 from rackyard.region.db.pool import Transaction
 from rackyard.region.db.site import users as account_rows
 from rackyard.region.errors import BadRequest, Invalid, NotFound
-from rackyard.region.services.network import picture
+from rackyard.region.services.network import domains, picture
 from rackyard.region.services.site import validation
 from rackyard.region.status import SIMPLE
 
 _STATES = ("on", "off", "unknown", "error")
 
 
-def resolved(tx: Transaction, wanted: MachineFilter) -> MachineFilter:
-    """The same with ids for what it says of subnets. Raises Invalid for names that nothing has. As many statements as
-    it takes to know each kind of thing that is asked about, however many are named."""
+def resolved(ctx: Context, tx: Transaction, wanted: MachineFilter) -> MachineFilter:
+    """The same with ids for what it says of subnets and domains. Raises Invalid for names that nothing has. As many
+    statements as it takes to know each kind of thing that is asked about, however many are named."""
     _check("power_state", lambda: _STATES, power_state=wanted.power_states, not_power_state=wanted.not_power_states)
     _check(
         "zone", lambda: (each.name for each in group_rows.all_of(tx, "zone")),
@@ -51,6 +54,13 @@ def resolved(tx: Transaction, wanted: MachineFilter) -> MachineFilter:
         "account", lambda: (each.username for each in account_rows.every(tx)),
         owner=wanted.owners, not_owner=wanted.not_owners,
     )  # fmt: skip
+    if wanted.domains or wanted.not_domains:
+        known = [domains.internal(ctx), *domain_rows.domains(tx)]
+        wanted = replace(
+            wanted,
+            domains=_domain_ids(known, "domain", wanted.domains),
+            not_domains=_domain_ids(known, "not_domain", wanted.not_domains),
+        )
     if not wanted.subnets and not wanted.not_subnets:
         return wanted
     found = _subnets(tx, subnets=wanted.subnets, not_subnets=wanted.not_subnets)
@@ -80,6 +90,16 @@ def _check(word: str, known: Callable[[], Iterable[str]], **asked: Sequence[str]
             wrong[field] = [f"There is no {word} {shown}; a filter by it would hide that."]
     if wrong:
         raise Invalid(wrong)
+
+
+def _domain_ids(known: Sequence[Domain], field: str, names: Sequence[str] | None) -> list[str] | None:
+    if not names:
+        return None
+    ids = {name: next((str(each.id) for each in known if domains.is_called(each, name)), None) for name in names}
+    unknown = [validation.shown(name) for name in ids if ids[name] is None]
+    if unknown:
+        raise Invalid.field(field, f"There is no domain {', '.join(unknown[:10])}; a filter by it would hide that.")
+    return [each for each in ids.values() if each is not None]
 
 
 def _subnets(tx: Transaction, **asked: Sequence[str] | None) -> dict[str, list[str] | None]:

@@ -93,7 +93,7 @@ def short(ctx: Context, wanted: MachineFilter, columns: Collection[str]) -> Iter
 
 def _portions(ctx: Context, wanted: MachineFilter, size: int, read: Read[Found]) -> Iterator[Portion[Found]]:
     with ctx.db.reading() as tx:
-        known = filters.resolved(tx, wanted)
+        known = filters.resolved(ctx, tx, wanted)
         portion = _first(read, tx, known, size)
         rest = [] if known.limit is not None else _rest(tx, known, portion.found, size)
     yield portion

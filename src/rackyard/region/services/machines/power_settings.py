@@ -28,6 +28,8 @@ def find_all(ctx: Context, actor: Actor, wanted: MachineFilter) -> dict[str, Pow
     """The power settings of matching machines by system_id, by hostname. Raises Forbidden, Invalid."""
     with ctx.db.transaction() as tx:
         authorise(actor, Permission.SEE_POWER_PARAMETERS)
-        found = rows.select(tx, filters.resolved(tx, wanted), with_hardware=False, with_steps=False, with_labels=False)
+        found = rows.select(
+            tx, filters.resolved(ctx, tx, wanted), with_hardware=False, with_steps=False, with_labels=False
+        )
         power = power_rows.of_machines(tx, [machine.id for machine in found])
         return {machine.system_id: bmcs.settings_of(power[machine.id]) for machine in found if machine.id in power}

@@ -27,6 +27,8 @@ from rackyard.region.db.pool import Transaction
 from rackyard.region.errors import Invalid, NotFound
 from rackyard.region.services.machines import groups
 from rackyard.region.services.machines.groups import POOL, ZONE
+from rackyard.region.services.network import domains
+from rackyard.region.services.network.domains import HostName
 from rackyard.region.services.operations.kinds import require_idle, require_unlocked
 from rackyard.region.services.power import bmcs
 from rackyard.region.services.power.parameters import PowerWish
@@ -73,6 +75,7 @@ class Wish:
     commissioning_suite: str | None = None
     zone: str | None = None
     pool: str | None = None
+    domain: str | None = None
 
 
 @dataclass(frozen=True)
@@ -122,13 +125,15 @@ def create(
             )
         macs = _checked_macs(tx, wish.macs, system_id=None)
         system_id = identifiers.free_system_id(ctx, tx)
+        name = _name(ctx, tx, wish.hostname or f"machine-{system_id}", wish.domain)
         registration = Registration(
-            hostname=_hostname(ctx, tx, wish.hostname or f"machine-{system_id}", system_id=None),
+            hostname=name.hostname,
             description=validation.text("description", wish.description or ""),
             architecture=validation.architecture("architecture", wish.architecture or "amd64"),
             commissioning_suite=validation.suite("commissioning_suite", wish.commissioning_suite or ""),
             zone_id=groups.chosen(tx, ZONE, wish.zone) if wish.zone else ZONE.default_id,
             pool_id=pool_id,
+            domain_id=name.domain.id,
         )
         machine_id = rows.add(tx, system_id, registration, actor.account_id, now)
         if wish.power is not None:
@@ -160,8 +165,9 @@ def update(ctx: Context, actor: Actor, system_id: str, wish: Wish) -> MachineDet
         if wish.macs is not None or wish.power is not None:
             require_idle(locked.hostname, locked.status, "change its MACs or power settings")
         machine = _read(tx, system_id, now).machine
+        name = _name(ctx, tx, machine.hostname if wish.hostname is None else wish.hostname, wish.domain, machine)
         registration = Registration(
-            hostname=_hostname(ctx, tx, machine.hostname if wish.hostname is None else wish.hostname, system_id),
+            hostname=name.hostname,
             description=validation.text(
                 "description", machine.description if wish.description is None else wish.description
             ),
@@ -172,6 +178,7 @@ def update(ctx: Context, actor: Actor, system_id: str, wish: Wish) -> MachineDet
             ),
             zone_id=groups.chosen(tx, ZONE, wish.zone) if wish.zone else machine.zone_id,
             pool_id=_moved(tx, actor, machine, wish.pool) if wish.pool else machine.pool_id,
+            domain_id=name.domain.id,
         )
         rows.update(tx, machine.id, registration, now)
         if wish.power is not None:
@@ -190,6 +197,13 @@ def update(ctx: Context, actor: Actor, system_id: str, wish: Wish) -> MachineDet
             username=actor.username,
         )
         return _read(tx, system_id, now)
+
+
+def is_registered(ctx: Context, mac: str) -> bool:
+    """Whether a machine or a device has this MAC. Raises Invalid."""
+    known = [validation.mac("mac_address", mac)]
+    with ctx.db.reading() as tx:
+        return bool(rows.mac_owners(tx, known) or device_rows.mac_owners(tx, known))
 
 
 def delete(ctx: Context, actor: Actor, system_id: str) -> None:
@@ -270,22 +284,26 @@ def _authorise_bmc(tx: Transaction, actor: Actor, machine_id: int) -> None:
         authorise(actor, Permission.SET_POWER_PARAMETERS, machine)
 
 
-def _hostname(ctx: Context, tx: Transaction, text: str, system_id: str | None) -> str:
-    hostname = validation.hostname("hostname", text, ctx.config.domain)
-    for other in rows.select(tx, MachineFilter(hostnames=[hostname])):
-        if other.system_id != system_id:
+def _name(ctx: Context, tx: Transaction, text: str, domain: str | None, known: Machine | None = None) -> HostName:
+    """What a new machine shall be called, or one that is there."""
+    before = domains.find(ctx, tx, str(known.domain_id or domains.INTERNAL_ID)) if known else None
+    name = domains.of_host(ctx, tx, text, domain, before)
+    for other in rows.select(tx, MachineFilter(hostnames=[name.hostname])):
+        if known is None or other.system_id != known.system_id:
             raise Invalid.field(
                 "hostname",
-                f"Machine {hostname} ({other.system_id}) exists already; "
+                f"Machine {name.hostname} ({other.system_id}) exists already; "
                 "choose another hostname or delete that machine.",
             )
     device_rows.keep_out(tx)
-    device = device_rows.named(tx, hostname)
+    device = device_rows.named(tx, name.hostname)
     if device is not None:
         raise Invalid.field(
-            "hostname", f"Device {hostname} ({device.system_id}) exists already; choose another hostname."
+            "hostname", f"Device {name.hostname} ({device.system_id}) exists already; choose another hostname."
         )
-    return hostname
+    if known is None or (known.hostname, before) != (name.hostname, name.domain):
+        domains.require_free(tx, name)
+    return name
 
 
 def _checked_macs(tx: Transaction, given: Sequence[str], system_id: str | None) -> list[str]:

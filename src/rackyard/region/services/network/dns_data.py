@@ -19,7 +19,7 @@ TYPES = ("CNAME", "MX", "NS", "SRV", "SSHFP", "TXT")
 MAX_TTL_S = 604800
 APEX = "@"
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
-_MAX_NAME = 253
+MAX_NAME = 253
 _MAX_DATA = 4000
 # A character string of a TXT record (RFC 1035 section 3.3).
 _TEXT_PIECE = 255
@@ -28,7 +28,7 @@ _TEXT_PIECE = 255
 def domain_name(field: str, text: str, internal: str) -> str:
     """A domain that may be the site's own, in lower case without the final dot."""
     name = text.strip().lower().rstrip(".")
-    if len(name) > _MAX_NAME or "_" in name or not all(_LABEL.fullmatch(label) for label in name.split(".")):
+    if len(name) > MAX_NAME or "_" in name or not all(_LABEL.fullmatch(label) for label in name.split(".")):
         raise Invalid.field(
             field, f"{validation.shown(text)} is no domain; write letters, digits and dots, such as lab.example.org."
         )
@@ -43,7 +43,7 @@ def label(field: str, text: str, domain: str) -> str:
     """A name within a domain, in lower case: one label or several, the first one may be `*`; `@` is the domain."""
     name = text.strip().lower()
     labels = name.removeprefix("*.").split(".") if name != "*" else []
-    if name != APEX and (len(f"{name}.{domain}") > _MAX_NAME or not all(_LABEL.fullmatch(each) for each in labels)):
+    if name != APEX and (len(f"{name}.{domain}") > MAX_NAME or not all(_LABEL.fullmatch(each) for each in labels)):
         raise Invalid.field(
             field,
             f"{validation.shown(text)} is no name in {domain}; write letters, digits, inner hyphens, such as www.",

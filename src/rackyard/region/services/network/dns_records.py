@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from rackyard.region.context import Context
 from rackyard.region.db.machines import devices as device_rows
+from rackyard.region.db.machines import registry as machine_rows
 from rackyard.region.db.network import domains as rows
 from rackyard.region.db.network.domains import Record, Resource
 from rackyard.region.db.pool import Transaction
@@ -108,7 +109,7 @@ def update(ctx: Context, actor: Actor, resource_id: int, wish: ResourceWish) -> 
             other = _at(tx, moved)
             if other is not None and other.resource.id != resource.id:
                 raise Invalid.field("name", f"{moved.fqdn} exists already; choose another name.")
-            _refuse_device(tx, moved)
+            _refuse_host(tx, moved)
             resource = replace(resource, domain_id=moved.domain_id, domain=moved.domain, name=moved.name)
         after = replace(
             resource,
@@ -225,16 +226,20 @@ def _placed(ctx: Context, tx: Transaction, place: Place) -> Resource:
 
 
 def _added(ctx: Context, tx: Transaction, actor: Actor, resource: Resource) -> ResourceDetails:
-    _refuse_device(tx, resource)
+    _refuse_host(tx, resource)
     made = replace(resource, id=rows.add(tx, "resource", **_columns(resource)))
     domains.record(ctx, tx, actor, f"DNS name {made.fqdn} was created")
     return ResourceDetails(made, [])
 
 
-def _refuse_device(tx: Transaction, resource: Resource) -> None:
-    """The name of a device leads to what is leased to it, and has nothing else."""
-    if resource.name in device_rows.names_in(tx, resource.domain_id):
-        raise Invalid.field("name", f"{resource.fqdn} is a device (GET devices/); choose another name.")
+def _refuse_host(tx: Transaction, resource: Resource) -> None:
+    """The name of a machine or device leads to its own addresses, and has nothing else."""
+    for word, path, hosts in (
+        ("device", "devices/", device_rows.names_in(tx, resource.domain_id)),
+        ("machine", "machines/", machine_rows.hostnames_in(tx, resource.domain_id)),
+    ):
+        if resource.name in hosts:
+            raise Invalid.field("name", f"{resource.fqdn} is a {word} (GET {path}); choose another name.")
 
 
 def _columns(resource: Resource) -> dict[str, object]:

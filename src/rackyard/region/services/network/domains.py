@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rackyard.region.context import Context
 from rackyard.region.db.machines import devices as device_rows
+from rackyard.region.db.machines import registry as machine_rows
 from rackyard.region.db.network import domains as rows
 from rackyard.region.db.network.domains import Domain
 from rackyard.region.db.pool import Transaction
@@ -24,10 +24,25 @@ _NAMED = 10
 
 @dataclass(frozen=True)
 class DomainDetails:
-    """A domain, and how many records (addresses too) operators have put in it."""
+    """A domain, how many records (addresses too) operators have put in it, and whether it is the default one, in which
+    new machines and devices are."""
 
     domain: Domain
     record_count: int
+    is_default: bool
+
+
+@dataclass(frozen=True)
+class HostName:
+    """What a machine or a device is called."""
+
+    hostname: str
+    domain: Domain
+
+    @property
+    def fqdn(self) -> str:
+        """The full name, without a final dot."""
+        return f"{self.hostname}.{self.domain.name}"
 
 
 @dataclass(frozen=True)
@@ -49,26 +64,21 @@ def changing(ctx: Context, actor: Actor) -> Iterator[Transaction]:
 
 
 def list_all(ctx: Context) -> list[DomainDetails]:
-    """All domains by id, the internal one first: three statements."""
+    """All domains by id, the internal one first: one statement."""
     with ctx.db.transaction() as tx:
         return of_site(ctx, tx)
 
 
 def of_site(ctx: Context, tx: Transaction) -> list[DomainDetails]:
     """The same within a transaction."""
-    known = [internal(ctx), *rows.domains(tx)]
-    resources = rows.resources(tx)
-    domain_of = {resource.id: resource.domain_id for resource in resources}
-    counts = Counter(domain_of[record.resource_id] for record in rows.records(tx))
-    for resource in resources:
-        counts[resource.domain_id] += len(resource.addresses)
-    return [DomainDetails(domain, counts[domain.id]) for domain in known]
+    own = [DomainDetails(*each) for each in rows.told(tx)]
+    return [DomainDetails(internal(ctx), 0, not any(each.is_default for each in own)), *own]
 
 
 def read(ctx: Context, specifier: str) -> DomainDetails:
     """One domain by name or id. Raises NotFound."""
     for details in list_all(ctx):
-        if _is_called(details.domain, specifier):
+        if is_called(details.domain, specifier):
             return details
     raise _none_of(specifier)
 
@@ -80,7 +90,7 @@ def create(ctx: Context, actor: Actor, wish: DomainWish) -> DomainDetails:
         ttl, served = dns_data.ttl("ttl", wish.ttl), wish.authoritative is not False
         domain = Domain(rows.add(tx, "domain", name=name, ttl=ttl, authoritative=served), name, ttl, served)
         record(ctx, tx, actor, f"Domain {name} was created")
-        return DomainDetails(domain, 0)
+        return DomainDetails(domain, 0, is_default=False)
 
 
 def update(ctx: Context, actor: Actor, specifier: str, wish: DomainWish) -> DomainDetails:
@@ -108,20 +118,63 @@ def delete(ctx: Context, actor: Actor, specifier: str) -> None:
     with changing(ctx, actor) as tx:
         domain = find(ctx, tx, specifier)
         _refuse_internal(domain, "deleted")
+        if domain == rows.default(tx):
+            raise Conflict(f"Domain {domain.name} is the default one; make another one that first (op=set_default).")
         names = [resource.fqdn for resource in rows.resources(tx, domain.id)]
         if names:
-            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-            raise Conflict(
-                f"Domain {domain.name} still has {', '.join(names[:_NAMED])}{more}; delete these dnsresources/ first."
-            )
-        devices = device_rows.names_in(tx, domain.id)
-        if devices:
-            more = f" and {len(devices) - _NAMED} more" if len(devices) > _NAMED else ""
-            raise Conflict(
-                f"Device {', '.join(devices[:_NAMED])}{more} is in domain {domain.name}; put it in another one first."
-            )
+            raise Conflict(f"Domain {domain.name} still has {_some(names)}; delete these dnsresources/ first.")
+        for word, hosts in (
+            ("Device", device_rows.names_in(tx, domain.id)),
+            ("Machine", machine_rows.hostnames_in(tx, domain.id)),
+        ):
+            if hosts:
+                raise Conflict(
+                    f"{word} {_some(hosts)} is in domain {domain.name}; put what is there in another one first."
+                )
         rows.delete(tx, "domain", domain.id)
         record(ctx, tx, actor, f"Domain {domain.name} was deleted")
+
+
+def set_default(ctx: Context, actor: Actor, specifier: str) -> DomainDetails:
+    """Have new machines and devices in this domain from now on. Raises Forbidden, NotFound."""
+    with changing(ctx, actor) as tx:
+        domain = find(ctx, tx, specifier)
+        if domain != (rows.default(tx) or internal(ctx)):
+            rows.make_default(tx, None if domain.id == INTERNAL_ID else domain.id)
+            record(ctx, tx, actor, f"Domain {domain.name} is the default one")
+    return read(ctx, str(domain.id))
+
+
+def of_host(ctx: Context, tx: Transaction, hostname: str, domain: str | None, before: Domain | None) -> HostName:
+    """What a machine or device is called: by its name alone, or with its domain, which `domain` (name or id) may say
+    too; otherwise it is `before`, or the default one. Raises Invalid."""
+    label, _dot, rest = hostname.strip().lower().rstrip(".").partition(".")
+    name = validation.hostname("hostname", label, ctx.config.domain)
+    if domain or rest:
+        try:
+            place = find(ctx, tx, domain or rest)
+        except NotFound as error:
+            raise Invalid.field("domain" if domain else "hostname", error.message) from error
+    else:
+        place = before or rows.default(tx) or internal(ctx)
+    if rest and rest != place.name:
+        raise Invalid.field("hostname", f"{validation.shown(rest)} is not the domain {place.name}; leave it out.")
+    return HostName(name, place)
+
+
+def require_free(tx: Transaction, wanted: HostName) -> None:
+    """What operators have put in a domain keeps its name. Raises Invalid."""
+    if wanted.domain.id == INTERNAL_ID:
+        return
+    fqdn = wanted.fqdn
+    if len(fqdn) > dns_data.MAX_NAME:
+        raise Invalid.field(
+            "hostname", f"{fqdn} has more than {dns_data.MAX_NAME} characters; choose a shorter hostname."
+        )
+    if any(resource.name == wanted.hostname for resource in rows.resources(tx, wanted.domain.id)):
+        raise Invalid.field(
+            "hostname", f"DNS name {fqdn} exists already (GET dnsresources/?fqdn={fqdn}); choose another hostname."
+        )
 
 
 def internal(ctx: Context) -> Domain:
@@ -132,7 +185,7 @@ def internal(ctx: Context) -> Domain:
 def find(ctx: Context, tx: Transaction, specifier: str) -> Domain:
     """One domain by name or id, the internal one among them. Raises NotFound."""
     for domain in (internal(ctx), *rows.domains(tx)):
-        if _is_called(domain, specifier):
+        if is_called(domain, specifier):
             return domain
     raise _none_of(specifier)
 
@@ -148,7 +201,13 @@ def longest_suffix(known: Sequence[Domain], fqdn: str) -> Domain | None:
     return max(around, key=lambda domain: len(domain.name), default=None)
 
 
-def _is_called(domain: Domain, specifier: str) -> bool:
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def is_called(domain: Domain, specifier: str) -> bool:
+    """Whether a name or an id means this domain."""
     return specifier.strip().lower().rstrip(".") in (str(domain.id), domain.name)
 
 
@@ -166,7 +225,8 @@ def _free_name(ctx: Context, tx: Transaction, text: str) -> str:
 def _refuse_what_does_not_fit(tx: Transaction, renamed: Domain) -> None:
     """Names, and data of records, that would be too long in a domain of this name."""
     names = [resource.name for resource in rows.resources(tx, renamed.id)]
-    for name in (*names, *device_rows.names_in(tx, renamed.id)):
+    hosts = (*device_rows.names_in(tx, renamed.id), *machine_rows.hostnames_in(tx, renamed.id))
+    for name in (*names, *hosts):
         dns_data.label("name", name, renamed.name)
     for known in rows.records(tx, renamed.id):
         dns_data.rrdata(known.rrtype, known.rrdata, renamed.name)

@@ -42,13 +42,16 @@ class VlanWish:
 def create_fabric(ctx: Context, actor: Actor, name: str | None, description: str | None) -> Fabric:
     """A new fabric with its untagged VLAN (VID 0), as MAAS makes it. Raises Forbidden, Invalid."""
     with picture.changing(ctx, actor) as (tx, before):
-        label = _free_name(before, name or f"fabric-{1 + max((fabric.id for fabric in before.fabrics), default=-1)}")
-        text = validation.text("description", description or "")
-        fabric_id = rows.add(tx, "fabric", name=label, description=text)
-        columns = _vlan_columns(tx, VlanWish(vid=str(DEFAULT_VID), name="untagged"), fabric_id, None)
-        rows.add(tx, "vlan", **columns, relay_vlan_id=None, space_id=None)
-        picture.record(ctx, tx, actor, f"Fabric {label} was created")
+        fabric_id = _add_fabric(ctx, tx, actor, before, name, description)
         return picture.load(tx).fabric(str(fabric_id))
+
+
+def with_default(ctx: Context, tx: Transaction, actor: Actor, before: Network) -> Network:
+    """The network with a fabric that is there when none is named: the first subnet of a site makes it."""
+    if before.fabrics:
+        return before
+    _add_fabric(ctx, tx, actor, before, None, None)
+    return picture.load(tx)
 
 
 def update_fabric(ctx: Context, actor: Actor, specifier: str, name: str | None, description: str | None) -> Fabric:
@@ -117,6 +120,18 @@ def delete_vlan(ctx: Context, actor: Actor, find: FindVlan) -> None:
         _refuse_with_subnets(before, vlan, f"VLAN {vlan.vid} of fabric {vlan.fabric}")
         rows.delete(tx, "vlan", vlan.id)
         picture.record(ctx, tx, actor, f"VLAN {vlan.vid} of fabric {vlan.fabric} was deleted")
+
+
+def _add_fabric(
+    ctx: Context, tx: Transaction, actor: Actor, before: Network, name: str | None, description: str | None
+) -> int:
+    label = _free_name(before, name or f"fabric-{1 + max((fabric.id for fabric in before.fabrics), default=-1)}")
+    text = validation.text("description", description or "")
+    fabric_id = rows.add(tx, "fabric", name=label, description=text)
+    columns = _vlan_columns(tx, VlanWish(vid=str(DEFAULT_VID), name="untagged"), fabric_id, None)
+    rows.add(tx, "vlan", **columns, relay_vlan_id=None, space_id=None)
+    picture.record(ctx, tx, actor, f"Fabric {label} was created")
+    return fabric_id
 
 
 def _free_name(before: Network, name: str) -> str:

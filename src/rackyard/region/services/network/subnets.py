@@ -11,7 +11,7 @@ from rackyard.region.context import Context
 from rackyard.region.db.network import picture as rows
 from rackyard.region.db.network.picture import Fabric, Subnet, Vlan
 from rackyard.region.errors import Invalid, NotFound
-from rackyard.region.services.network import addresses, picture
+from rackyard.region.services.network import addresses, fabrics, picture
 from rackyard.region.services.network.network import Network
 from rackyard.region.services.site import validation
 from rackyard.region.services.site.authorisation import Actor
@@ -44,6 +44,8 @@ def create(ctx: Context, actor: Actor, wish: SubnetWish) -> Subnet:
     with picture.changing(ctx, actor) as (tx, before):
         if not wish.cidr:
             raise Invalid.field("cidr", "A subnet needs its CIDR; give one such as 198.51.100.0/24.")
+        if wish.vlan is None and wish.fabric is None:
+            before = fabrics.with_default(ctx, tx, actor, before)
         columns = _columns(before, wish, None)
         subnet_id = rows.add(tx, "subnet", **columns)
         picture.record(ctx, tx, actor, f"Subnet {columns['name']} ({columns['cidr']}) was created")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What operators' domains hold, as records of zones: what is put there by hand, and devices with their leases."""
+"""What domains hold for operators, as records of zones: what is put there by hand, and machines and devices with their
+addresses. The internal domain has machines only, beside the names of racks."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from rackyard.region.db.machines import devices as device_rows
+from rackyard.region.db.machines import registry as machine_rows
 from rackyard.region.db.network import domains as rows
 from rackyard.region.db.network.domains import Domain, Record, Resource
 from rackyard.region.db.pool import Transaction
@@ -22,15 +24,17 @@ DEFAULT_TTL_S = 30
 
 @dataclass(frozen=True)
 class Published:
-    """What regions answer for operators: by domain and label, and by address the records that lead back."""
+    """What regions answer for operators: by domain and label, by address the records that lead back, and in the
+    internal domain by label."""
 
     zones: Mapping[str, Mapping[str, Records]] = field(default_factory=dict)
     pointers: Mapping[str, Records] = field(default_factory=dict)
+    internal: Mapping[str, Records] = field(default_factory=dict)
 
 
-def published(tx: Transaction) -> Published:
-    """Everything in domains that regions are authoritative for: four statements."""
-    served = {domain.id: domain for domain in rows.domains(tx) if domain.authoritative}
+def published(tx: Transaction, internal: Domain) -> Published:
+    """Everything in domains that regions are authoritative for: five statements."""
+    served = {domain.id: domain for domain in (internal, *rows.domains(tx)) if domain.authoritative}
     resources = [resource for resource in rows.resources(tx) if resource.domain_id in served]
     of_name: dict[int, list[Record]] = defaultdict(list)
     for known in rows.records(tx):
@@ -45,13 +49,14 @@ def published(tx: Transaction) -> Published:
         if not resource.name.startswith("*"):
             for address in resource.addresses:
                 pointers[address].add(f"{_ttl(resource.address_ttl, domain)} PTR {resource.fqdn}.")
-    for domain_id, hostname, address in device_rows.published(tx):
+    for domain_id, hostname, address in (*device_rows.published(tx), *machine_rows.names(tx)):
         if domain_id in served:
             domain = served[domain_id]
             ttl = _ttl(None, domain)
             zones[domain.name][hostname] = zones[domain.name].get(hostname, frozenset()) | {_address(ttl, address)}
             pointers[address].add(f"{ttl} PTR {hostname}.{domain.name}.")
-    return Published(zones, {address: _one_ttl(records) for address, records in pointers.items()})
+    own = zones.pop(internal.name)
+    return Published(zones, {address: _one_ttl(records) for address, records in pointers.items()}, own)
 
 
 def _entries(resource: Resource, domain: Domain, records: Iterable[Record]) -> Records:

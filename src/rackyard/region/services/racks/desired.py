@@ -19,7 +19,7 @@ from rackyard.daemons.tiers import RACK
 from rackyard.region.context import Context
 from rackyard.region.db.pool import Row, Transaction
 from rackyard.region.db.racks.identity import Rack
-from rackyard.region.services.network import zones
+from rackyard.region.services.network import domains, zones
 from rackyard.region.services.racks import dhcp6, dhcp_pairs, dhcp_turns, enrolment, forbidden, names
 from rackyard.region.services.racks.dhcp_pairs import Pairing
 from rackyard.region.services.site import images
@@ -120,7 +120,7 @@ def for_region(ctx: Context) -> Document:
     """
     with ctx.db.transaction() as tx:
         site = _site(ctx, tx)
-        published = zones.published(tx)
+        published = zones.published(tx, domains.internal(ctx))
     rack_hosts = {_host_network(address) for address in site.rack_addresses()}
     is_rack = RACK in ctx.config.tiers
     clients = sorted(rack_hosts | {row["cidr"] for row in site.subnets} if is_rack else rack_hosts)

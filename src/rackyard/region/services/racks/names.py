@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The names of racks. The internal domain has one for each managed subnet, with the addresses at which live racks serve
-it; reverse zones lead from these addresses back to the subnet that they lie in. Operators' names are served beside."""
+it; reverse zones lead from these addresses back to the subnet that they lie in. Names of machines, which operators have
+given them, are served beside, and operators' domains."""
 
 from __future__ import annotations
 
@@ -8,17 +9,22 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
 from rackyard.region.context import Context
 from rackyard.region.db.pool import Row
-from rackyard.region.services.network import zones
+from rackyard.region.services.network import domains, zones
 from rackyard.region.services.network.zones import Published, Records
 
 TTL_S = 15
 _LABEL = re.compile(r"[0-9a-f-]+--[0-9]{1,3}")
 
-# Beside a pointer that an operator's address has: such names are ours to remove, whatever they led to.
+# A site has thousands of addresses in a few subnets.
+_network = lru_cache(maxsize=4096)(ip_network)
+
+# Beside a machine's name, and a pointer that an operator's address has: such names are ours to remove, whatever they
+# led to.
 _MARK = f'{TTL_S} TXT "heritage=rackyard"'
 
 
@@ -57,7 +63,7 @@ def is_subnet_label(label: str) -> bool:
 def reverse_zone(address: str, cidr: str) -> str:
     """The zone for an address of a subnet: the smallest that is not wider than the subnet, so that no name of anybody
     else is in it. `10.20.1.2` of a /22 → `1.20.10.in-addr.arpa`; of a /25, a zone for the address alone."""
-    network = ip_network(cidr)
+    network = _network(cidr)
     bits = 8 if network.version == 4 else 4
     kept = -(-network.prefixlen // bits)
     pointer = ip_address(address).reverse_pointer.split(".")
@@ -83,10 +89,10 @@ def wanted(ctx: Context) -> list[Zone]:
     with ctx.db.transaction() as tx:
         serving = tx.all("racks.desired.serving")
         cidrs = {row["id"]: row["cidr"] for row in tx.all("racks.desired.subnets")}
-        published = zones.published(tx)
+        published = zones.published(tx, domains.internal(ctx))
     domain = ctx.config.domain
     own = [Zone(name, published.zones[name], lambda _label, _records: True) for name in sorted(published.zones)]
-    return [_internal(domain, serving, cidrs), *own, *_reverse(domain, serving, cidrs, published)]
+    return [_internal(domain, serving, cidrs, published), *own, *_reverse(domain, serving, cidrs, published)]
 
 
 def reverse_zones(serving: Iterable[Row], cidrs: Mapping[int, str], published: Published) -> list[str]:
@@ -98,18 +104,19 @@ def reverse_zones(serving: Iterable[Row], cidrs: Mapping[int, str], published: P
     return sorted(racks | {reverse_zone(address, cidr) for address, cidr in _within(published.pointers, cidrs)})
 
 
-def _internal(domain: str, serving: Iterable[Row], cidrs: Mapping[int, str]) -> Zone:
+def _internal(domain: str, serving: Iterable[Row], cidrs: Mapping[int, str], published: Published) -> Zone:
     living: dict[int, list[Row]] = defaultdict(list)
     for row in serving:
         if row["alive"]:
             living[row["subnet_id"]].append(row)
-    names = {}
+    # A machine that is called like a subnet is called nothing: all machines there find their racks by that name.
+    names = {label: records | {_MARK} for label, records in published.internal.items() if not is_subnet_label(label)}
     for subnet_id, cidr in cidrs.items():
         there = living[subnet_id]
         in_use = [row for row in there if not row["drained"]] or there
         if in_use:
             names[subnet_label(cidr)] = frozenset(_record(row["address"]) for row in in_use)
-    return Zone(domain, names, lambda label, _records: is_subnet_label(label))
+    return Zone(domain, names, lambda label, records: is_subnet_label(label) or _MARK in records)
 
 
 def _reverse(domain: str, serving: Iterable[Row], cidrs: Mapping[int, str], published: Published) -> list[Zone]:
@@ -130,9 +137,20 @@ def _pointer_label(address: str, zone: str) -> str:
 
 
 def _within(addresses: Iterable[str], cidrs: Mapping[int, str]) -> list[tuple[str, str]]:
-    """Each address in a managed subnet, with that subnet."""
-    networks = [ip_network(cidr) for cidr in cidrs.values()]
-    return [(address, str(network)) for address in addresses for network in networks if ip_address(address) in network]
+    """Each address in a managed subnet, with that subnet. Subnets do not overlap: each address is looked up by the
+    lengths of their prefixes, for there may be thousands of the former and hundreds of the latter."""
+    known: dict[tuple[int, int], dict[int, str]] = defaultdict(dict)
+    for network in map(ip_network, cidrs.values()):
+        host_bits = network.max_prefixlen - network.prefixlen
+        known[network.version, host_bits][int(network.network_address) >> host_bits] = str(network)
+    found = []
+    for address in addresses:
+        parsed = ip_address(address)
+        number = int(parsed)
+        for (version, host_bits), networks in known.items():
+            if version == parsed.version and number >> host_bits in networks:
+                found.append((address, networks[number >> host_bits]))
+    return found
 
 
 def _placed(serving: Iterable[Row], cidrs: Mapping[int, str]) -> list[tuple[str, str, bool]]:

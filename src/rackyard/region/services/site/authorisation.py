@@ -118,7 +118,7 @@ ROLES: Mapping[Role, frozenset[Permission]] = MappingProxyType(
 GRANTABLE: Mapping[str, Role] = MappingProxyType({role.value: role for role in (Role.OPERATOR,)})
 
 # As in MAAS, where a machine is somebody's once it is allocated. Before that, its owner is who registered it.
-_GIVEN_OUT = frozenset(
+GIVEN_OUT = frozenset(
     {
         Status.ALLOCATED,
         Status.DEPLOYING,
@@ -198,7 +198,7 @@ def _roles(actor: Actor, about: About) -> Iterator[Role]:
 
 
 def _owns(actor: Actor, machine: Machine) -> bool:
-    return actor.account_id is not None and machine.owner_id == actor.account_id and machine.status in _GIVEN_OUT
+    return actor.account_id is not None and machine.owner_id == actor.account_id and machine.status in GIVEN_OUT
 
 
 def _pool_id(about: About) -> int | None:

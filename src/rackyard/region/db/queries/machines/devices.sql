@@ -59,10 +59,10 @@ SELECT id FROM machine WHERE system_id = %(system_id)s;
 SELECT coalesce(domain_id, 0) AS domain_id, hostname FROM device ORDER BY hostname;
 
 -- name: machines.devices.published
--- The addresses that the devices in domains of the site's own have now.
-SELECT device.domain_id, device.hostname, host(device_address.ip) AS address
+-- The addresses that devices have now; the internal domain is 0.
+SELECT coalesce(device.domain_id, 0) AS domain_id, device.hostname, host(device_address.ip) AS address
 FROM device JOIN device_address ON device_address.device_id = device.id
-WHERE device.domain_id IS NOT NULL ORDER BY device.hostname, device_address.ip;
+ORDER BY device.hostname, device_address.ip;
 
 -- name: machines.devices.add
 -- A new device.

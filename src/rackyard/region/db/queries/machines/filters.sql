@@ -73,6 +73,18 @@ machine.architecture = ANY (%(architectures)s::text[])
 -- Of none of these architectures.
 machine.architecture <> ALL (%(not_architectures)s::text[])
 
+-- condition: machines.filters.given_out
+-- In one of these statuses, whatever else is said of the status.
+machine.status = ANY (%(given_out)s::integer[])
+
+-- condition: machines.filters.domains
+-- In one of these domains.
+coalesce(machine.domain_id, 0) = ANY (%(domains)s::bigint[])
+
+-- condition: machines.filters.not_domains
+-- In none of these domains.
+coalesce(machine.domain_id, 0) <> ALL (%(not_domains)s::bigint[])
+
 -- condition: machines.filters.zones
 -- In one of these zones.
 machine.zone_id IN (SELECT id FROM zone WHERE name = ANY (%(zones)s::text[]))

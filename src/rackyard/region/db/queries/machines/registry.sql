@@ -24,10 +24,18 @@ SELECT machine.id, machine.hostname, machine.system_id
        , resource_pool.id AS pool_id -- column: pool_id
        , resource_pool.name AS pool_name -- column: pool_name
        , resource_pool.description AS pool_description -- column: pool_description
+       , domain.id AS domain_id -- column: domain_id
+       , domain.name AS domain_name -- column: domain_name
+       , domain.ttl AS domain_ttl -- column: domain_ttl
+       , domain.authoritative AS domain_authoritative -- column: domain_authoritative
+       , domain.record_count AS domain_record_count -- column: domain_record_count
+       , domain.is_default AS domain_is_default -- column: domain_is_default
+       , EXISTS (SELECT FROM domain WHERE is_default) AS another_is_default -- column: another_is_default
 FROM machine
 LEFT JOIN zone ON zone.id = machine.zone_id
 LEFT JOIN resource_pool ON resource_pool.id = machine.pool_id
 LEFT JOIN account ON account.id = machine.owner_id
+LEFT JOIN domain_told AS domain ON domain.id = machine.domain_id
 -- where
 ORDER BY machine.hostname
 LIMIT %(limit)s;
@@ -60,25 +68,33 @@ SELECT machine.id, machine.system_id, machine.hostname, machine.description, mac
        END AS tag_names,
        machine.locked,
        CASE WHEN %(with_labels)s THEN machine.owner_data END AS owner_data,
-       CASE WHEN %(with_labels)s THEN machine.workload_annotations END AS workload_annotations
+       CASE WHEN %(with_labels)s THEN machine.workload_annotations END AS workload_annotations,
+       domain.id AS domain_id, domain.name AS domain_name, domain.ttl AS domain_ttl,
+       domain.authoritative AS domain_authoritative, domain.record_count AS domain_record_count,
+       domain.is_default AS domain_is_default, EXISTS (SELECT FROM domain WHERE is_default) AS another_is_default
 FROM machine
 JOIN zone ON zone.id = machine.zone_id
 JOIN resource_pool ON resource_pool.id = machine.pool_id
 LEFT JOIN account ON account.id = machine.owner_id
 LEFT JOIN operation ON operation.id = machine.operation_id AND operation.outcome = 'running'
+LEFT JOIN domain_told AS domain ON domain.id = machine.domain_id
 -- where
 ORDER BY machine.hostname
 LIMIT %(limit)s;
 
 -- name: machines.registry.addresses
 -- The addresses that machines hold by their leases or are to have by their links, and the interface's VLAN if known.
-SELECT machine_interface.machine_id, machine_interface.vlan_id, lease.ip
-FROM lease JOIN machine_interface ON machine_interface.mac = lease.mac
-WHERE lease.state = 'commit' AND (lease.expires_at IS NULL OR lease.expires_at > now())
-UNION ALL
-SELECT machine_interface.machine_id, machine_interface.vlan_id, interface_link.ip
-FROM interface_link JOIN machine_interface ON machine_interface.id = interface_link.interface_id
-WHERE interface_link.ip IS NOT NULL;
+SELECT machine_id, vlan_id, ip FROM machine_address;
+
+-- name: machines.registry.names
+-- What machines are called, and the addresses that lead to.
+SELECT coalesce(machine.domain_id, 0) AS domain_id, machine.hostname, host(machine_address.ip) AS address
+FROM machine JOIN machine_address ON machine_address.machine_id = machine.id
+ORDER BY machine.hostname, machine_address.ip;
+
+-- name: machines.registry.hostnames_in
+-- The names of the machines in a domain.
+SELECT hostname FROM machine WHERE domain_id = %(domain_id)s ORDER BY hostname;
 
 -- name: machines.registry.count_by_status
 -- How many machines are in each status.
@@ -92,9 +108,9 @@ WHERE system_id = %(system_id)s FOR UPDATE;
 -- name: machines.registry.add
 -- A new machine.
 INSERT INTO machine (system_id, hostname, description, architecture, owner_id, commissioning_suite,
-                     zone_id, pool_id, status_changed_at, created_at, updated_at)
+                     zone_id, pool_id, domain_id, status_changed_at, created_at, updated_at)
 VALUES (%(system_id)s, %(hostname)s, %(description)s, %(architecture)s, %(owner_id)s, %(commissioning_suite)s,
-        %(zone_id)s, %(pool_id)s, %(now)s, %(now)s, %(now)s)
+        %(zone_id)s, %(pool_id)s, nullif(%(domain_id)s, 0), %(now)s, %(now)s, %(now)s)
 RETURNING id;
 
 -- name: machines.registry.update
@@ -102,7 +118,7 @@ RETURNING id;
 UPDATE machine
 SET hostname = %(hostname)s, description = %(description)s, architecture = %(architecture)s,
     commissioning_suite = %(commissioning_suite)s, zone_id = %(zone_id)s, pool_id = %(pool_id)s,
-    updated_at = %(now)s
+    domain_id = nullif(%(domain_id)s, 0), updated_at = %(now)s
 WHERE id = %(machine_id)s;
 
 -- name: machines.registry.delete

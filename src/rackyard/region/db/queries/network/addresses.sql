@@ -49,25 +49,25 @@ ORDER BY machine.hostname, machine_interface.name, ip LIMIT 5;
 -- name: network.addresses.listed
 -- Who has which address of a subnet: machines by configuration and by lease, racks. Allocation types are MAAS's.
 SELECT DISTINCT ON (known.ip) host(known.ip) AS ip, known.alloc_type, known.created, known.system_id, known.hostname,
-       known.interface, known.node_type
+       known.interface, known.node_type, (SELECT name FROM domain WHERE id = known.domain_id) AS domain
 FROM (
     SELECT interface_link.ip, CASE interface_link.mode WHEN 'auto' THEN 0 ELSE 1 END AS alloc_type,
            interface_link.created_at AS created, machine.system_id, machine.hostname,
-           machine_interface.name AS interface, 0 AS node_type
+           machine_interface.name AS interface, 0 AS node_type, machine.domain_id
     FROM interface_link
     JOIN machine_interface ON machine_interface.id = interface_link.interface_id
     JOIN machine ON machine.id = machine_interface.machine_id
     WHERE interface_link.subnet_id = %(subnet_id)s
     UNION ALL
     SELECT lease.ip, CASE WHEN machine.id IS NULL THEN 5 ELSE 6 END, lease.at, machine.system_id, machine.hostname,
-           machine_interface.name, 0
+           machine_interface.name, 0, machine.domain_id
     FROM lease
     LEFT JOIN machine_interface ON machine_interface.mac = lease.mac
     LEFT JOIN machine ON machine.id = machine_interface.machine_id
     WHERE lease.subnet_id = %(subnet_id)s AND lease.state = 'commit'
           AND (lease.expires_at IS NULL OR lease.expires_at > %(now)s)
     UNION ALL
-    SELECT rack_subnet.address, 1, rack.registered_at, rack.system_id, rack.hostname, rack_interface.name, 2
+    SELECT rack_subnet.address, 1, rack.registered_at, rack.system_id, rack.hostname, rack_interface.name, 2, NULL
     FROM rack_subnet
     JOIN rack ON rack.id = rack_subnet.rack_id
     JOIN rack_interface ON rack_interface.rack_id = rack.id

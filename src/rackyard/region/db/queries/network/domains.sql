@@ -4,6 +4,22 @@
 -- All domains but the internal one.
 SELECT id, name, ttl, authoritative FROM domain ORDER BY id;
 
+-- name: network.domains.told
+-- The same with how many records each has, and whether it is the default one.
+SELECT id, name, ttl, authoritative, record_count, is_default FROM domain_told ORDER BY id;
+
+-- name: network.domains.default
+-- The default domain, if that is not the internal one.
+SELECT id, name, ttl, authoritative FROM domain WHERE is_default;
+
+-- name: network.domains.forget_default
+-- The internal domain is the default one.
+UPDATE domain SET is_default = false WHERE is_default;
+
+-- name: network.domains.make_default
+-- A domain is the default one, where no other is.
+UPDATE domain SET is_default = true WHERE id = %(id)s;
+
 -- name: network.domains.resources
 -- All names with their addresses, or those of one domain.
 SELECT dns_resource.id, dns_resource.domain_id, domain.name AS domain, dns_resource.name, dns_resource.address_ttl,
