@@ -41,10 +41,18 @@ options:
       - Words for the kernel line of the ephemeral system, for the machines that have the tag. They come after those of the setting C(kernel_options).
       - A machine with several tags has those of all of them, in the order of the tags' names.
     type: str
+  definition:
+    description:
+      - XPath 1.0 expression over what C(lshw -xml) says of a machine when it is commissioned. Machines that it describes have the tag, soon after
+        it is declared and from then on; others lose it.
+      - An empty one leaves the tag where it is, to be given by hand.
+      - Without this option the tag keeps the definition that it has. It cannot be given together with O(machines), unless it is empty.
+    type: str
   machines:
     description:
       - Host names or system_ids of all machines that shall have the tag; others lose it.
       - Without this option the tag stays where it is. An empty list takes it from all machines.
+      - The region refuses to give a tag that has a definition.
     type: list
     elements: str
 seealso:
@@ -62,6 +70,12 @@ EXAMPLES = r"""
     machines: [web-01, web-02]
   delegate_to: localhost
 
+- name: Mark the machines with an NVIDIA accelerator, whichever these are
+  rackyard.metal.tag:
+    name: nvidia
+    definition: //node[@class='display']/vendor[contains(., 'NVIDIA')]
+  delegate_to: localhost
+
 - name: Forget a tag
   rackyard.metal.tag:
     name: old
@@ -71,12 +85,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 tag:
-  description: The tag with the host names of its machines, empty when it is absent. In check mode as it would be.
+  description:
+    - The tag with the host names of its machines, empty when it is absent. In check mode as it would be.
+    - Machines that a definition describes get the tag within seconds, so that they may be missing when it is new.
   returned: success
   type: dict
   sample:
     name: gpu
     comment: has an accelerator
+    definition: ""
     kernel_opts: iommu=pt
     machines: [web-01, web-02]
 actions:
@@ -124,6 +141,7 @@ def main() -> None:
             state={"type": "str", "choices": ["present", "absent"], "default": "present"},
             name={"type": "str", "required": True},
             comment={"type": "str"},
+            definition={"type": "str"},
             kernel_opts={"type": "str"},
             machines={"type": "list", "elements": "str"},
         ),

@@ -28,12 +28,16 @@ class TagWish:
     name: str
     comment: str | None = None
     kernel_opts: str | None = None
+    definition: str | None = None
     machines: tuple[str, ...] | None = None
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> TagWish:
-        """From the options of module ``tag``. Raises ValueError for a name that the region would refuse."""
+        """From the options of module ``tag``. Raises ValueError for what the region would refuse."""
         name, kernel_opts, given = options["name"], options.get("kernel_opts"), options.get("machines")
+        definition = options.get("definition")
+        if definition and definition.strip() and given is not None:
+            raise ValueError("machines: which machines have the tag its definition decides; give one of both")
         if not _NAME.fullmatch(name):
             raise ValueError(f"name: '{name}' cannot be a tag; use up to 256 letters, digits, - and _ characters")
         return cls(
@@ -41,6 +45,7 @@ class TagWish:
             comment=options.get("comment"),
             # As the region keeps them, whatever stands between the words.
             kernel_opts=None if kernel_opts is None else " ".join(kernel_opts.split()),
+            definition=None if definition is None else definition.strip(),
             machines=None if given is None else tuple(dict.fromkeys(text.strip().lower() for text in given)),
         )
 
@@ -56,7 +61,7 @@ class TagView:
         """What module ``tag`` can decide on; empty for a tag that is not there."""
         if self.tag is None:
             return {}
-        values = {name: self.tag[name] or "" for name in ("name", "comment", "kernel_opts")}
+        values = {name: self.tag[name] or "" for name in ("name", "comment", "definition", "kernel_opts")}
         return {**values, "machines": sorted(self.members.values())}
 
 
@@ -91,7 +96,7 @@ def plan_absent(view: TagView, name: str) -> Plan:
 def plan_present(view: TagView, wish: TagWish, wished: Members | None) -> Plan:
     """Create or correct the tag; ``wished`` are the machines that the wish names, None to leave them alone."""
     before = view.shown()
-    values = {"comment": wish.comment, "kernel_opts": wish.kernel_opts}
+    values = {"comment": wish.comment, "definition": wish.definition, "kernel_opts": wish.kernel_opts}
     actions: list[Action] = []
     if not before:
         made = {"name": wish.name, **{name: value or "" for name, value in values.items()}}

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-API, CLI = "api", "cli"
+API, CLI, WORKER = "api", "cli", "worker"
 
 
 @dataclass(frozen=True)

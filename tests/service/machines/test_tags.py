@@ -68,14 +68,6 @@ def test_second_tag_of_a_name_is_refused(api) -> None:
     assert "ssd exists already" in refused(api.put("tags/new/", data={"name": "ssd"}), "name")
 
 
-def test_definition_is_refused_and_nothing_is_made(api) -> None:
-    given = {"name": "ssd", "definition": "//node[@id='disk']"}
-    assert "not supported by this region yet" in refused(api.post("tags/", data=given), "definition")
-    assert api.get("tags/").json == []
-    api.post("tags/", data={"name": "ssd"})
-    assert refused(api.put("tags/ssd/", data={"definition": "//node"}), "definition")
-
-
 def test_update_changes_what_is_given_and_a_renamed_tag_stays_on_its_machines(api, tagged) -> None:
     api.put("tags/ssd/", data={"comment": "fast", "kernel_opts": "nvme.poll_queues=2"})
     changed = api.put("tags/ssd/", data={"name": "flash"}).json

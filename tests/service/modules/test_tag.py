@@ -30,6 +30,7 @@ def test_create_then_again_converges(run: Run, machines: dict[str, str]) -> None
     assert first["tag"] == {
         "name": "gpu",
         "comment": "has an accelerator",
+        "definition": "",
         "kernel_opts": "iommu=pt quiet",
         "machines": ["m1", "m2"],
     }
@@ -107,3 +108,23 @@ def test_absent_takes_it_from_its_machines_and_converges(run: Run, machines: dic
     assert gone["diff"] == foretold["diff"] == {"before": made, "after": {}}
     assert gone["tag"] == {}
     assert not run(tag, name="gpu", state="absent")["changed"]
+
+
+def test_definition_is_declared_once_and_decides_which_machines_have_the_tag(
+    run: Run, machines: dict[str, str]
+) -> None:
+    options = {"name": "gpu", "definition": " //node[@class='display'] "}
+    run(tag, name="gpu", machines=["m1"])
+    foretold = run(tag, check=True, **options)
+    assert foretold["actions"] == ["update tag gpu"]
+    made = run(tag, **options)
+    assert made["tag"] == {
+        "name": "gpu", "comment": "", "definition": "//node[@class='display']", "kernel_opts": "", "machines": [],
+    }  # fmt: skip
+    assert not run(tag, **options)["changed"]
+    both = run(tag, **options, machines=["m1"])
+    assert (both["failed"], "its definition decides" in both["msg"]) == (True, True)
+    refused = run(tag, name="gpu", machines=["m1"])
+    assert (refused["status"], "has a definition" in refused["msg"]) == (409, True)
+    wrong = run(tag, name="gpu", definition="//node[foo()]")
+    assert "there is no function foo()" in wrong["msg"]

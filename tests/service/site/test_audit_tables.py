@@ -25,6 +25,7 @@ NOT_AUDITED: Mapping[str, str] = MappingProxyType(
         "leadership": "the worker's",
         "lease": "the rack's",
         "login_attempt": "a count; wrong passwords are in the trail by themselves",
+        "machine_lshw": "what a machine says of itself",
         "power_contact": "the rack's",
         "rack_daemon": "the rack's",
         "rack_interface": "the rack's",

@@ -33,7 +33,7 @@ MAAS_HAS = [
     ("Notification", "notifications/{id}/", "delete dismiss read update"),
     ("Maas", "maas/", "get_config set_config"),
     ("Nodes", "nodes/", "is_registered read set_zone"),
-    ("Node", "nodes/{system_id}/", "delete read"),
+    ("Node", "nodes/{system_id}/", "delete details read"),
     ("Zones", "zones/", "create read"),
     ("Zone", "zones/{name}/", "delete read update"),
     ("ResourcePools", "resourcepools/", "create read"),
@@ -52,7 +52,7 @@ MAAS_HAS = [
     (
         "Machine",
         "machines/{system_id}/",
-        "abort clear_default_gateways commission delete lock mark_broken mark_fixed power_off power_on "
+        "abort clear_default_gateways commission delete details lock mark_broken mark_fixed power_off power_on "
         "power_parameters query_power_state read set_owner_data set_workload_annotations unlock update",
     ),
     ("Interfaces", "nodes/{system_id}/interfaces/", "create_bond create_bridge create_physical create_vlan read"),
@@ -74,7 +74,7 @@ MAAS_HAS = [
     ("RegionController", "regioncontrollers/{system_id}/", "read"),
     ("Events", "events/", "query"),
     ("Tags", "tags/", "create read"),
-    ("Tag", "tags/{name}/", "delete devices machines nodes read update update_nodes"),
+    ("Tag", "tags/{name}/", "delete devices machines nodes read rebuild update update_nodes"),
     ("Fabrics", "fabrics/", "create read"),
     ("Fabric", "fabrics/{id}/", "delete read update"),
     ("Vlans", "fabrics/{fabric_id}/vlans/", "create read"),

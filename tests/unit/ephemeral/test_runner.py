@@ -174,6 +174,13 @@ def test_a_failing_script_fails_the_machine_after_the_others_have_run(region: Re
     assert region.final()["error"] == "10-a failed (exit status 3); 20-b failed (exit status 137)"
 
 
+def test_an_optional_script_may_fail(region: Region, tmp_path: Path) -> None:
+    region.archive = archive(("10-a", "exit 3"), ("20-b", "true"), **{"10_a": {"optional": True}})
+    assert run(region, tmp_path).returncode == 0
+    assert region.result("10-a")[0]["exit_status"] == "3"
+    assert region.final() == {"op": "signal", "status": "OK", "error": ""}
+
+
 def test_a_script_over_its_time_is_ended_with_its_children(region: Region, tmp_path: Path) -> None:
     mark = tmp_path / "survived"
     region.archive = archive(

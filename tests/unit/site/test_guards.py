@@ -48,6 +48,7 @@ PERMISSIONS = {
     "machines.registry.update": {"EDIT_MACHINE", "REGISTER_MACHINE", "SET_POWER_PARAMETERS"},
     "machines.tags.create": {"MANAGE_TAGS"},
     "machines.tags.delete": {"MANAGE_TAGS"},
+    "machines.tags.rebuild": {"MANAGE_TAGS"},
     "machines.tags.update": {"MANAGE_TAGS"},
     "machines.tags.update_machines": {"EDIT_DEVICE", "TAG_MACHINE"},
     "machines.texts.change": {"EDIT_MACHINE"},

@@ -8,13 +8,13 @@ from typing import Any
 
 from flask import Response
 
-from rackyard.region.api import machine_filters, machine_lists, machine_shapes
+from rackyard.region.api import bson, machine_filters, machine_lists, machine_shapes
 from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.params import Params, json_object, scalar_text
 from rackyard.region.api.takes import Kind, Takes, fixed, hold
 from rackyard.region.db.pool import Transaction
 from rackyard.region.services.boots import timeline
-from rackyard.region.services.machines import groups, power_settings, registry
+from rackyard.region.services.machines import definitions, groups, power_settings, registry
 from rackyard.region.services.machines.registry import Wish
 from rackyard.region.services.operations import commissioning
 from rackyard.region.services.power import orders
@@ -170,6 +170,14 @@ def query_power_state(call: Call, system_id: str) -> dict[str, str]:
 def show_power_parameters(call: Call, system_id: str) -> dict[str, Any]:
     """The power settings without the password, which nobody needs to see again."""
     return dict(power_settings.read(call.ctx, call.actor, system_id).values)
+
+
+@one.read("details")
+def show_details(call: Call, system_id: str) -> Response:
+    """What commissioning scripts said, in BSON as in MAAS: `lshw` in XML, null before lshw has described the machine.
+    `lldp` is always null: what is heard of switches is at the machine's interfaces."""
+    lshw = definitions.document_of(call.ctx, system_id)
+    return Response(bson.document({"lshw": lshw, "lldp": None}), mimetype=bson.MIMETYPE)
 
 
 @one.read("boot_timeline")

@@ -66,6 +66,12 @@ def read_node(call: Call, system_id: str) -> dict[str, Any]:
     raise NotFound(f"Nothing has the system_id {validation.shown(system_id)}; list all with GET nodes/.")
 
 
+@one.read("details")
+def show_details(call: Call, system_id: str) -> Response:
+    """What commissioning scripts said of a machine, as at machines/."""
+    return machines.show_details(call, system_id)
+
+
 @one.delete()
 def delete_node(call: Call, system_id: str) -> None:
     """Forget a machine or a device. A rack is revoked at rackcontrollers/, and a region goes by itself."""

@@ -10,13 +10,13 @@ from rackyard.region.errors import BadRequest
 OPERATIONS = {
     "Machines": "accept accept_all add_chassis allocate clone release",
     "Machine": (
-        "deploy details exit_rescue_mode get_curtin_config get_token mount_special "
+        "deploy exit_rescue_mode get_curtin_config get_token mount_special "
         "override_failed_testing release rescue_mode restore_default_configuration restore_networking_configuration "
         "restore_storage_configuration set_storage_layout test unmount_special"
     ),
     "Devices": "set_zone",
     "Device": "details power_parameters restore_default_configuration restore_networking_configuration",
-    "Node": "details power_parameters",
+    "Node": "power_parameters",
     "BlockDevice": "add_tag format mount remove_tag set_boot_disk unformat unmount",
     "RackControllers": "import_boot_images power_parameters set_zone",
     "RackController": (
@@ -26,7 +26,7 @@ OPERATIONS = {
     "RegionControllers": "set_zone",
     "RegionController": "details power_parameters",
     "SSHKeys": "import",
-    "Tag": "rack_controllers rebuild region_controllers",
+    "Tag": "rack_controllers region_controllers",
     "Domains": "set_serial",
     "BootResources": "import is_importing stop_import",
 }

@@ -21,8 +21,8 @@ from rackyard.region.services.machines.tags import TagWish
 collection = Resource("/tags/", "Tags", "All tags.")
 one = Resource("/tags/<name>/", "Tag", "One tag.")
 
-# MAAS gives a tag with a definition (XPath on lshw's words) to machines by itself.
-_TAG: Takes = {"name": Kind.TEXT, "comment": Kind.TEXT, "kernel_opts": Kind.TEXT, **fixed("definition")}
+_TAG: Takes = {"name": Kind.TEXT, "comment": Kind.TEXT, "kernel_opts": Kind.TEXT, "definition": Kind.TEXT}
+# MAAS's racks say which definition they have evaluated.
 _NODES: Takes = {"add": Kind.WORDS, "remove": Kind.WORDS, **fixed("definition")}
 
 
@@ -34,7 +34,8 @@ def list_tags(call: Call) -> list[dict[str, Any]]:
 
 @collection.create(takes=_TAG)
 def create_tag(call: Call) -> dict[str, Any]:
-    """A new tag. `kernel_opts` are added to the kernel lines of the machines that have it."""
+    """A new tag. `kernel_opts` are added to the kernel lines of the machines that have it. With a `definition` (XPath
+    1.0 over what `lshw -xml` says) the machines have it that it describes, soon and from then on."""
     return _shape(tags.create(call.ctx, call.actor, _wish(call)))
 
 
@@ -46,7 +47,7 @@ def read_tag(call: Call, name: str) -> dict[str, Any]:
 
 @one.update(takes=_TAG)
 def update_tag(call: Call, name: str) -> dict[str, Any]:
-    """Change what is given; a renamed tag stays on its machines."""
+    """Change what is given; a renamed tag stays on its machines. An empty `definition` leaves it where it is."""
     return _shape(tags.update(call.ctx, call.actor, name, _wish(call)))
 
 
@@ -64,6 +65,13 @@ def update_nodes(call: Call, name: str) -> dict[str, int]:
     add, remove = call.params.words("add") or [], call.params.words("remove") or []
     done = tags.update_machines(call.ctx, call.actor, name, add, remove)
     return {"added": done.added, "removed": done.removed}
+
+
+@one.create("rebuild")
+def rebuild_tag(call: Call, name: str) -> dict[str, str]:
+    """Have the tag's definition evaluated for all machines anew."""
+    tags.rebuild(call.ctx, call.actor, name)
+    return {"rebuilding": name}
 
 
 @one.read("machines")
@@ -87,16 +95,15 @@ def list_nodes_of_tag(call: Call, name: str) -> Response:
 
 
 def _wish(call: Call) -> TagWish:
-    hold(call.params, _TAG, lambda: {"definition": ""})
     params = call.params
-    return TagWish(params.text("name"), params.text("comment"), params.text("kernel_opts"))
+    return TagWish(params.text("name"), params.text("comment"), params.text("kernel_opts"), params.text("definition"))
 
 
 def _shape(tag: Tag) -> dict[str, Any]:
     return {
         "name": tag.name,
         "comment": tag.comment,
-        "definition": "",
+        "definition": tag.definition,
         "kernel_opts": tag.kernel_opts,
         "resource_uri": f"{ROOT}/tags/{tag.name}/",
     }

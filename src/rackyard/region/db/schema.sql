@@ -643,8 +643,22 @@ CREATE TABLE tag (
     name        text NOT NULL CONSTRAINT tag_name_key UNIQUE
                 CONSTRAINT tag_name_form CHECK (name ~ '^[a-zA-Z0-9_-]+$'),
     comment     text NOT NULL DEFAULT '',
-    kernel_opts text NOT NULL DEFAULT ''
+    kernel_opts text NOT NULL DEFAULT '',
+    definition  text NOT NULL DEFAULT '',           -- XPath over a machine's lshw document: who has the tag
+    -- Where machines of higher ids still have to be looked at by this definition: the last one that was; else NULL.
+    evaluated_to bigint,
+    definition_fault text NOT NULL DEFAULT ''       -- why it is not evaluated any more
 );
+
+-- What lshw said of a machine, the newest: kept as long as the machine, whatever is kept of its boots.
+CREATE TABLE machine_lshw (
+    machine_id  bigint PRIMARY KEY CONSTRAINT machine_lshw_machine_fkey REFERENCES machine ON DELETE CASCADE,
+    document    bytea NOT NULL,
+    version     bigint NOT NULL DEFAULT 1,          -- one more with each document that came
+    received_at timestamptz NOT NULL,
+    pending     boolean NOT NULL DEFAULT true       -- every definition still has to be evaluated for it
+);
+CREATE INDEX machine_lshw_pending ON machine_lshw (machine_id) WHERE pending;
 
 CREATE TABLE machine_tag (
     tag_id     bigint NOT NULL CONSTRAINT machine_tag_tag_fkey REFERENCES tag ON DELETE CASCADE,
@@ -1169,7 +1183,7 @@ SELECT audit_table('machine_interface',
     node => '(SELECT system_id FROM machine WHERE id = $.machine_id)',
     shown => ARRAY['name', 'mac', 'type', 'virtual_mac', 'params', 'tags', 'enabled', 'mtu',
         'vlan_id=(SELECT vid || '' of '' || fabric.name FROM vlan JOIN fabric ON fabric.id = fabric_id WHERE vlan.id = $.vlan_id)']);
-SELECT audit_table('tag', name => '$.name', shown => '{name, comment, kernel_opts}');
+SELECT audit_table('tag', name => '$.name', shown => '{name, comment, definition, kernel_opts}');
 SELECT audit_table('machine_tag', key => '$.tag_id || ''/'' || $.machine_id',
     name => 'coalesce((SELECT name FROM tag WHERE id = $.tag_id), ''#'' || $.tag_id) || '' of '' || '
             'coalesce((SELECT hostname FROM machine WHERE id = $.machine_id), ''#'' || $.machine_id)',

@@ -14,7 +14,7 @@ class Script:
     """One commissioning script.
 
     ``timeout_s`` is a limit in seconds, ``parallel`` lets it run beside others, ``packages`` are Debian packages that
-    the runner installs before it starts.
+    the runner installs before it starts. A machine is commissioned without what an ``optional`` one finds.
     """
 
     name: str
@@ -22,6 +22,7 @@ class Script:
     parallel: bool
     body: bytes
     packages: tuple[str, ...] = ()
+    optional: bool = False
 
     @property
     def packages_index(self) -> dict[str, list[str]]:
@@ -41,14 +42,19 @@ _INDEX = (
     ("30-lldp", 120, True),
     ("40-apt-probe", 120, True),
     ("50-support-info", 120, True),
+    # It has a limit of its own, of 20 s, unless the kernel does not let it go.
+    ("maas-lshw", 30, True),
 )
+LSHW = "maas-lshw"
+OPTIONAL = frozenset({LSHW})
 
 
 def script_index() -> tuple[Script, ...]:
     """Return all scripts in the order of their names."""
     folder = files(__package__) / "scripts"
     return tuple(
-        Script(name, timeout_s, parallel, (folder / name).read_bytes()) for name, timeout_s, parallel in _INDEX
+        Script(name, timeout_s, parallel, (folder / name).read_bytes(), optional=name in OPTIONAL)
+        for name, timeout_s, parallel in _INDEX
     )
 
 
@@ -67,6 +73,7 @@ def build_archive(result_ids: Mapping[str, int]) -> bytes:
             "timeout_seconds": script.timeout_s,
             "parallel": script.parallel,
             "packages": script.packages_index,
+            "optional": script.optional,
         }
         for script in scripts
     ]

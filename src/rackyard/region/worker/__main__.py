@@ -27,7 +27,7 @@ from rackyard.region.worker.leadership import Leadership
 from rackyard.region.worker.loop import Loop, Task
 from rackyard.region.worker.own_names import OwnNames
 from rackyard.region.worker.own_state import OwnState
-from rackyard.region.worker.tasks import deadlines, images, power, racks, tidying, uploads
+from rackyard.region.worker.tasks import deadlines, images, power, racks, tags, tidying, uploads
 
 # Nobody waits for the worker, and tidying takes its time.
 STATEMENT_TIMEOUT_S = 240
@@ -46,6 +46,7 @@ def tasks(ctx: Context, root: Path) -> list[Task]:
         Task("lost jobs", 2, partial(power.expire_jobs, ctx)),
         Task("overdue steps", 5, partial(deadlines.note_overdue, ctx)),
         Task("power polling", power.POLL_PASS_S, partial(power.poll_power, ctx)),
+        Task("definitions of tags", 3, partial(tags.evaluate, ctx)),
         Task("tidying", 120, partial(tidying.tidy, ctx)),
         Task("PostgreSQL's members", 10, partial(database.note_timeline, ctx)),
         Task("own state", 2, own_state.tell, leader_only=False),

@@ -11,12 +11,14 @@ from rackyard.region.db.pool import Row, Transaction
 
 @dataclass(frozen=True)
 class Tag:
-    """A tag. `kernel_opts` are words for the kernel lines of the machines that have it."""
+    """A tag. `kernel_opts` are words for the kernel lines of the machines that have it; with a `definition`, machines
+    have it that it describes."""
 
     id: int
     name: str
     comment: str
     kernel_opts: str
+    definition: str
 
 
 def every(tx: Transaction) -> list[Tag]:
@@ -30,7 +32,7 @@ def find(tx: Transaction, name: str) -> Tag | None:
 
 
 def lock(tx: Transaction, name: str) -> Tag | None:
-    """The tag of that name, locked until the transaction ends."""
+    """The tag of that name, locked until the transaction ends; before any machine, so that nobody waits in a circle."""
     return _tag(tx.one("machines.tags.lock", name=name))
 
 

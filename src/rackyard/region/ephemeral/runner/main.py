@@ -45,6 +45,7 @@ class Job(NamedTuple):
     timeout_s: float
     parallel: bool
     apt_packages: tuple[str, ...]
+    optional: bool
 
 
 def unpack(archive: bytes, folder: str) -> list[Job]:
@@ -63,9 +64,8 @@ def unpack(archive: bytes, folder: str) -> list[Job]:
         os.chmod(path, 0o700)
         packages = tuple((entry.get("packages") or {}).get("apt") or ())
         timeout_s = float(entry.get("timeout_seconds") or 0) or 3600.0
-        jobs.append(
-            Job(entry["name"], path, int(entry["script_result_id"]), timeout_s, bool(entry.get("parallel")), packages)
-        )
+        flags = bool(entry.get("parallel")), packages, bool(entry.get("optional"))
+        jobs.append(Job(entry["name"], path, int(entry["script_result_id"]), timeout_s, *flags))
     return jobs
 
 
@@ -132,7 +132,7 @@ class Runner:
             with self._lock:
                 self._problems.append(f"{job.name}: {error}")
             return
-        if outcome.exit_status:
+        if outcome.exit_status and not job.optional:
             with self._lock:
                 self._failed.append(f"{job.name} {outcome.verdict} (exit status {outcome.exit_status})")
                 self._timed_out |= outcome.exit_status == EXIT_TIMED_OUT

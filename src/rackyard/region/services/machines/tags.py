@@ -15,8 +15,9 @@ from rackyard.region.db.machines.devices import DeviceFilter
 from rackyard.region.db.machines.state import Subject
 from rackyard.region.db.machines.tags import Tag
 from rackyard.region.db.pool import Transaction
-from rackyard.region.errors import Invalid, NotFound
+from rackyard.region.errors import Conflict, Invalid, NotFound
 from rackyard.region.services.boots import kernel_line
+from rackyard.region.services.machines import definitions
 from rackyard.region.services.site import journal, validation
 from rackyard.region.services.site.authorisation import Actor, Permission, Unknown, authorise
 
@@ -33,6 +34,7 @@ class TagWish:
     name: str | None = None
     comment: str | None = None
     kernel_opts: str | None = None
+    definition: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,10 @@ def read(ctx: Context, name: str) -> Tag:
 
 
 def create(ctx: Context, actor: Actor, wish: TagWish) -> Tag:
-    """A new tag, which nothing has yet. Raises Forbidden, Invalid."""
+    """A new tag, which nothing has yet; with a definition, machines get it soon. Raises Forbidden, Invalid."""
+    authorise(actor, Permission.MANAGE_TAGS)
+    definition = definitions.checked(wish.definition or "")
     with ctx.db.transaction() as tx:
-        authorise(actor, Permission.MANAGE_TAGS)
         if not wish.name:
             raise Invalid.field("name", "A tag needs a name; give one.")
         name = _free_name(tx, wish.name)
@@ -67,11 +70,16 @@ def create(ctx: Context, actor: Actor, wish: TagWish) -> Tag:
             kernel_opts=_kernel_opts(wish.kernel_opts or ""),
         )  # fmt: skip
         _record(ctx, tx, actor, f"Tag {name} was created")
+        if definition:
+            definitions.define(ctx, tx, actor, _there(rows.lock(tx, name), name), definition)
         return _there(rows.find(tx, name), name)
 
 
 def update(ctx: Context, actor: Actor, name: str, wish: TagWish) -> Tag:
-    """Change what is given; a renamed tag stays on its machines. Raises Forbidden, NotFound, Invalid."""
+    """Change what is given; a renamed tag stays on its machines. With another definition it is soon on those that that
+    describes, without one where it was. Raises Forbidden, NotFound, Invalid."""
+    authorise(actor, Permission.MANAGE_TAGS)
+    definition = None if wish.definition is None else definitions.checked(wish.definition)
     with ctx.db.transaction() as tx:
         tag = _locked(tx, actor, name)
         new_name = tag.name if not wish.name or wish.name == tag.name else _free_name(tx, wish.name)
@@ -82,6 +90,8 @@ def update(ctx: Context, actor: Actor, name: str, wish: TagWish) -> Tag:
         )  # fmt: skip
         renamed = "" if new_name == tag.name else f" (it is called {new_name} now)"
         _record(ctx, tx, actor, f"Tag {tag.name} was changed{renamed}")
+        if definition is not None and definition != tag.definition:
+            definitions.define(ctx, tx, actor, tag, definition)
         return _there(rows.find(tx, new_name), new_name)
 
 
@@ -93,20 +103,34 @@ def delete(ctx: Context, actor: Actor, name: str) -> None:
         _record(ctx, tx, actor, f"Tag {tag.name} was deleted")
 
 
+def rebuild(ctx: Context, actor: Actor, name: str) -> None:
+    """Have a tag's definition, if it has one, evaluated for all machines anew. Raises Forbidden, NotFound."""
+    with ctx.db.transaction() as tx:
+        tag = _locked(tx, actor, name)
+        if tag.definition:
+            definitions.define(ctx, tx, actor, tag, tag.definition)
+
+
 def update_machines(ctx: Context, actor: Actor, name: str, add: Sequence[str], remove: Sequence[str]) -> Retagged:
     """Give a tag to machines and devices and take it from others, by system_id; a lock of a machine does not hold
     against it.
 
-    Raises Forbidden, NotFound (the tag), Invalid (machines that are not there, or are in both lists): nothing is
-    changed then."""
+    Raises Forbidden, NotFound (the tag), Conflict (it has a definition), Invalid (machines that are not there, or are in
+    both lists): nothing is changed then."""
     both = sorted(set(add) & set(remove))
     with ctx.db.transaction() as tx:
+        locked = rows.lock(tx, name)  # before the machines: see definitions.py
         named: Sequence[Subject | Unknown] = state.subjects(tx, [*add, *remove]) or [Unknown.MACHINE]
         for machine in named:
             authorise(actor, Permission.TAG_MACHINE, machine)
         if device_rows.select(tx, DeviceFilter(system_ids=[*add, *remove])):
             authorise(actor, Permission.EDIT_DEVICE)
-        tag = _there(rows.lock(tx, name), name)
+        tag = _there(locked, name)
+        if tag.definition:
+            raise Conflict(
+                f"Tag {tag.name} has a definition, which decides who has it; change that, or make it empty to give the "
+                "tag by hand."
+            )
         if both:
             raise Invalid.field("remove", f"{_listed(both)} would both get and lose tag {tag.name}; decide for one.")
         _require_machines(tx, add=add, remove=remove)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rackyard.region import ephemeral
 from rackyard.region.context import Context
 from rackyard.region.db.boots.records import BootOfToken
 from rackyard.region.db.machines.state import MachineState
@@ -34,7 +35,7 @@ def succeeded(ctx: Context, tx: Transaction, boot: BootOfToken, machine: Machine
     timeline.record(tx, boot.id, steps.REPORTED, by_whom, ctx.clock.now(), f"{len(results)} scripts{words}")
     if waiting:
         return
-    missing = [result.name for result in results if result.status != PASSED]
+    missing = [result.name for result in results if result.status != PASSED and result.name not in ephemeral.OPTIONAL]
     if missing:
         reason = f"{boot.hostname} reported OK, but these scripts did not pass: {', '.join(missing)}"
         lifecycle.fail(ctx, tx, machine, reason, by_whom=by_whom, step=steps.STORED, off=EXPECT_OFF)

@@ -15,6 +15,7 @@ from rackyard.region.db.pool import Transaction
 from rackyard.region.errors import BadRequest, Unauthorized
 from rackyard.region.services.boots import deliveries, steps
 from rackyard.region.services.boots.deliveries import Delivery
+from rackyard.region.services.machines import definitions
 from rackyard.region.services.operations import lifecycle, registry
 from rackyard.region.services.operations.words import machine_via
 from rackyard.region.services.site import journal
@@ -60,7 +61,7 @@ def handle(ctx: Context, boot: BootOfToken, signal: Signal, delivery: Delivery) 
         entry = registry.ENTRIES[kind.name]
         lifecycle.progress(tx, boot.id, ctx.clock.now(), SILENCE_S)
         if signal.status == "WORKING":
-            _working(tx, boot, signal, delivery.at(ctx, boot))
+            _working(ctx, tx, boot, signal, delivery.at(ctx, boot))
             if signal.exit_status is not None:
                 entry.on_result(ctx, tx, boot, machine, via)
         elif signal.status == "OK":
@@ -87,7 +88,7 @@ def archive(ctx: Context, boot: BootOfToken) -> bytes:
     return ephemeral.build_archive(ids)
 
 
-def _working(tx: Transaction, boot: BootOfToken, signal: Signal, at: datetime) -> None:
+def _working(ctx: Context, tx: Transaction, boot: BootOfToken, signal: Signal, at: datetime) -> None:
     if not signal.script_result_ids:
         return  # a heartbeat
     names = {number: _name(tx, boot, number) for number in signal.script_result_ids}
@@ -114,6 +115,8 @@ def _working(tx: Transaction, boot: BootOfToken, signal: Signal, at: datetime) -
         "operations.signals.finished", id=number, boot_id=boot.id, status=status,
         exit_status=signal.exit_status, runtime_s=signal.runtime_s, now=at, **streams,
     )  # fmt: skip
+    if name == ephemeral.LSHW and status == PASSED and streams["stdout"]:
+        definitions.keep_document(ctx, tx, boot.machine_id, streams["stdout"])
 
 
 def _name(tx: Transaction, boot: BootOfToken, number: int) -> str:

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The little of BSON that MAAS's `op=details` needs: a document of byte strings (https://bsonspec.org/spec.html)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+
+MIMETYPE = "application/bson"
+_BINARY, _NULL, _GENERIC = b"\x05", b"\x0a", b"\x00"
+
+
+def document(values: Mapping[str, bytes | None]) -> bytes:
+    """Each value as generic binary data, None as null."""
+    elements = b"".join(_element(name.encode() + b"\x00", value) for name, value in values.items())
+    return struct.pack("<i", len(elements) + 5) + elements + b"\x00"
+
+
+def _element(name: bytes, value: bytes | None) -> bytes:
+    if value is None:
+        return _NULL + name
+    return _BINARY + name + struct.pack("<i", len(value)) + _GENERIC + value
