@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 from rackyard.region.context import Context
@@ -113,14 +111,14 @@ class Loop:
             threading.Thread(target=self._follow, args=(timer,), name=timer.task.name, daemon=True)
             for timer in self._timers
         ]
-        with ExitStack() as stack:
-            for channel, names in (("rackyard_desired", False), ("rackyard_names", True)):
-                heard = stack.enter_context(self._ctx.notifier.subscribe(channel))
-                threads.append(threading.Thread(target=self._listen, args=(heard, names), name=channel, daemon=True))
+        subscribe = self._ctx.notifier.subscribe
+        with subscribe("rackyard_desired") as changed, subscribe("rackyard_names") as named:
+            threads.append(threading.Thread(target=self._follow_names, args=(named,), name="names", daemon=True))
             for thread in threads:
                 thread.start()
             while not self._stopping.is_set():
-                time.sleep(_TICK_S)
+                if changed.wait(_TICK_S):
+                    self._hurry(lambda task: task.on_change)
                 if not any(timer.hangs() for timer in self._timers):
                     self._alive()
                 self._leading = self._leads()
@@ -128,13 +126,17 @@ class Loop:
         for thread in threads:
             thread.join(max(0.0, give_up_at - self._ctx.clock.monotonic()))
 
-    def _listen(self, heard: Subscription, names: bool) -> None:
-        """What follows a change that is heard of is due, after its breath."""
+    def _follow_names(self, named: Subscription) -> None:
+        """Until the end: names of machines changed."""
         while not self._stopping.is_set():
-            if heard.wait(_TICK_S):
-                for timer in self._timers:
-                    if timer.task.on_names if names else timer.task.on_change:
-                        timer.hurry()
+            if named.wait(_TICK_S):
+                self._hurry(lambda task: task.on_names)
+
+    def _hurry(self, follows: Callable[[Task], bool]) -> None:
+        """What follows a change is due, after its breath."""
+        for timer in self._timers:
+            if follows(timer.task):
+                timer.hurry()
 
     def _follow(self, timer: _Timer) -> None:
         """The life of one task."""
