@@ -5,8 +5,8 @@ The work is C code that no exception interrupts, so that processor time is limit
 they end the process, and whoever started it sees from the last line how far it came.
 
 In: one line of JSON with the limits and the expressions by number; then, per document, a line `<number> <bytes>` and
-the document. Out, a line each: `D n` document n is begun, `U` it cannot be read, `T n` expression n is begun, `Y` or `N` it
-matches or not, `F words` it cannot be evaluated (it is not tried again), `E` the document is done.
+the document. Out, a line each: `D n` document n is begun, `U` it cannot be read, `T n` expression n is begun, `Y` or
+`N` it matches or not, `F words` it cannot be evaluated (it is not tried again), `E` the document is done.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def confine(limits: dict[str, float], expressions: int) -> None:
     # One more document may be begun when the time for all of them is almost over.
     seconds = limits["run_cpu_s"] + limits["document_cpu_s"] * (expressions + 1) + 1
     for what, most in (
-        (resource.RLIMIT_AS, limits["memory_bytes"]),
+        (resource.RLIMIT_AS, int(limits["memory_bytes"])),
         (resource.RLIMIT_CPU, math.ceil(seconds)),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),

@@ -115,8 +115,8 @@ def update_machines(ctx: Context, actor: Actor, name: str, add: Sequence[str], r
     """Give a tag to machines and devices and take it from others, by system_id; a lock of a machine does not hold
     against it.
 
-    Raises Forbidden, NotFound (the tag), Conflict (it has a definition), Invalid (machines that are not there, or are in
-    both lists): nothing is changed then."""
+    Raises Forbidden, NotFound (the tag), Conflict (it has a definition), Invalid (machines that are not there, or are
+    in both lists): nothing is changed then."""
     both = sorted(set(add) & set(remove))
     with ctx.db.transaction() as tx:
         locked = rows.lock(tx, name)  # before the machines: see definitions.py
