@@ -10,7 +10,7 @@ import pytest
 
 from rackyard.region.errors import Invalid
 from rackyard.region.services.machines import links
-from rackyard.region.services.machines.links import LinkWish
+from rackyard.region.services.machines.link_wishes import LinkWish
 from rackyard.region.services.site.authorisation import COMMAND_LINE
 from rackyard.region.status import Status
 

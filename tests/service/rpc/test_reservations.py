@@ -86,6 +86,16 @@ def test_only_racks_that_answer_in_a_subnet_are_told_of_its_reservations(api: An
     assert dhcp(agent.rack)["reservations"] == {MAC: [KEPT]}
 
 
+def test_address_of_a_device_is_told_as_a_machines_is(api: Any, agent: AgentPlay, m1: str):
+    device = api.post("devices/", data={"hostname": "sw1", "mac_addresses": "52:54:00:00:0a:03"}).json["system_id"]
+    link(api, m1)
+    took_s, section = seconds_until(agent.rack, lambda: link(api, device, ip_address="10.20.0.51"))
+    assert section["reservations"] == {MAC: [KEPT], "52:54:00:00:0a:03": ["10.20.0.51"]}
+    assert took_s < 1
+    took_s, section = seconds_until(agent.rack, lambda: api.delete(f"devices/{device}/"))
+    assert (section["reservations"], took_s < 1) == ({MAC: [KEPT]}, True)
+
+
 def test_both_racks_of_a_pair_keep_the_address_and_wait_for_nobody(api: Any, pair: tuple[RackClient, RackClient]):
     before = [dhcp(rack) for rack in pair]
     system_id = register_machine(api)

@@ -76,7 +76,7 @@ LEFT_OUT: Mapping[str, tuple[str, ...]] = MappingProxyType(
             # Which of the others commissioning leaves alone.
             "declared",
         ),
-        "interface_link": ("interface_id", *_TIMES),
+        "interface_link": ("interface_id", "device_interface_id", *_TIMES),
         "default_gateway": ("machine_id", "family"),
         "device": (*_TIMES, "updated_at"),
         "device_interface": ("device_id",),

@@ -21,6 +21,8 @@ WRITING = re.compile(r"\b(INSERT INTO|(?<!FOR )(?<!DO )UPDATE|DELETE FROM)\b")
 
 # What each of them asks for. Those that only show something secret are here as well.
 PERMISSIONS = {
+    "machines.device_links.link_subnet": {"EDIT_DEVICE"},
+    "machines.device_links.unlink_subnet": {"EDIT_DEVICE"},
     "machines.devices.add_interface": {"EDIT_DEVICE"},
     "machines.devices.change_interface": {"EDIT_DEVICE"},
     "machines.devices.create": {"EDIT_DEVICE"},

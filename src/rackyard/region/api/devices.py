@@ -11,8 +11,10 @@ from rackyard.region.api.params import Params
 from rackyard.region.api.shapes import ROOT
 from rackyard.region.api.takes import Kind, Takes
 from rackyard.region.db.machines.devices import DeviceInterface
-from rackyard.region.services.machines import devices, texts
+from rackyard.region.db.machines.registry import Link
+from rackyard.region.services.machines import device_links, devices, texts
 from rackyard.region.services.machines.devices import DeviceDetails, DeviceWish, InterfaceWish, Wanted
+from rackyard.region.services.machines.link_wishes import LinkWish
 from rackyard.region.services.site import validation
 
 collection = Resource("/devices/", "Devices", "All devices.")
@@ -112,6 +114,16 @@ def delete_interface(call: Call, system_id: str, specifier: str) -> None:
     devices.delete_interface(call.ctx, call.actor, system_id, specifier)
 
 
+def link_interface(call: Call, system_id: str, specifier: str, wish: LinkWish) -> dict[str, Any]:
+    """Link a NIC of a device to a subnet."""
+    return _of_interface(*device_links.link_subnet(call.ctx, call.actor, system_id, specifier, wish))
+
+
+def unlink_interface(call: Call, system_id: str, specifier: str, link_id: str) -> dict[str, Any]:
+    """Remove a link of a NIC of a device."""
+    return _of_interface(*device_links.unlink_subnet(call.ctx, call.actor, system_id, specifier, link_id))
+
+
 def shape(details: DeviceDetails) -> dict[str, Any]:
     """A device, with every field that MAAS's clients read."""
     known, domain = details.device, details.domain.domain
@@ -126,7 +138,7 @@ def shape(details: DeviceDetails) -> dict[str, Any]:
         "parent": known.parent,
         "tag_names": known.tag_names,
         "address_ttl": None,
-        "ip_addresses": sorted({address for nic in details.interfaces for address in nic.ips}),
+        "ip_addresses": sorted({address for nic in details.interfaces for address in _addresses(nic)}),
         "interface_set": [_interface(nic, details) for nic in details.interfaces],
         "zone": shapes.zone(known.zone),
         "node_type": 1,
@@ -137,7 +149,8 @@ def shape(details: DeviceDetails) -> dict[str, Any]:
 
 
 def _interface(nic: DeviceInterface, details: DeviceDetails) -> dict[str, Any]:
-    """One NIC of a device, with the fields of a machine's. What nobody can know of it is null or nothing."""
+    """One NIC of a device, with the fields of a machine's. What nobody can know of it is null or nothing. A NIC that
+    nobody has linked is shown as one that gets its address by DHCP, once it has one."""
     vlan = details.vlans.get(nic.vlan_id) if nic.vlan_id else None
     system_id = details.device.system_id
     addresses = [_address(ip, details) for ip in nic.ips]
@@ -152,7 +165,8 @@ def _interface(nic: DeviceInterface, details: DeviceDetails) -> dict[str, Any]:
         "children": [],
         "tags": nic.tags,
         "enabled": True,
-        "links": [{"id": nic.id, "mode": "dhcp", **address} for address in addresses],
+        "links": [_link(link, details) for link in nic.links]
+        or [{"id": nic.id, "mode": "dhcp", **address} for address in addresses],
         "params": "",
         "discovered": addresses,
         "effective_mtu": vlan.mtu if vlan else 1500,
@@ -166,6 +180,19 @@ def _interface(nic: DeviceInterface, details: DeviceDetails) -> dict[str, Any]:
         "sriov_max_vf": 0,
         "resource_uri": f"{ROOT}/nodes/{system_id}/interfaces/{nic.id}/",
     }
+
+
+def _addresses(nic: DeviceInterface) -> list[str]:
+    """What it leases, and what it is to have."""
+    return [*nic.ips, *(link.ip for link in nic.links if link.ip)]
+
+
+def _link(known: Link, details: DeviceDetails) -> dict[str, Any]:
+    shown = {"id": known.id, "mode": known.mode}
+    if known.ip:
+        return {**shown, **_address(known.ip, details)}
+    subnet = next((subnet for _network, subnet in details.subnets if subnet.id == known.subnet_id), None)
+    return {**shown, "subnet": shapes.subnet(subnet, details.vlans[subnet.vlan_id])} if subnet else shown
 
 
 def _address(ip: str, details: DeviceDetails) -> dict[str, Any]:

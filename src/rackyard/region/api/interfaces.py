@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`nodes/<system_id>/interfaces/…`: the NICs of a machine as people set them, and how they are linked to subnets; and
-those of a device, which are only made, changed and deleted."""
+those of a device, which are made, changed, linked and deleted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rackyard.region.api.takes import Kind, Takes, fixed, hold
 from rackyard.region.services.machines import devices as device_services
 from rackyard.region.services.machines import interfaces, links, registry, virtual_interfaces
 from rackyard.region.services.machines.interfaces import NicWish
-from rackyard.region.services.machines.links import LinkWish
+from rackyard.region.services.machines.link_wishes import LinkWish
 from rackyard.region.services.machines.virtual_interfaces import BOND, BRIDGE, PARAMETERS
 
 _NIC: Takes = {
@@ -123,7 +123,7 @@ def remove_interface_tag(call: Call, system_id: str, interface: str) -> dict[str
 @nodes.one_interface.create("link_subnet", takes=_LINK)
 def link_subnet(call: Call, system_id: str, interface: str) -> dict[str, Any]:
     """Link a NIC: `mode` auto (the lowest free address of `subnet`), static (`ip_address`, or the lowest free one),
-    dhcp or link_up. Racks keep an address for the NIC at once."""
+    dhcp or link_up. Racks keep an address for the NIC at once. A device takes no `default_gateway`."""
     params = call.params
     wish = LinkWish(
         mode=params.text("mode") or "",
@@ -132,6 +132,8 @@ def link_subnet(call: Call, system_id: str, interface: str) -> dict[str, Any]:
         default_gateway=bool(params.flag("default_gateway")),
         force=bool(params.flag("force")),
     )
+    if device_services.is_one(call.ctx, system_id):
+        return devices.link_interface(call, system_id, interface, wish)
     return _shown(call, system_id, links.link_subnet(call.ctx, call.actor, system_id, interface, wish))
 
 
@@ -139,6 +141,8 @@ def link_subnet(call: Call, system_id: str, interface: str) -> dict[str, Any]:
 def unlink_subnet(call: Call, system_id: str, interface: str) -> dict[str, Any]:
     """Remove a link, by its `id`."""
     link_id = call.params.text("id") or ""
+    if device_services.is_one(call.ctx, system_id):
+        return devices.unlink_interface(call, system_id, interface, link_id)
     return _shown(call, system_id, links.unlink_subnet(call.ctx, call.actor, system_id, interface, link_id))
 
 

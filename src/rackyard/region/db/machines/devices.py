@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from rackyard.region.db.machines.groups import Group
-from rackyard.region.db.machines.registry import MacOwner
+from rackyard.region.db.machines.registry import Link, MacOwner
 from rackyard.region.db.pool import Transaction
 
 
@@ -38,7 +38,7 @@ class Device:
 
 @dataclass(frozen=True)
 class DeviceInterface:
-    """One NIC of a device; `ips` are its addresses by the leases that hold."""
+    """One NIC of a device; `ips` are its addresses by the leases that hold, `links` is how people want it."""
 
     id: int
     device_id: int
@@ -47,6 +47,7 @@ class DeviceInterface:
     vlan_id: int | None
     tags: list[str]
     ips: list[str]
+    links: list[Link]
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,10 @@ def named(tx: Transaction, hostname: str) -> Device | None:
 
 def interfaces(tx: Transaction, device_ids: Sequence[int]) -> list[DeviceInterface]:
     """The interfaces of these devices, oldest first."""
-    return [DeviceInterface(**row) for row in tx.all("machines.devices.interfaces", device_ids=list(device_ids))]
+    return [
+        DeviceInterface(**{**row, "links": [Link(*each) for each in row["links"]]})
+        for row in tx.all("machines.devices.interfaces", device_ids=list(device_ids))
+    ]
 
 
 def mac_owners(tx: Transaction, macs: Sequence[str]) -> list[MacOwner]:
@@ -176,3 +180,8 @@ def update_interface(tx: Transaction, nic: DeviceInterface) -> None:
 def delete_interface(tx: Transaction, interface_id: int) -> None:
     """Remove one interface."""
     tx.run("machines.devices.delete_interface", id=interface_id)
+
+
+def add_link(tx: Transaction, interface_id: int, mode: str, subnet_id: int | None, ip: str | None) -> None:
+    """A new link of an interface."""
+    tx.run("machines.devices.add_link", interface_id=interface_id, mode=mode, subnet_id=subnet_id, ip=ip)

@@ -11,8 +11,8 @@ from rackyard.region.db.pool import Transaction
 
 @dataclass(frozen=True)
 class Used:
-    """An address that something has, in words. What has a fixed one keeps it; another may be given to a machine by
-    name, and is not chosen for one."""
+    """An address that something has, in words. What has a fixed one keeps it; another may be given to a machine or
+    device by name, and is not chosen for one."""
 
     ip: str
     what: str
@@ -37,8 +37,10 @@ class Listed:
 
 @dataclass(frozen=True)
 class Kept:
-    """A machine that is linked to a subnet, and the address that is kept for it there; empty where there is none."""
+    """A machine or device (`kind`) that is linked to a subnet, and the address that is kept for it there; empty where
+    there is none."""
 
+    kind: str
     hostname: str
     interface: str
     ip: str
@@ -49,9 +51,11 @@ class Kept:
 
 @dataclass(frozen=True)
 class Misplaced:
-    """A machine's address that is not where it may be: the field of the network to blame, and what is wrong."""
+    """An address of a machine or device (`kind`) that is not where it may be: the field of the network to blame, and
+    what is wrong."""
 
     ip: str
+    kind: str
     hostname: str
     interface: str
     subnet: str
@@ -70,10 +74,10 @@ def listed(tx: Transaction, subnet_id: int, now: datetime) -> list[Listed]:
 
 
 def kept_in(tx: Transaction, subnet_id: int) -> list[Kept]:
-    """Some of the machines that are linked to a subnet."""
+    """Some of the machines and devices that are linked to a subnet."""
     return [Kept(**row) for row in tx.all("network.addresses.kept_in", subnet_id=subnet_id)]
 
 
 def misplaced(tx: Transaction) -> list[Misplaced]:
-    """Machines' addresses that do not fit the network."""
+    """Addresses of machines and devices that do not fit the network."""
     return [Misplaced(**row) for row in tx.all("network.addresses.misplaced")]

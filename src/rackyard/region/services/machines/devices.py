@@ -15,6 +15,7 @@ from ipaddress import ip_address, ip_network
 
 from rackyard.region.context import Context
 from rackyard.region.db.machines import devices as rows
+from rackyard.region.db.machines import interfaces as interface_rows
 from rackyard.region.db.machines import registry as machine_rows
 from rackyard.region.db.machines.devices import Device, DeviceFilter, DeviceInterface, Registration
 from rackyard.region.db.network import picture as network_rows
@@ -33,7 +34,7 @@ from rackyard.region.services.site.validation import Network
 MAX_INTERFACES = 64
 MAX_NIC_TAGS = 64
 # RFC 1035 section 2.3.4, as text.
-_BLANK = DeviceInterface(0, 0, "", "", None, [], [])
+_BLANK = DeviceInterface(0, 0, "", "", None, [], [], [])
 _NIC_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._:-]{0,62}")
 
 
@@ -112,7 +113,7 @@ def find_all(ctx: Context, wanted: Wanted) -> list[DeviceDetails]:
 def read(ctx: Context, system_id: str) -> DeviceDetails:
     """One device. Raises NotFound."""
     with ctx.db.transaction() as tx:
-        return _read(ctx, tx, system_id)
+        return read_within(ctx, tx, system_id)
 
 
 def is_one(ctx: Context, system_id: str) -> bool:
@@ -139,12 +140,12 @@ def create(ctx: Context, actor: Actor, wish: DeviceWish) -> DeviceDetails:
         for number, mac in enumerate(macs):
             rows.add_interface(tx, device_id, f"eth{number}", mac, None, ())
         _record(ctx, tx, actor, f"Device {registration.hostname} was registered")
-        return _read(ctx, tx, system_id)
+        return read_within(ctx, tx, system_id)
 
 
 def update(ctx: Context, actor: Actor, system_id: str, wish: DeviceWish) -> DeviceDetails:
     """Change what is given, leave the rest; `macs` are all that it has then. Raises Forbidden, NotFound, Invalid."""
-    with _changing(ctx, actor, system_id) as (tx, device):
+    with changing(ctx, actor, system_id) as (tx, device):
         before = Registration(
             device.hostname, device.description, device.domain_id, _parent(tx, device.parent or ""), device.zone_id
         )
@@ -156,30 +157,30 @@ def update(ctx: Context, actor: Actor, system_id: str, wish: DeviceWish) -> Devi
             changed |= _set_macs(tx, device, wish.macs)
         if changed:
             _record(ctx, tx, actor, f"Device {after.hostname} was changed")
-        return _read(ctx, tx, system_id)
+        return read_within(ctx, tx, system_id)
 
 
 def delete(ctx: Context, actor: Actor, system_id: str) -> None:
     """Forget a device. Raises Forbidden, NotFound."""
-    with _changing(ctx, actor, system_id) as (tx, device):
+    with changing(ctx, actor, system_id) as (tx, device):
         rows.delete(tx, device.id)
         _record(ctx, tx, actor, f"Device {device.hostname} ({system_id}) was deleted")
 
 
 def set_texts(ctx: Context, actor: Actor, system_id: str, kind: texts.Kind, given: Mapping[str, str]) -> DeviceDetails:
     """Set what is given and keep the rest; an empty text takes its name away. Raises Forbidden, NotFound, Invalid."""
-    with _changing(ctx, actor, system_id) as (tx, device):
+    with changing(ctx, actor, system_id) as (tx, device):
         before = device.owner_data if kind is texts.Kind.OWNER else device.workload_annotations
         after = texts.merged(f"Device {device.hostname}", kind, before, given)
         if after != before:
             rows.write_texts(tx, kind.value, device.id, after, ctx.clock.now())
             _record(ctx, tx, actor, f"{kind.value} of device {device.hostname} was changed")
-        return _read(ctx, tx, system_id)
+        return read_within(ctx, tx, system_id)
 
 
 def add_interface(ctx: Context, actor: Actor, system_id: str, wish: InterfaceWish) -> tuple[DeviceDetails, int]:
     """One more NIC of a device; the device, and the NIC's id. Raises Forbidden, NotFound, Invalid."""
-    with _changing(ctx, actor, system_id) as (tx, device):
+    with changing(ctx, actor, system_id) as (tx, device):
         has = rows.interfaces(tx, [device.id])
         if not wish.mac:
             raise Invalid.field("mac_address", "An interface needs a MAC address; give the one of the NIC.")
@@ -189,14 +190,16 @@ def add_interface(ctx: Context, actor: Actor, system_id: str, wish: InterfaceWis
         nic = _nic(tx, device, replace(wish, name=wish.name or _next_name(has)), _BLANK, has)
         added = rows.add_interface(tx, device.id, nic.name, mac, nic.vlan_id, nic.tags)
         _record(ctx, tx, actor, f"Interface {nic.name} ({mac}) was added to device {device.hostname}")
-        return _read(ctx, tx, system_id), added
+        return read_within(ctx, tx, system_id), added
 
 
 def change_interface(
     ctx: Context, actor: Actor, system_id: str, specifier: str, wish: InterfaceWish
 ) -> tuple[DeviceDetails, int]:
-    """Change what is given of a NIC, by id or name. Raises Forbidden, NotFound, Invalid."""
-    with _changing(ctx, actor, system_id) as (tx, device):
+    """Change what is given of a NIC, by id or name. In another VLAN its links mean nothing: they go.
+
+    Raises Forbidden, NotFound, Invalid."""
+    with changing(ctx, actor, system_id) as (tx, device):
         has = rows.interfaces(tx, [device.id])
         before = interface_of(device, has, specifier)
         after = _nic(tx, device, wish, before, has)
@@ -207,13 +210,15 @@ def change_interface(
             after = replace(after, mac=mac)
         if after != before:
             rows.update_interface(tx, after)
+            if before.vlan_id is not None and after.vlan_id != before.vlan_id:
+                interface_rows.delete_links(tx, [link.id for link in before.links])
             _record(ctx, tx, actor, f"Interface {after.name} of device {device.hostname} was changed")
-        return _read(ctx, tx, system_id), before.id
+        return read_within(ctx, tx, system_id), before.id
 
 
 def delete_interface(ctx: Context, actor: Actor, system_id: str, specifier: str) -> None:
     """Remove a NIC, by id or name. Raises Forbidden, NotFound, Conflict when it is the last one."""
-    with _changing(ctx, actor, system_id) as (tx, device):
+    with changing(ctx, actor, system_id) as (tx, device):
         has = rows.interfaces(tx, [device.id])
         gone = interface_of(device, has, specifier)
         if len(has) == 1:
@@ -235,7 +240,7 @@ def interface_of(device: Device, has: Sequence[DeviceInterface], specifier: str)
 
 
 @contextmanager
-def _changing(ctx: Context, actor: Actor, system_id: str) -> Iterator[tuple[Transaction, Device]]:
+def changing(ctx: Context, actor: Actor, system_id: str) -> Iterator[tuple[Transaction, Device]]:
     """A transaction in which nobody else changes devices or names, and the device. Raises Forbidden, NotFound."""
     with ctx.db.transaction() as tx:
         rows.lock(tx)
@@ -250,7 +255,8 @@ def _none_of(system_id: str) -> NotFound:
     return NotFound(f"No device has the system_id {validation.shown(system_id)}; list them with GET devices/.")
 
 
-def _read(ctx: Context, tx: Transaction, system_id: str) -> DeviceDetails:
+def read_within(ctx: Context, tx: Transaction, system_id: str) -> DeviceDetails:
+    """The same within a transaction."""
     device = rows.find(tx, system_id)
     if device is None:
         raise _none_of(system_id)

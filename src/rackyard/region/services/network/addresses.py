@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Single addresses of a subnet: whether a machine may have one, and which is free.
+"""Single addresses of a subnet: whether a machine or device may have one, and which is free.
 
 Whoever asks holds the lock of the network until what was found is stored: two that ask at once get two addresses."""
 
@@ -43,7 +43,7 @@ def first_free(tx: Transaction, network: Network, subnet: Subnet, now: datetime)
 
 
 def require_free(tx: Transaction, network: Network, subnet: Subnet, text: str, now: datetime) -> Address:
-    """That address, for a machine. Raises Invalid, naming who has it or what it is for."""
+    """That address, for a machine or device. Raises Invalid, naming who has it or what it is for."""
     address = validation.address("ip_address", text)
     first, last = usable(subnet.cidr)
     if address not in ip_network(subnet.cidr):
@@ -69,11 +69,12 @@ def require_free(tx: Transaction, network: Network, subnet: Subnet, text: str, n
 
 
 def require_unused(tx: Transaction, subnet: Subnet) -> None:
-    """Raise Conflict while machines are linked to the subnet."""
+    """Raise Conflict while machines or devices are linked to the subnet."""
     known = rows.kept_in(tx, subnet.id)
     if known:
+        what = " and ".join(dict.fromkeys(f"{each.kind}s" for each in known)).capitalize()
         raise Conflict(
-            f"Machines are linked to subnet {subnet.name} ({subnet.cidr}): {', '.join(map(str, known))}; unlink them "
+            f"{what} are linked to subnet {subnet.name} ({subnet.cidr}): {', '.join(map(str, known))}; unlink them "
             "first (op=unlink_subnet)."
         )
 

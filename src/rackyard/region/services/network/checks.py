@@ -36,12 +36,12 @@ def check(before: Network, after: Network, racks: Sequence[RackAddress]) -> None
 
 
 def check_addresses(before: Sequence[Misplaced], after: Sequence[Misplaced]) -> None:
-    """Raise Invalid for the first address of a machine that does not fit any more."""
+    """Raise Invalid for the first address of a machine or device that does not fit any more."""
     for wrong in after:
         if wrong not in before:
             raise Invalid.field(
                 wrong.field,
-                f"{wrong.ip} is the address of machine {wrong.hostname} ({wrong.interface}) in subnet {wrong.subnet}, "
+                f"{wrong.ip} is the address of {wrong.kind} {wrong.hostname} ({wrong.interface}) in subnet {wrong.subnet}, "
                 f"and {wrong.words}; unlink it there first (op=unlink_subnet), or choose other addresses.",
             )
 

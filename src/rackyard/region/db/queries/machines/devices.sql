@@ -32,11 +32,14 @@ WHERE (%(system_ids)s::text[] IS NULL OR device.system_id = ANY (%(system_ids)s:
 ORDER BY device.hostname;
 
 -- name: machines.devices.interfaces
--- The interfaces of some devices by name, each with the addresses that it has.
+-- The interfaces of some devices by name, each with the addresses that it has now and its links, oldest first.
 SELECT device_interface.id, device_interface.device_id, device_interface.name, device_interface.mac::text AS mac,
        device_interface.vlan_id, device_interface.tags,
        ARRAY (SELECT host(device_address.ip) FROM device_address
-              WHERE device_address.interface_id = device_interface.id ORDER BY device_address.ip) AS ips
+              WHERE device_address.interface_id = device_interface.id ORDER BY device_address.ip) AS ips,
+       (SELECT coalesce(jsonb_agg(jsonb_build_array(interface_link.id, interface_link.mode, interface_link.subnet_id,
+                                                    host(interface_link.ip), false) ORDER BY interface_link.id), '[]')
+        FROM interface_link WHERE interface_link.device_interface_id = device_interface.id) AS links
 FROM device_interface WHERE device_interface.device_id = ANY (%(device_ids)s::bigint[])
 ORDER BY device_interface.device_id, device_interface.id;
 
@@ -59,10 +62,12 @@ SELECT id FROM machine WHERE system_id = %(system_id)s;
 SELECT coalesce(domain_id, 0) AS domain_id, hostname FROM device ORDER BY hostname;
 
 -- name: machines.devices.published
--- The addresses that devices have now; the internal domain is 0.
+-- The addresses that devices lease now, or are to have by their links; the internal domain is 0.
 SELECT coalesce(device.domain_id, 0) AS domain_id, device.hostname, host(device_address.ip) AS address
 FROM device JOIN device_address ON device_address.device_id = device.id
-ORDER BY device.hostname, device_address.ip;
+UNION
+SELECT coalesce(domain_id, 0), hostname, host(ip) FROM host_link WHERE kind = 'device' AND ip IS NOT NULL
+ORDER BY hostname, address;
 
 -- name: machines.devices.add
 -- A new device.
@@ -102,6 +107,11 @@ UPDATE device_interface SET name = %(name)s, mac = %(mac)s, vlan_id = %(vlan_id)
 -- name: machines.devices.delete_interface
 -- An interface is gone.
 DELETE FROM device_interface WHERE id = %(id)s;
+
+-- name: machines.devices.add_link
+-- Link an interface to a subnet, or say that it is only up.
+INSERT INTO interface_link (device_interface_id, mode, subnet_id, ip)
+VALUES (%(interface_id)s, %(mode)s, %(subnet_id)s, %(ip)s);
 
 -- name: machines.devices.move_zone
 -- Every device of a zone goes to another.

@@ -3,11 +3,8 @@
 -- name: network.addresses.used
 -- Addresses in a network that something has, what, and MAAS's purpose; nothing else may be given one that `is_fixed`.
 SELECT host(used.ip) AS ip, used.what, used.is_fixed, used.purpose FROM (
-    SELECT interface_link.ip, 'machine ' || machine.hostname || ' (' || machine_interface.name || ')' AS what,
-           true AS is_fixed, 'assigned-ip' AS purpose
-    FROM interface_link
-    JOIN machine_interface ON machine_interface.id = interface_link.interface_id
-    JOIN machine ON machine.id = machine_interface.machine_id
+    SELECT ip, kind || ' ' || hostname || ' (' || interface || ')' AS what, true AS is_fixed, 'assigned-ip' AS purpose
+    FROM host_link
     UNION ALL
     SELECT host(rack_interface.address)::inet, 'rack ' || rack.hostname, true, 'assigned-ip'
     FROM rack_interface JOIN rack ON rack.id = rack_interface.rack_id WHERE rack.revoked_at IS NULL
@@ -38,26 +35,19 @@ WHERE used.ip <<= %(cidr)s::inet
 ORDER BY used.ip, used.is_fixed DESC, used.what;
 
 -- name: network.addresses.kept_in
--- Machines that have an address in a subnet by configuration, or are linked to it.
-SELECT DISTINCT machine.hostname, machine_interface.name AS interface, coalesce(host(interface_link.ip), '') AS ip
-FROM interface_link
-JOIN machine_interface ON machine_interface.id = interface_link.interface_id
-JOIN machine ON machine.id = machine_interface.machine_id
-WHERE interface_link.subnet_id = %(subnet_id)s
-ORDER BY machine.hostname, machine_interface.name, ip LIMIT 5;
+-- Machines and devices that have an address in a subnet by configuration, or are linked to it; machines first.
+SELECT DISTINCT kind, hostname, interface, coalesce(host(host_link.ip), '') AS ip
+FROM host_link WHERE subnet_id = %(subnet_id)s
+ORDER BY kind DESC, hostname, interface, ip LIMIT 5;
 
 -- name: network.addresses.listed
--- Who has which address of a subnet: machines by configuration and by lease, racks. Allocation types are MAAS's.
+-- Who has which address of a subnet: machines and devices by configuration, by lease, racks. Allocation types are MAAS's.
 SELECT DISTINCT ON (known.ip) host(known.ip) AS ip, known.alloc_type, known.created, known.system_id, known.hostname,
        known.interface, known.node_type, (SELECT name FROM domain WHERE id = known.domain_id) AS domain
 FROM (
-    SELECT interface_link.ip, CASE interface_link.mode WHEN 'auto' THEN 0 ELSE 1 END AS alloc_type,
-           interface_link.created_at AS created, machine.system_id, machine.hostname,
-           machine_interface.name AS interface, 0 AS node_type, machine.domain_id
-    FROM interface_link
-    JOIN machine_interface ON machine_interface.id = interface_link.interface_id
-    JOIN machine ON machine.id = machine_interface.machine_id
-    WHERE interface_link.subnet_id = %(subnet_id)s
+    SELECT ip, CASE mode WHEN 'auto' THEN 0 ELSE 1 END AS alloc_type, created_at AS created, system_id, hostname,
+           interface, node_type, domain_id
+    FROM host_link WHERE subnet_id = %(subnet_id)s
     UNION ALL
     SELECT lease.ip, CASE WHEN machine.id IS NULL THEN 5 ELSE 6 END, lease.at, machine.system_id, machine.hostname,
            machine_interface.name, 0, machine.domain_id
@@ -78,19 +68,17 @@ WHERE known.ip IS NOT NULL
 ORDER BY known.ip, known.alloc_type;
 
 -- name: network.addresses.misplaced
--- Machines' addresses that are not where they may be: outside their subnet, given out by DHCP, or a gateway's.
-SELECT host(interface_link.ip) AS ip, machine.hostname, machine_interface.name AS interface, subnet.name AS subnet,
+-- Addresses of links that are not where they may be: outside their subnet, given out by DHCP, or a gateway's.
+SELECT host(host_link.ip) AS ip, host_link.kind, host_link.hostname, host_link.interface, subnet.name AS subnet,
        wrong.field, wrong.words
-FROM interface_link
-JOIN machine_interface ON machine_interface.id = interface_link.interface_id
-JOIN machine ON machine.id = machine_interface.machine_id
-JOIN subnet ON subnet.id = interface_link.subnet_id
+FROM host_link
+JOIN subnet ON subnet.id = host_link.subnet_id
 CROSS JOIN LATERAL (
-    SELECT 'cidr' AS field, 'would lie outside of ' || subnet.cidr AS words WHERE NOT interface_link.ip <<= subnet.cidr
+    SELECT 'cidr' AS field, 'would lie outside of ' || subnet.cidr AS words WHERE NOT host_link.ip <<= subnet.cidr
     UNION ALL
-    SELECT 'gateway_ip', 'would be the gateway of the subnet as well' WHERE interface_link.ip = subnet.gateway_ip
+    SELECT 'gateway_ip', 'would be the gateway of the subnet as well' WHERE host_link.ip = subnet.gateway_ip
     UNION ALL
     SELECT 'start_ip', 'would be in the dynamic range ' || host(start_ip) || ' - ' || host(end_ip)
-    FROM ip_range WHERE type = 'dynamic' AND inetrange(start_ip, end_ip, '[]') @> interface_link.ip
+    FROM ip_range WHERE type = 'dynamic' AND inetrange(start_ip, end_ip, '[]') @> host_link.ip
 ) AS wrong
-ORDER BY interface_link.ip, wrong.field;
+ORDER BY host_link.ip, wrong.field;

@@ -64,8 +64,13 @@ WITH RECURSIVE made_of AS (
            coalesce(machine_interface.mac, machine_interface.virtual_mac) AS mac
     FROM made_of JOIN machine_interface ON machine_interface.id = made_of.id
 )
-SELECT subnet_id, array_agg(mac || ' ' || host(ip) ORDER BY link_id, mac) AS reservations
-FROM asking GROUP BY subnet_id ORDER BY subnet_id;
+SELECT subnet_id, array_agg(mac || ' ' || host(ip) ORDER BY link_id, mac) AS reservations FROM (
+    SELECT link_id, subnet_id, ip, mac FROM asking
+    UNION ALL
+    SELECT interface_link.id, interface_link.subnet_id, interface_link.ip, device_interface.mac
+    FROM interface_link JOIN device_interface ON device_interface.id = interface_link.device_interface_id
+    WHERE family(interface_link.ip) = 4
+) AS known GROUP BY subnet_id ORDER BY subnet_id;
 
 -- name: racks.desired.changed
 -- Wake the racks that wait for their document.
