@@ -30,6 +30,8 @@ def answered(path: str, body: Any) -> None:
         sent(ANSWERS[call], body)
     for job in body["jobs"] if call == "jobs" else ():
         sent("job", job)
+    for check in body.get("checks", []) if call == "jobs" else ():
+        sent("dhcp-check", check)
 
 
 def sent(name: str, document: Any) -> Any:

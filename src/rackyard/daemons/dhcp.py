@@ -7,11 +7,11 @@ RFC 3442.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 
-from rackyard.daemons import dhcp_networks, dhcp_pairs, values
+from rackyard.daemons import dhcp_networks, dhcp_pairs, dhcp_snippets, values
 from rackyard.daemons.dhcp_hosts import Addresses, HostRegister
 from rackyard.daemons.dhcp_pairs import Pairs
 from rackyard.daemons.model import Daemon, Live, Section, comment
@@ -37,7 +37,8 @@ def render(section: Section) -> bytes:
     known, divide = dhcp_pairs.names(section), "hosts" in section
     lines = dhcp_networks.shared_networks(section, "dhcp", partial(_subnet, pairs=known, divide=divide))
     codes = [_ROUTES_CODE] if any(_ROUTES in line for line in lines) else []
-    return comment([*dhcp_pairs.peers(section), *codes, *lines]) if lines else b""
+    own = [*dhcp_snippets.rendered(section, "dhcp"), *dhcp_snippets.classes(section)]
+    return comment([*dhcp_pairs.peers(section), *codes, *own, *lines]) if lines else b""
 
 
 def tell_running(register: HostRegister, pairs: Pairs) -> Live:
@@ -93,10 +94,13 @@ def _subnet(subnet: Section, network: Section, *, pairs: Sequence[str], divide: 
     lines += [f"  option interface-mtu {mtu};"] if mtu != 1500 else []
     # Firmware, initrd and the booted system send different client ids; the MAC is what they share.
     lines += [f"  next-server {rack};", "  ignore-client-uids true;"]
-    lines += [f"  {line}" for line in _boot_files(str(rack))]
+    lines += [f"  {line}" for line in [*_boot_files(str(rack)), *dhcp_snippets.rendered(subnet, what)]]
     pair = "" if subnet.get("pair") is None else values.one_of(subnet["pair"], pairs, f"{what} pair")
     pools = values.mappings(subnet, "pools", what)
-    ranges = [dhcp_networks.pool_range(pool, cidr, values.address4, what) for pool in pools]
+    ranges = {
+        dhcp_networks.pool_range(pool, cidr, values.address4, what): dhcp_snippets.rendered(pool, what)
+        for pool in pools
+    }
     return cidr, [*lines, *(f"  {line}" for line in _pools(ranges, pair, divide=divide)), "}"]
 
 
@@ -119,16 +123,36 @@ def _route(destination: IPv4Network, gateway: IPv4Address) -> list[int]:
     return [destination.prefixlen, *destination.network_address.packed[:significant], *gateway.packed]
 
 
-def _pools(ranges: list[Range], pair: str, *, divide: bool) -> list[str]:
-    """Registered machines have a share that nobody can take from them; a single address cannot be divided."""
-    reserved, shared = _divided(sorted(ranges)) if divide else ([], ranges)
-    lines = _pool(reserved, pair, ["deny unknown-clients;"]) if reserved else []
+def _pools(ranges: Mapping[Range, list[str]], pair: str, *, divide: bool) -> list[str]:
+    """Registered machines have a share that nobody can take from them; a single address cannot be divided. A range with
+    snippets of its own has pools of its own."""
+    reserved, shared = _divided(sorted(ranges)) if divide else ([], [*ranges])
+    lines = _pools_by_snippets(reserved, ranges, pair, ["deny unknown-clients;"])
     if shared and reserved:
         # Not closed for registered machines: one that was a stranger when it booted keeps its address.
-        lines += _pool(shared, pair, [f"default-lease-time {_STRANGERS_LEASE_S}; max-lease-time {_STRANGERS_LEASE_S};"])
-    elif shared:
-        lines += [f"pool {{ {' '.join([*_shared_with(pair), ''])}range {start} {end}; }}" for start, end in shared]
+        short = [f"default-lease-time {_STRANGERS_LEASE_S}; max-lease-time {_STRANGERS_LEASE_S};"]
+        return lines + _pools_by_snippets(shared, ranges, pair, short)
+    for start, end in shared:
+        own = _snippets_of((start, end), ranges)
+        if own:
+            lines += _pool([(start, end)], pair, own)
+        else:
+            lines.append(f"pool {{ {' '.join([*_shared_with(pair), ''])}range {start} {end}; }}")
     return lines
+
+
+def _pools_by_snippets(parts: list[Range], ranges: Mapping[Range, list[str]], pair: str, rules: list[str]) -> list[str]:
+    plain = [part for part in parts if not _snippets_of(part, ranges)]
+    lines = _pool(plain, pair, rules) if plain else []
+    for part in parts:
+        own = _snippets_of(part, ranges)
+        lines += _pool([part], pair, [*rules, *own]) if own else []
+    return lines
+
+
+def _snippets_of(part: Range, ranges: Mapping[Range, list[str]]) -> list[str]:
+    """The lines of the range that this is a part of."""
+    return next(lines for (start, end), lines in ranges.items() if start <= part[0] and part[1] <= end)
 
 
 def _pool(ranges: list[Range], pair: str, rules: list[str]) -> list[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import partial
 from ipaddress import IPv6Address, IPv6Network
 
-from rackyard.daemons import dhcp_networks, values
+from rackyard.daemons import dhcp_networks, dhcp_snippets, values
 from rackyard.daemons.model import Daemon, Section, comment
 
 _RACK_HTTP_PORT = 5248
@@ -28,7 +28,7 @@ _LOADERS = {"00:10": "bootx64.efi", "00:13": "bootaa64.efi"}
 def render(section: Section) -> bytes:
     """The networks this rack serves; empty bytes when there are none."""
     lines = dhcp_networks.shared_networks(section, "dhcp6", lambda subnet, _network: _subnet(subnet))
-    return comment([*_OPTIONS, *lines]) if lines else b""
+    return comment([*_OPTIONS, *dhcp_snippets.rendered(section, "dhcp6"), *lines]) if lines else b""
 
 
 def _subnet(subnet: Section) -> tuple[IPv6Network, list[str]]:
@@ -42,10 +42,12 @@ def _subnet(subnet: Section) -> tuple[IPv6Network, list[str]]:
     if subnet.get("domain_name"):
         domain = values.domain(subnet["domain_name"], f"{what} domain_name")
         lines += [f'  option dhcp6.domain-search "{domain}";']
-    lines += [f"  {line}" for line in _boot_files(rack)]
+    lines += [f"  {line}" for line in [*_boot_files(rack), *dhcp_snippets.rendered(subnet, what)]]
     for pool in values.mappings(subnet, "pools", what):
         start, end = dhcp_networks.pool_range(pool, cidr, values.address6, what)
-        lines.append(f"  pool6 {{ range6 {start} {end}; }}")
+        own = [f"    {line}" for line in dhcp_snippets.rendered(pool, what)]
+        lines += ["  pool6 {", *own, f"    range6 {start} {end};", "  }"] if own else []
+        lines += [] if own else [f"  pool6 {{ range6 {start} {end}; }}"]
     return cidr, [*lines, "}"]
 
 

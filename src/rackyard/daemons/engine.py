@@ -64,6 +64,14 @@ def apply(
     return outcomes
 
 
+def judge(daemon: Daemon, section: Section, root: Path) -> tuple[str, bytes]:
+    """What the daemon's checker says to a section, empty when it is content, and what was judged. Nothing is changed.
+
+    Raises Refused; OSError when the file cannot be written beside the daemon's own."""
+    content = daemon.render(section)
+    return _check(daemon, content, root / daemon.path), content
+
+
 def _apply_one(daemon: Daemon, section: Any, root: Path, supervisor: Supervisor, check_only: bool) -> Outcome:
     if not isinstance(section, dict):
         return Outcome(False, message=f"the desired state of {daemon.name} is not an object; update the region")

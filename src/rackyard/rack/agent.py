@@ -19,7 +19,7 @@ from rackyard import __version__
 from rackyard.daemons import Systemd, apply, files, http
 from rackyard.daemons.registry import DAEMONS
 from rackyard.daemons.tftp import LoaderError
-from rackyard.rack import boot_evidence, host, identity, machine_posts
+from rackyard.rack import boot_evidence, dhcp_checks, host, identity, machine_posts
 from rackyard.rack.backoff import Backoff, shortened
 from rackyard.rack.boot_cache import BootCache
 from rackyard.rack.boot_index import BootIndex
@@ -49,7 +49,7 @@ _ALIVE_S = 20.0
 _FOLLOW_S = 2.0
 _RENEWAL_RETRY_S = 60.0
 # What a region may count on, and not with an agent of the release before.
-_ABILITIES = ["dhcp_pair"]
+_ABILITIES = ["dhcp_pair", dhcp_checks.ABILITY]
 # As the contract `services` has it.
 _MAX_CHANNELS, _MAX_WORDS = 200, 1000
 
@@ -76,6 +76,7 @@ class Agent:
         index, images, names = BootIndex(config.boot_index), ImageWarmer(config.door), NameWarmer()
         self._keeper = BootKeeper(self._boot_cache, index, self._regions.call, self._stop, images.warm, names.warm)
         self._jobs = JobRunner(self._spool, self._pool, config.state / "jobs", self._keeper.look_now)
+        self._dhcp_checks = dhcp_checks.DhcpChecks(self._regions, config.daemons_root)
         self._heartbeat_s = _HEARTBEAT_S
         self._partners = Partners(config.daemons_root)
         self._services: dict[str, Any] = {}
@@ -96,7 +97,7 @@ class Agent:
         parts: dict[str, Callable[[], None]] = {
             "register": self._keep_registered,
             "renew": self._keep_certificate,
-            "jobs": JobPolls(self._regions, self._jobs, self._stop).run,
+            "jobs": JobPolls(self._regions, self._jobs, self._stop, self._dhcp_checks.begin).run,
             "desired": self._desired.run,
             "reports": Reporter(self._spool, self._regions.call, self._stop, self._jobs.delivered).run,
             "journal": follower.run,
@@ -115,6 +116,7 @@ class Agent:
             systemd.notify("WATCHDOG=1")
         self._stop.set()
         log("info", "agent-stops")
+        self._dhcp_checks.close()
         self._jobs.close()
         self._pool.close()
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from rackyard import contracts
@@ -21,11 +22,19 @@ _NO_SUCH_CALL = frozenset({404, 405})
 
 
 class JobPolls:
-    """Keeps one thread per region, each in a long poll for jobs. When a port fails the next one is asked."""
+    """Keeps one thread per region, each in a long poll for jobs. When a port fails the next one is asked. ``check``
+    takes the checks of dhcpd's configuration that come by the same way, with the region's URL."""
 
-    def __init__(self, regions: Regions, runner: JobRunner, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        regions: Regions,
+        runner: JobRunner,
+        stop: threading.Event,
+        check: Callable[[str, Any], None] = lambda _url, _check: None,
+    ) -> None:
         self._regions = regions
         self._runner = runner
+        self._check = check
         self._stop = stop
         self._polling: set[str] = set()
         self._lock = threading.Lock()
@@ -63,8 +72,11 @@ class JobPolls:
         slots = min(self._runner.slots, _MAX_SLOTS)
         # Without room the poll still tells what is held, and returns soon to see whether there is room.
         wait_s = int(shortened(WAIT_S)) if slots else 0
-        for job in self._ask(url, wait_s, slots)["jobs"]:
+        answer = self._ask(url, wait_s, slots)
+        for job in answer["jobs"]:
             self._begin(url, job)
+        for check in answer.get("checks", []):
+            self._check(url, check)
         if not slots:
             self._stop.wait(_NO_SLOTS_S)
 

@@ -220,12 +220,14 @@ def test_poll_that_waits_gives_back_nothing_that_another_poll_took_meanwhile(
     register_machine(api, "m2", "52:54:00:00:00:77", "10.30.0.12")
     rack = Rack(*execute("SELECT id, system_id, hostname FROM rack")[0])
     got: list[Any] = []
-    waiting = threading.Thread(target=lambda: got.extend(handout.take(world, rack, handout.Poll(20.0, 10, ()), Turn())))
+    waiting = threading.Thread(
+        target=lambda: got.extend(handout.take(world, rack, handout.Poll(20.0, 10, ()), Turn()).jobs)
+    )
     execute("ALTER TABLE job DISABLE TRIGGER job_changed")
     waiting.start()
     time.sleep(0.5)
     assert api.post(f"machines/{m1}/?op=power_on").status_code == 200
-    (first,) = handout.take(world, rack, handout.Poll(0.0, 10, ()), Turn())
+    (first,) = handout.take(world, rack, handout.Poll(0.0, 10, ()), Turn()).jobs
     execute("ALTER TABLE job ENABLE TRIGGER job_changed")
     world.clock.advance(11)
     m2 = api.get("machines/?hostname=m2").get_json()[0]["system_id"]

@@ -42,6 +42,11 @@ def things(api, add_rack, execute) -> dict[str, dict[str, object]]:
     api.post("files/", data={"filename": "f.txt", "file": "x"})
     notice = api.post("notifications/", data={"message": "x", "admins": "true"}).json
     device = api.post("devices/", data={"hostname": "sw1", "mac_addresses": "52:54:00:00:00:20"}).json
+    ((snippet_id,),) = execute(
+        "INSERT INTO dhcp_snippet (name, value, subnet_id) SELECT 'n', 'option time-offset 0;', id FROM subnet "
+        "WHERE name = 's' RETURNING id"
+    )
+    execute("INSERT INTO dhcp_snippet_value (snippet_id, value, created_at) SELECT id, value, now() FROM dhcp_snippet")
     controllers = {"rackcontrollers": {"system_id": add_rack("rack1", "203.0.113.1/24")}}
     controllers["regioncontrollers"] = {"system_id": region_id}
     controllers["devices"] = {"system_id": device["system_id"]}
@@ -63,6 +68,7 @@ def things(api, add_rack, execute) -> dict[str, dict[str, object]]:
         "address": "198.51.100.0",
         "prefix": 24,
         "range_id": ip_range["id"],
+        "snippet_id": snippet_id,
         "zone": api.post("zones/", data={"name": "z"}).json["id"],
         "pool": api.post("resourcepools/", data={"name": "p"}).json["id"],
         "domain": api.post("domains/", data={"name": "d.org"}).json["id"],

@@ -171,6 +171,13 @@ OPERATIONS = {
     "/spaces/<space>/": {"DELETE": (403, 204), "GET": (200, 200), "PUT": (403, 200)},
     "/static-routes/": {"GET": (200, 200), "POST": (403, 400)},
     "/static-routes/<int:route_id>/": {"DELETE": (403, 204), "GET": (200, 200), "PUT": (403, 200)},
+    "/dhcp-snippets/": {"GET": (403, 200), "POST": (403, 400)},
+    "/dhcp-snippets/<int:snippet_id>/": {
+        "DELETE": (403, 204),
+        "GET": (403, 200),
+        "POST revert": (403, 400),
+        "PUT": (403, 200),
+    },
     "/ipranges/": {"GET": (200, 200), "POST": (403, 400)},
     "/ipranges/<int:range_id>/": {"DELETE": (403, 204), "GET": (200, 200), "PUT": (403, 200)},
     "/maas/": {"GET get_config": (200, 200), "POST set_config": (403, 200)},

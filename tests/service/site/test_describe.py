@@ -42,6 +42,8 @@ MAAS_HAS = [
     ("Space", "spaces/{id}/", "delete read update"),
     ("StaticRoutes", "static-routes/", "create read"),
     ("StaticRoute", "static-routes/{id}/", "delete read update"),
+    ("DHCPSnippets", "dhcp-snippets/", "create read"),
+    ("DHCPSnippet", "dhcp-snippets/{id}/", "delete read revert update"),
     ("Domains", "domains/", "create read"),
     ("Domain", "domains/{id}/", "delete read set_default update"),
     ("DNSResources", "dnsresources/", "create read"),

@@ -56,8 +56,6 @@ PATHS = (
     "/boot-sources/<_id>/selections/<_selection>/",
     "/package-repositories/",
     "/package-repositories/<_id>/",
-    "/dhcp-snippets/",
-    "/dhcp-snippets/<_id>/",
     "/scripts/",
     "/scripts/<_name>",
     "/commissioning-scripts/",

@@ -23,7 +23,8 @@ from psycopg2 import sql
 from rackyard.region.db import connections
 
 CHANNELS = (
-    "rackyard_desired", "rackyard_jobs", "rackyard_machines", "rackyard_names", "rackyard_uploads", "rackyard_worker",
+    "rackyard_desired", "rackyard_dhcp_checks", "rackyard_jobs", "rackyard_machines", "rackyard_names",
+    "rackyard_uploads", "rackyard_worker",
 )  # fmt: skip
 _RECONNECT_S = 1.0
 

@@ -906,6 +906,45 @@ SELECT machine_interface.machine_id, machine_interface.vlan_id, interface_link.i
 FROM interface_link JOIN machine_interface ON machine_interface.id = interface_link.interface_id
 WHERE interface_link.ip IS NOT NULL;
 
+-- DHCP snippets ----------------------------------------------------------------------------------
+-- Operators' own lines in dhcpd's configuration, all that each of them has said, and what racks are asked before a region
+-- keeps them.
+
+CREATE TABLE dhcp_snippet (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name        text NOT NULL CONSTRAINT dhcp_snippet_name_key UNIQUE,
+    description text NOT NULL DEFAULT '',
+    enabled     boolean NOT NULL DEFAULT true,
+    value       text NOT NULL,
+    -- What it is for; without any of them it is for everything.
+    subnet_id   bigint CONSTRAINT dhcp_snippet_subnet_fkey REFERENCES subnet ON DELETE CASCADE,
+    ip_range_id bigint CONSTRAINT dhcp_snippet_ip_range_fkey REFERENCES ip_range ON DELETE CASCADE,
+    machine_id  bigint CONSTRAINT dhcp_snippet_machine_fkey REFERENCES machine ON DELETE CASCADE,
+    CONSTRAINT dhcp_snippet_one_scope CHECK (num_nonnulls(subnet_id, ip_range_id, machine_id) <= 1)
+);
+CREATE INDEX dhcp_snippet_subnet ON dhcp_snippet (subnet_id);
+CREATE INDEX dhcp_snippet_ip_range ON dhcp_snippet (ip_range_id);
+CREATE INDEX dhcp_snippet_machine ON dhcp_snippet (machine_id);
+
+-- The last one is what the snippet says now.
+CREATE TABLE dhcp_snippet_value (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    snippet_id bigint NOT NULL REFERENCES dhcp_snippet ON DELETE CASCADE,
+    value      text NOT NULL,
+    created_at timestamptz NOT NULL
+);
+CREATE INDEX dhcp_snippet_value_snippet ON dhcp_snippet_value (snippet_id);
+
+CREATE TABLE dhcp_check (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    rack_id    bigint NOT NULL CONSTRAINT dhcp_check_rack_fkey REFERENCES rack ON DELETE CASCADE,
+    question   jsonb NOT NULL,
+    created_at timestamptz NOT NULL,
+    taken_at   timestamptz,
+    words      text -- what dhcpd said; empty when it would take it
+);
+CREATE INDEX dhcp_check_rack ON dhcp_check (rack_id);
+
 -- Wake-ups ---------------------------------------------------------------------------------------
 -- A trigger cannot be forgotten by a new caller; PostgreSQL folds equal notices of one transaction.
 
@@ -919,6 +958,8 @@ CREATE TRIGGER vlan_desired AFTER INSERT OR UPDATE OR DELETE ON vlan FOR EACH ST
 CREATE TRIGGER subnet_desired AFTER INSERT OR UPDATE OR DELETE ON subnet FOR EACH STATEMENT EXECUTE FUNCTION notify_desired();
 CREATE TRIGGER ip_range_desired AFTER INSERT OR UPDATE OR DELETE ON ip_range FOR EACH STATEMENT EXECUTE FUNCTION notify_desired();
 CREATE TRIGGER static_route_desired AFTER INSERT OR UPDATE OR DELETE ON static_route
+    FOR EACH STATEMENT EXECUTE FUNCTION notify_desired();
+CREATE TRIGGER dhcp_snippet_desired AFTER INSERT OR UPDATE OR DELETE ON dhcp_snippet
     FOR EACH STATEMENT EXECUTE FUNCTION notify_desired();
 CREATE TRIGGER interface_link_desired AFTER INSERT OR UPDATE OR DELETE ON interface_link
     FOR EACH STATEMENT EXECUTE FUNCTION notify_desired();
@@ -1024,6 +1065,19 @@ END $$;
 
 CREATE TRIGGER job_changed AFTER INSERT OR UPDATE OF state, rack_id ON job
     FOR EACH ROW EXECUTE FUNCTION notify_job();
+
+CREATE FUNCTION notify_dhcp_check() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.words IS NOT NULL THEN
+        PERFORM pg_notify('rackyard_dhcp_checks', NEW.id::text);
+    ELSE
+        PERFORM pg_notify('rackyard_jobs', (SELECT system_id FROM rack WHERE id = NEW.rack_id));
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER dhcp_check_asked AFTER INSERT OR UPDATE OF words ON dhcp_check
+    FOR EACH ROW EXECUTE FUNCTION notify_dhcp_check();
 
 CREATE FUNCTION notify_boot_step() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -1176,6 +1230,10 @@ SELECT audit_table('static_route',
             'coalesce((SELECT name FROM subnet WHERE id = $.destination_id), ''#'' || $.destination_id) || '' through '' || host($.gateway_ip)',
     shown => ARRAY['source_id=(SELECT name FROM subnet WHERE id = $.source_id)',
         'destination_id=(SELECT name FROM subnet WHERE id = $.destination_id)', 'gateway_ip', 'metric']);
+SELECT audit_table('dhcp_snippet', name => '$.name',
+    shown => ARRAY['name', 'description', 'enabled', 'value', 'subnet_id=(SELECT name FROM subnet WHERE id = $.subnet_id)',
+        'ip_range_id=(SELECT host(start_ip) || '' - '' || host(end_ip) FROM ip_range WHERE id = $.ip_range_id)',
+        'machine_id=(SELECT hostname FROM machine WHERE id = $.machine_id)']);
 SELECT audit_table('ip_range', name => 'host($.start_ip) || '' - '' || host($.end_ip)',
     shown => ARRAY['subnet_id=(SELECT name FROM subnet WHERE id = $.subnet_id)', 'type', 'start_ip', 'end_ip', 'comment']);
 SELECT audit_table('image', name => '$.name', shown => '{name, arch, suite, is_default, is_current}');

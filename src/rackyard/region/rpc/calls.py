@@ -17,7 +17,7 @@ from rackyard.region.rpc import bodies, peer, shapes
 from rackyard.region.services.boots import answer, evidence, keeping
 from rackyard.region.services.boots.evidence import Refusal, Verdict
 from rackyard.region.services.power import handout, outcomes
-from rackyard.region.services.racks import desired, enrolment, registration
+from rackyard.region.services.racks import desired, dhcp_checks, enrolment, registration
 from rackyard.region.turns import Turn, Turns
 
 CONTEXT_KEY = "rackyard"
@@ -104,7 +104,7 @@ def poll_jobs() -> Response:
     """Long poll for work, by an agent that says how much it can do and what it holds."""
     poll = shapes.poll(bodies.read(request, "jobs-poll"))
     with _turn("jobs") as turn:
-        return jsonify({"jobs": handout.take(_ctx(), _rack(), poll, turn)})
+        return _work(handout.take(_ctx(), _rack(), poll, turn))
 
 
 @blueprint.get("/jobs")
@@ -112,7 +112,18 @@ def take_jobs() -> Response:
     """Long poll for work, by an agent of the release before."""
     poll = handout.Poll(wait_s=_wait_s())
     with _turn("jobs") as turn:
-        return jsonify({"jobs": handout.take(_ctx(), _rack(), poll, turn)})
+        return _work(handout.take(_ctx(), _rack(), poll, turn))
+
+
+def _work(found: handout.Work) -> Response:
+    return jsonify({"jobs": found.jobs} | ({"checks": found.checks} if found.checks else {}))
+
+
+@blueprint.post("/dhcp-checks/<int:check_id>/result")
+def dhcp_check_result(check_id: int) -> Response:
+    """What the rack's dhcpd says to a configuration."""
+    body = bodies.read(request, "dhcp-check-result")
+    return jsonify({"accepted": dhcp_checks.answer(_ctx(), _rack(), check_id, body["words"])})
 
 
 @blueprint.post("/jobs/<int:job_id>/result")

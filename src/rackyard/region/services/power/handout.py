@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from rackyard.region.context import Context
 from rackyard.region.db.pool import Row
 from rackyard.region.db.racks.identity import Rack
 from rackyard.region.errors import RackyardError
 from rackyard.region.services.power import outcomes, queue
-from rackyard.region.services.racks import enrolment
+from rackyard.region.services.racks import dhcp_checks, enrolment
 from rackyard.region.turns import Turn
 from rackyard_core.power import fields
 
@@ -29,8 +30,15 @@ class Poll:
     held: Collection[int] | None = None
 
 
-def take(ctx: Context, rack: Rack, poll: Poll, turn: Turn) -> list[dict[str, object]]:
-    """The waiting jobs of a rack, after at most `wait_s` seconds; an empty list when there is nothing to do.
+class Work(NamedTuple):
+    """What a rack is to do: power jobs, and configurations of dhcpd that it is to judge."""
+
+    jobs: list[dict[str, object]]
+    checks: list[dict[str, Any]]
+
+
+def take(ctx: Context, rack: Rack, poll: Poll, turn: Turn) -> Work:
+    """What waits for a rack, after at most `wait_s` seconds; empty lists when there is nothing to do.
 
     An agent that was restarted leaves its poll behind: once the `turn` is over nothing is handed out. What is lost all
     the same waits again when the rack's next poll does not name it: when that begins, for what a rack holds later on,
@@ -46,13 +54,14 @@ def take(ctx: Context, rack: Rack, poll: Poll, turn: Turn) -> list[dict[str, obj
                 rows = queue.take(ctx, tx, rack.id, poll.slots) if poll.slots > 0 else []
             made = [_document(ctx, rack, row) for row in sorted(rows, key=lambda row: int(row["id"]))]
             documents = [document for document in made if document is not None]
-            if documents:
-                return documents
+            checks = dhcp_checks.take(ctx, rack)
+            if documents or checks:
+                return Work(documents, checks)
             woken = subscription.wait(give_up_at - ctx.clock.monotonic())
             # Whoever hung up was not seen once more.
             if turn.over() or not enrolment.still_valid(ctx, rack) or not woken:
                 break
-    return []
+    return Work([], [])
 
 
 def _document(ctx: Context, rack: Rack, row: Row) -> dict[str, object] | None:

@@ -17,11 +17,14 @@ from typing import Any
 from rackyard.daemons.syslog import RELP_PORT
 from rackyard.daemons.tiers import RACK
 from rackyard.region.context import Context
+from rackyard.region.db.network import dhcp_snippets as snippet_rows
+from rackyard.region.db.network.dhcp_snippets import Snippet
 from rackyard.region.db.pool import Row, Transaction
 from rackyard.region.db.racks.identity import Rack
 from rackyard.region.services.network import domains, zones
 from rackyard.region.services.racks import dhcp6, dhcp_pairs, dhcp_turns, enrolment, forbidden, names
 from rackyard.region.services.racks.dhcp_pairs import Pairing
+from rackyard.region.services.racks.dhcp_snippets import Snippets
 from rackyard.region.services.site import images
 from rackyard.region.turns import Turn
 
@@ -52,11 +55,12 @@ class _Site:
     racks: tuple[Row, ...]
     subnets: tuple[Row, ...]
     serving: dict[int, list[Row]]
-    pools: dict[int, list[dict[str, str]]]
+    pools: dict[int, list[dict[str, Any]]]
     routes: dict[int, list[dict[str, str]]]
     forbidden: tuple[str, ...]
     images: tuple[Row, ...]
     pairing: Pairing
+    snippets: Snippets
     hosts: tuple[str, ...] = ()
     # `MAC ADDRESS` by the id of the subnet that the address is in.
     reservations: Mapping[int, list[str]] = field(default_factory=dict)
@@ -111,6 +115,14 @@ def wait_for_rack(
             if not (woken or (document.held and left_s > HELD_S)):
                 break
     return None
+
+
+def dhcp_sections(ctx: Context, racks: Iterable[Rack], snippets: Iterable[Snippet]) -> dict[int, dict[str, Any]]:
+    """The sections `dhcp` and `dhcp6` of each rack, by its id, if these were the snippets; without what dhcpd is told
+    while it runs, of which its configuration says nothing."""
+    with ctx.db.transaction() as tx:
+        site = _site(ctx, tx, snippets)
+    return {rack.id: {"dhcp": _dhcp(ctx, site, rack), "dhcp6": _dhcp6(ctx, site, rack)} for rack in racks}
 
 
 def for_region(ctx: Context) -> Document:
@@ -202,6 +214,7 @@ def _dhcp(ctx: Context, site: _Site, rack: Rack) -> dict[str, Any]:
         # Every machine of the site: one that is moved to another rack is no stranger there.
         "hosts": list(site.hosts) if networks else [],
         "reservations": _reservations(site, rack),
+        **(site.snippets.for_everything() | site.snippets.for_machines() if networks else {}),
     }
 
 
@@ -218,11 +231,11 @@ def _reservations(site: _Site, rack: Rack) -> dict[str, list[str]]:
 
 def _dhcp6(ctx: Context, site: _Site, rack: Rack) -> dict[str, Any]:
     networks = dhcp6.networks(_served6(ctx, site), rack.id, lambda subnet: _serving(site, rack, subnet))
-    return {"networks": networks}
+    return {"networks": networks, **(site.snippets.for_everything() if networks else {})}
 
 
 def _served6(ctx: Context, site: _Site) -> dhcp6.Served:
-    return dhcp6.Served(site.subnets, site.serving, site.pools, ctx.config.domain)
+    return dhcp6.Served(site.subnets, site.serving, site.pools, ctx.config.domain, site.snippets)
 
 
 def _dhcp_networks(ctx: Context, site: _Site, rack: Rack) -> list[dict[str, Any]]:
@@ -263,6 +276,7 @@ def _dhcp_subnet(ctx: Context, site: _Site, row: Row, servers: list[str]) -> dic
         "ntp_servers": servers,
         "domain_name": ctx.config.domain,
         "pools": site.pools.get(row["id"], []),
+        **site.snippets.for_subnet(row["id"]),
     }
 
 
@@ -296,12 +310,15 @@ def _for_racks(ctx: Context) -> _Site:
         return replace(_site(ctx, tx), hosts=tuple(_array(tx, "racks.desired.macs")), reservations=kept)
 
 
-def _site(ctx: Context, tx: Transaction) -> _Site:
+def _site(ctx: Context, tx: Transaction, given: Iterable[Snippet] | None = None) -> _Site:
+    """The site now; with the snippets that are given in place of those that are kept."""
+    snippets = Snippets.of(snippet_rows.all_of(tx) if given is None else given)
     regions = {*ctx.config.addresses, *(row["address"] for row in tx.all("racks.desired.regions"))}
     rack_rows = tx.all("racks.desired.all_rack_addresses")
-    pools: dict[int, list[dict[str, str]]] = defaultdict(list)
+    pools: dict[int, list[dict[str, Any]]] = defaultdict(list)
     for row in tx.all("racks.desired.ranges"):
-        pools[row["subnet_id"]].append({"start": row["start_ip"], "end": row["end_ip"]})
+        ends = {"start": row["start_ip"], "end": row["end_ip"]}
+        pools[row["subnet_id"]].append({**ends, **snippets.for_range(row["id"])})
     routes: dict[int, list[dict[str, str]]] = defaultdict(list)
     for row in tx.all("racks.desired.routes"):
         routes[row["source_id"]].append({"destination": row["destination"], "gateway": row["gateway"]})
@@ -328,6 +345,7 @@ def _site(ctx: Context, tx: Transaction) -> _Site:
         ),
         images=tuple(tx.all("racks.desired.images")),
         pairing=dhcp_pairs.load(tx, rack_rows, sorted(regions), serving),
+        snippets=snippets,
     )
 
 

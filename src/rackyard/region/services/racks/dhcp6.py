@@ -12,23 +12,26 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from rackyard.region.db.pool import Row
+from rackyard.region.services.racks.dhcp_snippets import Snippets
 
-Pool = Mapping[str, str]
+Pool = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Served:
-    """What there is to serve: subnets with their VLAN, and by the id of each its racks' addresses and its ranges."""
+    """What there is to serve: subnets with their VLAN, by the id of each its racks' addresses and its ranges, and what
+    operators say of them."""
 
     subnets: Iterable[Row]
     serving: Mapping[int, Sequence[Row]]
     pools: Mapping[int, Sequence[Pool]]
     domain: str
+    snippets: Snippets = field(default_factory=Snippets)
 
 
 def networks(served: Served, rack_id: int, servers: Callable[[Row], list[str]]) -> list[dict[str, Any]]:
@@ -38,7 +41,7 @@ def networks(served: Served, rack_id: int, servers: Callable[[Row], list[str]]) 
         racks = _racks(subnet, served.serving[subnet["id"]])
         pools = _share(served.pools.get(subnet["id"], []), racks, rack_id)
         if pools:
-            by_vlan[subnet["vlan_id"]].append(_subnet(subnet, servers(subnet), pools, served.domain))
+            by_vlan[subnet["vlan_id"]].append(_subnet(subnet, servers(subnet), pools, served))
     return [{"name": f"vlan-{vlan_id}", "subnets": found} for vlan_id, found in sorted(by_vlan.items())]
 
 
@@ -58,15 +61,16 @@ def advertisements(served: Served, own: Sequence[Row]) -> list[dict[str, Any]]:
     return [found[name] for name in sorted(found)]
 
 
-def _subnet(subnet: Row, servers: list[str], pools: list[dict[str, str]], domain: str) -> dict[str, Any]:
+def _subnet(subnet: Row, servers: list[str], pools: list[dict[str, Any]], served: Served) -> dict[str, Any]:
     return {
         "cidr": subnet["cidr"],
         "server": servers[0],
         # Racks first: only they resolve the internal domain. The option holds no address of IPv4.
         "dns_servers": list(dict.fromkeys([*servers, *(each for each in subnet["dns_servers"] if ":" in each)])),
         "ntp_servers": servers,
-        "domain_name": domain,
+        "domain_name": served.domain,
         "pools": pools,
+        **served.snippets.for_subnet(subnet["id"]),
     }
 
 
@@ -78,7 +82,7 @@ def _racks(subnet: Row, serving: Iterable[Row]) -> list[int]:
     return [each for each in (subnet["primary_rack_id"], subnet["secondary_rack_id"]) if each in there]
 
 
-def _share(pools: Iterable[Pool], racks: Sequence[int], rack_id: int) -> list[dict[str, str]]:
+def _share(pools: Iterable[Pool], racks: Sequence[int], rack_id: int) -> list[dict[str, Any]]:
     """The rack's part of each range. A single address is the primary's."""
     found = []
     for pool in pools if rack_id in racks else ():
@@ -89,5 +93,5 @@ def _share(pools: Iterable[Pool], racks: Sequence[int], rack_id: int) -> list[di
         elif len(racks) == 2:
             end = start + (first - 1)
         if start <= end:
-            found.append({"start": str(start), "end": str(end)})
+            found.append({**pool, "start": str(start), "end": str(end)})
     return found

@@ -45,6 +45,7 @@ _KINDS: Mapping[str, _Kind] = MappingProxyType(
         "vlan": _Kind("VLAN", "NETWORKING"),
         "subnet": _Kind("Subnet", "NETWORKING"),
         "static_route": _Kind("Route", "NETWORKING"),
+        "dhcp_snippet": _Kind("DHCP snippet", "NETWORKING"),
         "ip_range": _Kind("Range", "NETWORKING"),
         "domain": _Kind("Domain", "DNS"),
         "dns_resource": _Kind("DNS name", "DNS"),

@@ -64,6 +64,7 @@ class Permission(Enum):
     MANAGE_REGIONS = "forget regions"
     RESTORE_SITE = "restore the site from a backup"
     MANAGE_NETWORK = "change the network"
+    MANAGE_DHCP_SNIPPETS = "see or change DHCP snippets"
     MANAGE_NOTIFICATIONS = "make, change or delete notifications"
     MANAGE_SETTINGS = "change the site's settings"
     MANAGE_IMAGES = "register or remove images"

@@ -30,7 +30,7 @@ WHERE subnet.managed ORDER BY subnet.cidr;
 
 -- name: racks.desired.ranges
 -- Dynamic ranges, in order.
-SELECT subnet_id, host(start_ip) AS start_ip, host(end_ip) AS end_ip FROM ip_range
+SELECT id, subnet_id, host(start_ip) AS start_ip, host(end_ip) AS end_ip FROM ip_range
 WHERE type = 'dynamic' ORDER BY start_ip;
 
 -- name: racks.desired.routes
