@@ -29,7 +29,7 @@ LOCK = ROOT / "requirements-dev.txt"
 # Real daemons and their checkers, which tests start on free ports or ask to judge files; tools of their networks; the
 # shell of the ephemeral system's initramfs.
 TEST_PACKAGES = (
-    "bind9", "bind9-utils", "busybox", "chrony", "haproxy", "iproute2", "isc-dhcp-relay", "isc-dhcp-server",
+    "bind9", "bind9-utils", "busybox", "chrony", "haproxy", "iproute2", "gnupg", "isc-dhcp-relay", "isc-dhcp-server",
     "keepalived", "nftables", "nginx", "openipmi", "openssh-client", "openssl", "postgresql", "procps",
     "python3-sdnotify", "radvd", "rsyslog", "rsyslog-relp", "squid", "systemd",
 )  # fmt: skip

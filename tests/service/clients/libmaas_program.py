@@ -170,6 +170,18 @@ seen["images"] = [known.name for known in client.boot_resources.list()]
 client.boot_resources.get(image.id).delete()
 seen["images left"] = len(client.boot_resources.list())
 
+repositories = calls.PackageRepositories
+vendor = repositories.create(name="vendor", url="https://packages.example.org/debian", components=["main", "tools"])
+calls.PackageRepository.update(id=vendor["id"], enabled=False)
+seen["repositories"] = [[known["name"], known["components"], known["enabled"]] for known in repositories.read()]
+calls.PackageRepository.delete(id=vendor["id"])
+mac = client.machines.get(machine.system_id).interfaces[0].mac_address
+seen["registered"] = [calls.Machines.is_registered(mac_address=each) for each in (mac, "52:54:00:99:99:99")]
+seen["allocated"] = calls.Machines.list_allocated()
+seen["power types"] = [known["name"] for known in calls.RackControllers.describe_power_types()]
+calls.Nodes.set_zone(nodes=[machine.system_id], zone="default")
+seen["back in"] = client.machines.get(machine.system_id).zone.name
+
 machine.delete()
 zone.delete()
 pool.delete()

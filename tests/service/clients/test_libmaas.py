@@ -92,5 +92,10 @@ def test_program_of_an_operator_works_unchanged(url: str, admin_key: str, many_m
         "image again": [True, 0],
         "images": ["custom/web"],
         "images left": 0,
+        "repositories": [["vendor", ["main", "tools"], False]],
+        "registered": [True, False],
+        "allocated": [],
+        "power types": ["ipmi", "manual"],
+        "back in": "default",
         "left": 1,
     }

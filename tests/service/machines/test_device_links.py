@@ -54,7 +54,9 @@ def test_device_is_linked_and_unlinked(api, nic, linked, network, lease, execute
     left = api.post(f"{nic}?op=unlink_subnet", data={"id": shown["links"][0]["id"]}).json["links"]
     assert left == shown["links"][1:]
     assert "no link 99999" in refusal(api.post(f"{nic}?op=unlink_subnet", data={"id": 99999}), "id")
-    audited = execute("SELECT action, name, node FROM audit WHERE object = 'interface_link' AND name LIKE '10.20.0.1 %'")
+    audited = execute(
+        "SELECT action, name, node FROM audit WHERE object = 'interface_link' AND name LIKE '10.20.0.1 %'"
+    )
     assert {(action, name) for action, name, _node in audited} == {
         ("create", "10.20.0.1 of eth0 of sw1"), ("delete", "10.20.0.1 of eth0 of sw1"),
     }  # fmt: skip

@@ -75,6 +75,7 @@ def things(api, add_rack, execute) -> dict[str, dict[str, object]]:
         "record_id": api.post("dnsresourcerecords/", data=TEXT_RECORD).json["id"],
         "resource_id": api.get("dnsresources/").json[0]["id"],
         "image_id": image_id,
+        "repository": api.post("package-repositories/", data={"name": "r", "url": "http://d.org"}).json["id"],
         "group": api.post("usergroups/", data={"name": "g"}).json["name"],
     }
     of_upload = dict(zip(("image_id", "upload_id"), _upload(api), strict=True))

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
+import tarfile
 from datetime import timedelta
 
 import psycopg2
@@ -212,6 +214,36 @@ def test_script_results_are_grouped_by_boot(api, m1, execute, ctx) -> None:
     told = api.get(f"{path}?include_output=1").json[0]["results"][0]
     assert base64.b64decode(told["stdout"]) == b"\xfflines"
     assert told["stderr"] == ""
+
+
+def test_words_of_scripts_are_files(api, m1, execute, ctx) -> None:
+    _operation_id, boot_id = add_boot(execute, "0" * 32, ctx.clock.now())
+    said = {"10-cpu": b"\xff8 cores\n", "../20 lldp": b"none\n"}
+    for name, words in said.items():
+        execute(
+            "INSERT INTO script_result (boot_id, machine_id, name, status, output, stdout, stderr, result) "
+            "SELECT %s, id, %s, 2, %s, %s, %s, '' FROM machine",
+            (boot_id, name, words + b"!", words, b"" if name == "10-cpu" else b"!"),
+        )
+    path = f"nodes/{m1['system_id']}/results/{boot_id}/?op=download"
+    one = api.get(f"{path}&filters=10-cpu")
+    assert (one.data, one.mimetype) == (said["10-cpu"] + b"!", "text/plain")
+    assert one.headers["Content-Disposition"] == f'attachment; filename="results-{boot_id}.txt"'
+    text = api.get(f"{path}&output=stdout").data
+    assert text.index(b"# .._20_lldp.out") < text.index(said["../20 lldp"]) < text.index(b"# 10-cpu.out")
+    packed = io.BytesIO(api.get(f"{path}&output=all&filetype=tar.xz").data)
+    with tarfile.open(fileobj=packed, mode="r:xz") as archive:
+        found = {entry.name.partition("/")[2]: archive.extractfile(entry).read() for entry in archive.getmembers()}
+    assert found == {
+        "10-cpu.txt": said["10-cpu"] + b"!", "10-cpu.out": said["10-cpu"],
+        ".._20_lldp.txt": b"none\n!", ".._20_lldp.out": b"none\n", ".._20_lldp.err": b"!",
+    }  # fmt: skip
+    for field, value in (("output", "video"), ("filetype", "zip"), ("filters", "30-disk")):
+        refused = api.get(f"{path}&{field}={value}")
+        assert (refused.status_code, list(refused.json)) == (400, [field])
+    missing = api.get(path.replace(f"/{boot_id}/", "/999/"))
+    assert missing.status_code == 404
+    assert "has no result 999" in missing.text
 
 
 @pytest.mark.parametrize("what", ["results", "interfaces", "blockdevices"])

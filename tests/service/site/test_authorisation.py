@@ -21,7 +21,11 @@ from tests.service.conftest import Api
 NOTHING: Mapping[str, object] = MappingProxyType({})
 
 # What needs no key, beside whole resources that need none.
-OPEN = {("/files/", "GET get_by_key")}
+OPEN = {
+    ("/files/", "GET get_by_key"),
+    ("/machines/", "GET is_registered"),
+    ("/nodes/", "GET is_registered"),
+}
 # What an ordinary account and an administrator are answered by each operation, without parameters, about things that
 # exist; nobody is answered 401. A new operation must be added here, with its test.
 OPERATIONS = {
@@ -72,9 +76,11 @@ OPERATIONS = {
     "/boot-resources/": {"GET": (200, 200), "POST": (403, 400)},
     "/boot-resources/<int:image_id>/": {"DELETE": (403, 204), "GET": (200, 200)},
     "/boot-resources/<int:image_id>/upload/<int:upload_id>/": {"PUT": (403, 400)},
+    "/package-repositories/": {"GET": (200, 200), "POST": (403, 400)},
+    "/package-repositories/<repository>/": {"DELETE": (403, 204), "GET": (200, 200), "PUT": (403, 200)},
     "/machines/": {
         "GET": (200, 200),
-        "GET is_registered": (200, 200),
+        "GET is_registered": (400, 400),
         "GET list_allocated": (200, 200),
         "GET power_parameters": (403, 200),
         "POST": (403, 400),
@@ -100,7 +106,12 @@ OPERATIONS = {
         "POST unlock": (403, 409),
         "PUT": (403, 200),
     },
-    "/devices/": {"GET": (200, 200), "GET is_registered": (200, 200), "POST": (403, 400)},
+    "/devices/": {
+        "GET": (200, 200),
+        "GET is_registered": (400, 400),
+        "POST": (403, 400),
+        "POST set_zone": (403, 400),
+    },
     "/devices/<system_id>/": {
         "DELETE": (403, 204),
         "GET": (200, 200),
@@ -108,7 +119,7 @@ OPERATIONS = {
         "POST set_workload_annotations": (403, 200),
         "PUT": (403, 200),
     },
-    "/nodes/": {"GET": (200, 200), "GET is_registered": (200, 200), "POST set_zone": (403, 400)},
+    "/nodes/": {"GET": (200, 200), "GET is_registered": (400, 400), "POST set_zone": (403, 400)},
     "/nodes/<system_id>/": {"DELETE": (403, 204), "GET": (200, 200), "GET details": (200, 200)},
     "/nodes/<system_id>/interfaces/": {
         "GET": (200, 200),
@@ -200,11 +211,17 @@ OPERATIONS = {
     "/rackcontrollers/": {
         "GET": (200, 200),
         "GET describe_power_types": (200, 200),
-        "GET is_registered": (200, 200),
+        "GET is_registered": (400, 400),
+        "POST set_zone": (403, 400),
     },
-    "/rackcontrollers/<system_id>/": {"DELETE": (403, 204), "GET": (200, 200)},
-    "/regioncontrollers/": {"GET": (200, 200), "GET is_registered": (200, 200)},
-    "/regioncontrollers/<system_id>/": {"GET": (200, 200)},
+    "/rackcontrollers/<system_id>/": {
+        "DELETE": (403, 204),
+        "GET": (200, 200),
+        "GET list_boot_images": (200, 200),
+        "PUT": (403, 200),
+    },
+    "/regioncontrollers/": {"GET": (200, 200), "GET is_registered": (400, 400), "POST set_zone": (403, 400)},
+    "/regioncontrollers/<system_id>/": {"GET": (200, 200), "PUT": (403, 200)},
 }
 # What others than administrators may do as well: operators of the machine's pool, its owner while it is given out, and
 # operators of another pool, who may call what is about machines that the request names. A new machine is in the default

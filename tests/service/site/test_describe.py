@@ -63,17 +63,17 @@ MAAS_HAS = [
         "nodes/{system_id}/interfaces/{id}/",
         "add_tag delete disconnect link_subnet read remove_tag set_default_gateway unlink_subnet update",
     ),
-    ("Devices", "devices/", "create is_registered read"),
+    ("Devices", "devices/", "create is_registered read set_zone"),
     ("Device", "devices/{system_id}/", "delete read set_owner_data set_workload_annotations update"),
     ("BlockDevices", "nodes/{system_id}/blockdevices/", "read"),
     ("User", "users/{username}/", "delete read"),
     ("BlockDevice", "nodes/{system_id}/blockdevices/{id}/", "read"),
     ("NodeScriptResult", "nodes/{system_id}/results/{id}/", "download read"),
     ("NodeScriptResults", "nodes/{system_id}/results/", "read"),
-    ("RackControllers", "rackcontrollers/", "describe_power_types is_registered read"),
-    ("RackController", "rackcontrollers/{system_id}/", "delete read"),
-    ("RegionControllers", "regioncontrollers/", "is_registered read"),
-    ("RegionController", "regioncontrollers/{system_id}/", "read"),
+    ("RackControllers", "rackcontrollers/", "describe_power_types is_registered read set_zone"),
+    ("RackController", "rackcontrollers/{system_id}/", "delete list_boot_images read update"),
+    ("RegionControllers", "regioncontrollers/", "is_registered read set_zone"),
+    ("RegionController", "regioncontrollers/{system_id}/", "read update"),
     ("Events", "events/", "query"),
     ("Tags", "tags/", "create read"),
     ("Tag", "tags/{name}/", "delete devices machines nodes read rebuild update update_nodes"),
@@ -89,6 +89,8 @@ MAAS_HAS = [
     ),
     ("IPRanges", "ipranges/", "create read"),
     ("IPRange", "ipranges/{id}/", "delete read update"),
+    ("PackageRepositories", "package-repositories/", "create read"),
+    ("PackageRepository", "package-repositories/{id}/", "delete read update"),
     ("BootResources", "boot-resources/", "create read"),
     ("BootResource", "boot-resources/{id}/", "delete read"),
 ]
@@ -146,7 +148,9 @@ def test_document_has_the_shape_that_clients_read(described) -> None:
 
 def test_only_what_needs_no_key_is_anonymous(described) -> None:
     anonymous = {each["name"]: each for each in described["resources"] if each["anon"]}
-    assert anonymous.keys() == {"VersionHandler", "FilesHandler"}
+    assert anonymous.keys() == {"VersionHandler", "FilesHandler", "MachinesHandler", "NodesHandler"}
+    for name in ("MachinesHandler", "NodesHandler"):
+        assert [action["name"] for action in anonymous[name]["anon"]["actions"]] == ["is_registered"]
     assert anonymous["VersionHandler"]["auth"] is None
     (by_key,) = anonymous["FilesHandler"]["anon"]["actions"]
     assert by_key["name"] == "get_by_key"

@@ -9,9 +9,11 @@ from typing import Any
 from flask import Response
 
 from rackyard.region import status_page
-from rackyard.region.api import shapes
+from rackyard.region.api import placing, power_types, shapes
 from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.shapes import ROOT, moment
+from rackyard.region.api.takes import Kind, Takes, fixed, hold
+from rackyard.region.db.machines.groups import Group
 from rackyard.region.db.racks.view import RackService
 from rackyard.region.db.site.regions import RegionService
 from rackyard.region.errors import NotFound
@@ -19,7 +21,7 @@ from rackyard.region.services.machines import groups
 from rackyard.region.services.network import domains
 from rackyard.region.services.racks import enrolment, view
 from rackyard.region.services.racks.view import RackDetails
-from rackyard.region.services.site import overview, regions, validation
+from rackyard.region.services.site import images, overview, regions, validation
 from rackyard.region.services.site.regions import RegionDetails
 
 standing = Resource("/controllers/", "Controllers", "How regions and racks are.")
@@ -27,6 +29,8 @@ collection = Resource("/rackcontrollers/", "RackControllers", "All racks.")
 one = Resource("/rackcontrollers/<system_id>/", "RackController", "One rack.")
 region_collection = Resource("/regioncontrollers/", "RegionControllers", "All regions.")
 one_region = Resource("/regioncontrollers/<system_id>/", "RegionController", "One region.")
+
+_WISH: Takes = {"zone": Kind.TEXT, **fixed("description", "domain", "power_type")}
 
 
 @standing.read()
@@ -54,6 +58,38 @@ def read_rack(call: Call, system_id: str) -> dict[str, Any]:
     return _rack(view.read(call.ctx, system_id), _site(call))
 
 
+@one.update(takes=_WISH)
+def update_rack(call: Call, system_id: str) -> dict[str, Any]:
+    """Put a rack in another `zone`: what fails together with it. Its VLANs and duties stay."""
+    _put(call, groups.RACK, system_id)
+    return read_rack(call, system_id)
+
+
+@collection.create("set_zone", takes=placing.TAKES)
+def set_zone_of_racks(call: Call) -> None:
+    """Put racks (`nodes`, by system_id) in a zone: all of them or none."""
+    placing.set_zone(call, groups.RACK)
+
+
+@collection.read("describe_power_types")
+def describe_power_types(call: Call) -> list[dict[str, Any]]:
+    """The power types that racks have drivers for, each with the fields of its power parameters."""
+    return power_types.shapes()
+
+
+@one.read("list_boot_images")
+def list_boot_images(call: Call, system_id: str) -> dict[str, Any]:
+    """What machines can boot through this rack: all images of the regions, which it fetches when they are first asked
+    for and keeps then. It is `connected` while it is alive."""
+    rack = view.read(call.ctx, system_id).rack
+    known = images.list_all(call.ctx)
+    return {
+        "images": [{"name": image.name, "architecture": image.arch, "subarches": ["generic"]} for image in known],
+        "connected": rack.alive,
+        "status": "synced" if rack.alive else "unknown",
+    }
+
+
 @one.delete()
 def delete_rack(call: Call, system_id: str) -> None:
     """Revoke a rack: its certificate opens nothing from now on."""
@@ -77,18 +113,34 @@ def read_region(call: Call, system_id: str) -> dict[str, Any]:
     raise NotFound(f"No region has the system_id {shown}; list them with GET regioncontrollers/.")
 
 
+@one_region.update(takes=_WISH)
+def update_region(call: Call, system_id: str) -> dict[str, Any]:
+    """Put a region in another `zone`: what fails together with it."""
+    _put(call, groups.REGION, system_id)
+    return read_region(call, system_id)
+
+
+@region_collection.create("set_zone", takes=placing.TAKES)
+def set_zone_of_regions(call: Call) -> None:
+    """Put regions (`nodes`, by system_id) in a zone: all of them or none."""
+    placing.set_zone(call, groups.REGION)
+
+
+def _put(call: Call, kind: str, system_id: str) -> None:
+    hold(call.params, _WISH, lambda: {"description": "", "power_type": "", **_site(call)})
+    groups.put_controller(call.ctx, call.actor, kind, system_id, call.params.text("zone"))
+
+
 def _site(call: Call) -> dict[str, Any]:
     """What all controllers are in."""
-    zone = groups.read(call.ctx, groups.ZONE, str(groups.ZONE.default_id))
-    internal = domains.read(call.ctx, str(domains.INTERNAL_ID))
-    return {"domain": shapes.domain(internal), "zone": shapes.zone(zone)}
+    return {"domain": shapes.domain(domains.read(call.ctx, str(domains.INTERNAL_ID)))}
 
 
 def _rack(details: RackDetails, site: dict[str, Any]) -> dict[str, Any]:
     """MAAS's fields; `alive`, `last_seen_at`, `certificate_not_after`, the generations and what waits are ours."""
     rack, said = details.rack, details.report
     return {
-        **_controller(rack.system_id, rack.hostname, site, rack.version, details.services),
+        **_controller(rack.system_id, rack.hostname, rack.zone, site, rack.version, details.services),
         "node_type": 2,
         "node_type_name": "Rack controller",
         "ip_addresses": [interface.address.partition("/")[0] for interface in details.interfaces],
@@ -112,7 +164,7 @@ def _region(details: RegionDetails, site: dict[str, Any]) -> dict[str, Any]:
     said = details.controller
     assert said is not None
     return {
-        **_controller(said.system_id, said.name, site, said.version, details.services),
+        **_controller(said.system_id, said.name, said.zone, site, said.version, details.services),
         "node_type": 3,
         "node_type_name": "Region controller",
         "ip_addresses": sorted({each.address for each in details.processes}),
@@ -127,6 +179,7 @@ def _region(details: RegionDetails, site: dict[str, Any]) -> dict[str, Any]:
 def _controller(
     system_id: str,
     hostname: str,
+    zone: Group,
     site: dict[str, Any],
     version: str,
     services: Iterable[RackService | RegionService],
@@ -139,6 +192,7 @@ def _controller(
         "description": "",
         "architecture": "",
         **site,
+        "zone": shapes.zone(zone),
         "version": version,
         "tag_names": [],
         "service_set": [

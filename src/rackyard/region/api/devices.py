@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from rackyard.region.api import shapes
+from rackyard.region.api import placing, shapes
 from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.params import Params
 from rackyard.region.api.shapes import ROOT
 from rackyard.region.api.takes import Kind, Takes
 from rackyard.region.db.machines.devices import DeviceInterface
 from rackyard.region.db.machines.registry import Link
-from rackyard.region.services.machines import device_links, devices, texts
+from rackyard.region.services.machines import device_links, devices, groups, texts
 from rackyard.region.services.machines.devices import DeviceDetails, DeviceWish, InterfaceWish, Wanted
 from rackyard.region.services.machines.link_wishes import LinkWish
 from rackyard.region.services.site import validation
@@ -54,6 +54,12 @@ def list_devices(call: Call) -> list[dict[str, Any]]:
 def create_device(call: Call) -> dict[str, Any]:
     """A new device with its MACs. `parent` is the system_id of the machine that it is part of, with which it goes."""
     return shape(devices.create(call.ctx, call.actor, _wish(call.params)))
+
+
+@collection.create("set_zone", takes=placing.TAKES)
+def set_zone(call: Call) -> None:
+    """Put devices (`nodes`, by system_id) in a zone: all of them or none."""
+    placing.set_zone(call, groups.DEVICE)
 
 
 @one.read()

@@ -8,10 +8,11 @@ from typing import Any
 
 from flask import Response
 
-from rackyard.region.api import bson, machine_filters, machine_lists, machine_shapes
+from rackyard.region.api import bson, machine_filters, machine_lists, machine_shapes, placing
 from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.params import Params, json_object, scalar_text
 from rackyard.region.api.takes import Kind, Takes, fixed, hold
+from rackyard.region.db.machines.registry import MachineFilter
 from rackyard.region.db.pool import Transaction
 from rackyard.region.services.boots import timeline
 from rackyard.region.services.machines import definitions, groups, power_settings, registry
@@ -19,7 +20,7 @@ from rackyard.region.services.machines.registry import Wish
 from rackyard.region.services.operations import commissioning
 from rackyard.region.services.power import orders
 from rackyard.region.services.power.parameters import PowerWish
-from rackyard.region.services.site.authorisation import GIVEN_OUT
+from rackyard.region.services.site import authorisation
 
 # How long a caller waits for a BMC's own word.
 QUERY_TIMEOUT_S = 30.0
@@ -78,15 +79,6 @@ def show_all_power_parameters(call: Call) -> dict[str, dict[str, Any]]:
     return {system_id: dict(settings.values) for system_id, settings in found.items()}
 
 
-@collection.read("list_allocated", takes=machine_filters.FILTER)
-def list_allocated(call: Call) -> Response:
-    """The machines that are given out to whoever asks, with the filters of all lists."""
-    wanted = machine_filters.read(call.params)
-    return machine_lists.answer(
-        call, replace(wanted, owners=[call.actor.username], given_out=[int(status) for status in GIVEN_OUT])
-    )
-
-
 @collection.create(takes={**_WISH, **_COMMISSION, "commission": Kind.FLAG})
 def create_machine(call: Call) -> dict[str, Any]:
     """Register a machine and commission it, as MAAS does for administrators; `commission=false` only registers it.
@@ -105,10 +97,17 @@ def create_machine(call: Call) -> dict[str, Any]:
     return machine_shapes.machine(details, call.ctx.config.domain)
 
 
-@collection.create("set_zone", takes={"nodes": Kind.WORDS, "zone": Kind.TEXT})
+@collection.read("list_allocated", takes={"id": Kind.TEXTS})
+def list_allocated_machines(call: Call) -> Response:
+    """The machines that are given out to whoever asks; of several `id`s those."""
+    ids, given_out = call.params.texts("id") or None, [int(status) for status in authorisation.GIVEN_OUT]
+    return machine_lists.answer(call, MachineFilter(system_ids=ids, owners=[call.actor.username], statuses=given_out))
+
+
+@collection.create("set_zone", takes=placing.TAKES)
 def set_zone(call: Call) -> None:
     """Put machines (`nodes`, by system_id) in a zone: all of them or none."""
-    groups.set_zone(call.ctx, call.actor, call.params.words("nodes") or [], call.params.text("zone") or "")
+    placing.set_zone(call, groups.MACHINE)
 
 
 @one.read()

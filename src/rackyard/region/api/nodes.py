@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Response
 
-from rackyard.region.api import controllers, devices, machine_lists, machine_shapes, machines
+from rackyard.region.api import controllers, devices, machine_lists, machine_shapes, machines, placing, result_files
 from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.shapes import ROOT, event_time, moment
 from rackyard.region.api.takes import Kind
@@ -17,8 +17,8 @@ from rackyard.region.db.machines.registry import MachineFilter
 from rackyard.region.db.machines.results import ScriptResult
 from rackyard.region.errors import NotFound
 from rackyard.region.services.machines import devices as device_services
+from rackyard.region.services.machines import groups, registry, results
 from rackyard.region.services.machines import interfaces as machine_interfaces
-from rackyard.region.services.machines import registry, results
 from rackyard.region.services.machines.devices import Wanted
 from rackyard.region.services.machines.results import ResultSet
 from rackyard.region.services.site import validation
@@ -38,6 +38,9 @@ one_result = Resource(
 )
 
 
+_DOWNLOADS = {"output": "combined", "filetype": "txt"}
+
+
 @collection.read()
 def list_nodes(call: Call) -> Response:
     """Everything that has a system_id, each in its own shape: machines, devices, racks, regions."""
@@ -46,10 +49,10 @@ def list_nodes(call: Call) -> Response:
     return machine_lists.answer(call, MachineFilter(), also=also)
 
 
-@collection.create("set_zone", takes={"nodes": Kind.WORDS, "zone": Kind.TEXT})
+@collection.create("set_zone", takes=placing.TAKES)
 def set_zone(call: Call) -> None:
-    """Put machines (`nodes`, by system_id) in a zone: all of them or none. Controllers are in the default one."""
-    machines.set_zone(call)
+    """Put machines, devices, racks and regions (`nodes`, by system_id) in a zone: all of them or none."""
+    placing.set_zone(call, *groups.KINDS)
 
 
 @one.read()
@@ -132,15 +135,19 @@ def list_results(call: Call, system_id: str) -> list[dict[str, Any]]:
 def read_result(call: Call, system_id: str, boot_id: int) -> dict[str, Any]:
     """What each script said in one boot. Raises NotFound."""
     with_output = bool(call.params.flag("include_output"))
-    return _result_set(system_id, boot_results(call, system_id, boot_id, with_output=with_output), with_output)
-
-
-def boot_results(call: Call, system_id: str, boot_id: int, *, with_output: bool) -> ResultSet:
-    """The results of one boot. Raises NotFound."""
     for known in results.of_machine(call.ctx, system_id, with_output=with_output):
         if known.boot_id == boot_id:
-            return known
+            return _result_set(system_id, known, with_output)
     raise _missing(system_id, "result", str(boot_id), "results")
+
+
+@one_result.read("download", takes={"output": Kind.TEXT, "filetype": Kind.TEXT, "filters": Kind.WORDS})
+def download_result(call: Call, system_id: str, boot_id: int) -> Response:
+    """What scripts said in one boot as a file (`filetype`): `txt`, in which several have their name above, or `tar.xz`.
+    `output` is `combined` (the default), `stdout`, `stderr`, `result` or `all`; `filters` are names of scripts."""
+    known = results.of_boot(call.ctx, system_id, boot_id, call.params.words("filters") or ())
+    output, filetype = (call.params.text(name) or otherwise for name, otherwise in _DOWNLOADS.items())
+    return result_files.answer(known, output, filetype)
 
 
 def _missing(machine: str, kind: str, specifier: str, collection: str) -> NotFound:

@@ -14,16 +14,14 @@ OPERATIONS = {
         "override_failed_testing release rescue_mode restore_default_configuration restore_networking_configuration "
         "restore_storage_configuration set_storage_layout test unmount_special"
     ),
-    "Devices": "set_zone",
     "Device": "details power_parameters restore_default_configuration restore_networking_configuration",
     "Node": "power_parameters",
     "BlockDevice": "add_tag format mount remove_tag set_boot_disk unformat unmount",
-    "RackControllers": "import_boot_images power_parameters set_zone",
+    "RackControllers": "import_boot_images power_parameters",
     "RackController": (
-        "abort details import_boot_images list_boot_images override_failed_testing power_off power_on power_parameters "
+        "abort details import_boot_images override_failed_testing power_off power_on power_parameters "
         "query_power_state test"
     ),
-    "RegionControllers": "set_zone",
     "RegionController": "details power_parameters",
     "SSHKeys": "import",
     "Tag": "rack_controllers region_controllers",
@@ -54,8 +52,6 @@ PATHS = (
     "/boot-sources/<_id>/",
     "/boot-sources/<_id>/selections/",
     "/boot-sources/<_id>/selections/<_selection>/",
-    "/package-repositories/",
-    "/package-repositories/<_id>/",
     "/scripts/",
     "/scripts/<_name>",
     "/commissioning-scripts/",

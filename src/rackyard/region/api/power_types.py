@@ -1,49 +1,44 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`op=describe_power_types`: which drivers the racks have, and what to say of a BMC."""
+"""The racks' power drivers as MAAS describes them to forms."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from rackyard.region.api import controllers
-from rackyard.region.api.dispatch import Call
 from rackyard_core.power.base import Driver, Parameter
-from rackyard_core.power.fields import is_exclusive
 from rackyard_core.power.registry import DRIVERS
 
-# MAAS's kinds of field. What is written as text of a form of its own is checked by the region.
 _FIELD_TYPES = {"ip": "ip_address", "choice": "choice"}
 
 
-@controllers.collection.read("describe_power_types")
-def describe_power_types(call: Call) -> list[dict[str, Any]]:
-    """Every power type with its fields, as those that build forms want it."""
-    return [_shape(DRIVERS[name]) for name in sorted(DRIVERS)]
+def shapes() -> list[dict[str, Any]]:
+    """Every power type by name, with its fields in the order in which somebody fills them in."""
+    return [_driver(driver) for _name, driver in sorted(DRIVERS.items())]
 
 
-def _shape(driver: Driver) -> dict[str, Any]:
+def _driver(driver: Driver) -> dict[str, Any]:
+    """A chassis is a BMC with several machines behind it. Nothing that a driver needs is missing on a rack."""
     return {
         "driver_type": "power",
         "name": driver.name,
         "description": driver.label,
-        "fields": [_field(parameter) for parameter in driver.parameters],
-        "missing_packages": [],
-        "chassis": bool(driver.parameters) and not is_exclusive(driver.name),
+        "chassis": any(each.role == "slot" for each in driver.parameters),
         "can_probe": False,
         "queryable": driver.queryable,
+        "can_set_boot_order": driver.sets_boot_device,
+        "missing_packages": [],
+        "fields": [_field(each) for each in driver.parameters],
     }
 
 
 def _field(parameter: Parameter) -> dict[str, Any]:
-    kind = "password" if parameter.secret else _FIELD_TYPES.get(parameter.kind, "string")
     return {
         "name": parameter.name,
         "label": parameter.label,
+        "field_type": "password" if parameter.secret else _FIELD_TYPES.get(parameter.kind, "string"),
         "required": parameter.required,
-        "field_type": kind,
-        "choices": [[choice, choice] for choice in parameter.choices],
-        "default": parameter.default,
-        # MAAS calls what is each machine's own that of the node.
-        "scope": "node" if parameter.scope == "machine" else "bmc",
         "secret": parameter.secret,
+        "default": parameter.default,
+        "choices": [[choice, choice] for choice in parameter.choices],
+        "scope": "node" if parameter.scope == "machine" else "bmc",
     }

@@ -119,6 +119,19 @@ CREATE TABLE notification_dismissal (
     PRIMARY KEY (notification_id, account_id)
 );
 
+-- Package repositories that machines have beside those of their image.
+CREATE TABLE package_repository (
+    id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name            text NOT NULL CONSTRAINT package_repository_name_key UNIQUE,
+    url             text NOT NULL,
+    distributions   text[] NOT NULL,                -- none: the release that the machine boots
+    components      text[] NOT NULL,
+    arches          text[] NOT NULL,                -- whose machines have it
+    key             text,                           -- of whoever signs it, ASCII-armoured
+    enabled         boolean NOT NULL,
+    disable_sources boolean NOT NULL                -- packages only, no sources of packages
+);
+
 -- Racks: known by the certificate they present, never by a field they send -----------------------
 
 CREATE TABLE rack (
@@ -141,7 +154,8 @@ CREATE TABLE rack (
     abilities          text[] NOT NULL DEFAULT '{}', -- what the rack's agent says it can do
     hung_up_at         timestamptz,                 -- its poll broke, or ended without a new one
     desired_at         timestamptz,                 -- when desired_generation last counted up
-    drained_until      timestamptz                  -- out of use while its host is upgraded
+    drained_until      timestamptz,                 -- out of use while its host is upgraded
+    zone_id            bigint NOT NULL DEFAULT 1
 );
 
 CREATE TABLE rack_interface (
@@ -252,7 +266,8 @@ CREATE TABLE region (
     seen_at        timestamptz NOT NULL,
     cert_not_after timestamptz,
     names          jsonb NOT NULL DEFAULT '{}',     -- name of a subnet → addresses that its name server has there
-    names_trouble  text NOT NULL DEFAULT ''         -- why its name server does not have what it should
+    names_trouble  text NOT NULL DEFAULT '',        -- why its name server does not have what it should
+    zone_id        bigint NOT NULL DEFAULT 1
 );
 
 CREATE TABLE region_service (
@@ -475,6 +490,8 @@ CREATE TABLE zone (
     name        text NOT NULL CONSTRAINT zone_name_key UNIQUE,
     description text NOT NULL DEFAULT ''
 );
+ALTER TABLE rack ADD CONSTRAINT rack_zone_fkey FOREIGN KEY (zone_id) REFERENCES zone;
+ALTER TABLE region ADD CONSTRAINT region_zone_fkey FOREIGN KEY (zone_id) REFERENCES zone;
 INSERT INTO zone (id, name) OVERRIDING SYSTEM VALUE VALUES (1, 'default');
 
 CREATE TABLE resource_pool (
@@ -1208,8 +1225,9 @@ SELECT audit_table('ssh_key',
 SELECT audit_table('setting', name => '$.name', key => '$.name', shown => '{value}');
 SELECT audit_table('restoration', name => '''backup of '' || $.taken_at', shown => '{taken_at, archive_sha256}');
 SELECT audit_table('rack', name => '$.hostname', node => '$.system_id',
-    shown => '{system_id, hostname, revoked_at, drained_until}');
-SELECT audit_table('region', name => '$.name', node => '$.system_id', shown => '{system_id, name}');
+    shown => ARRAY['system_id', 'hostname', 'revoked_at', 'drained_until', 'zone_id=(SELECT name FROM zone WHERE id = $.zone_id)']);
+SELECT audit_table('region', name => '$.name', node => '$.system_id',
+    shown => ARRAY['system_id', 'name', 'zone_id=(SELECT name FROM zone WHERE id = $.zone_id)']);
 SELECT audit_table('enroll_token', name => 'coalesce(nullif($.name, ''''), ''any rack'')', shown => '{name, expires_at}',
     secret => '{secret_sha256}');
 SELECT audit_table('fabric', name => '$.name', shown => '{name, description}');
@@ -1326,3 +1344,5 @@ SELECT audit_table('uploaded_image', name => '$.name || '' ('' || $.architecture
 SELECT audit_table('image_upload', events => 'INSERT OR DELETE',
     name => 'coalesce((SELECT name || '' ('' || architecture || '')'' FROM uploaded_image WHERE id = $.image_id), ''#'' || $.image_id)',
     shown => '{filetype, size_bytes}');
+SELECT audit_table('package_repository', name => '$.name',
+    shown => '{name, url, distributions, components, arches, enabled, disable_sources}', secret => '{key}');

@@ -16,6 +16,7 @@ def preseed_of(access: Access) -> str:
             hostname=access.hostname,
             subnet_name=access.subnet_name,
             credentials=preseed.Credentials(access.consumer_key, access.token_key, access.token_secret),
+            apt_sources=access.apt_sources,
         )
     )
 

@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from rackyard.region.db.site.package_repositories import AptSource
 from rackyard.region.ephemeral.runner.main import STAY_ON
 
 HTTP_PORT = 5248
@@ -40,6 +43,7 @@ class Preseed:
     hostname: str
     subnet_name: str
     credentials: Credentials
+    apt_sources: Sequence[AptSource] = ()
 
 
 def metadata_url(subnet_name: str) -> str:
@@ -50,8 +54,9 @@ def metadata_url(subnet_name: str) -> str:
 def render(preseed: Preseed) -> str:
     """The document: `#cloud-config` and JSON, which is YAML too. NTP servers come by DHCP (option 42)."""
     url = metadata_url(preseed.subnet_name)
+    proxy = f"http://{preseed.subnet_name}:{PROXY_PORT}"
     keys = preseed.credentials.as_dict()
-    document = {
+    document: dict[str, Any] = {
         "manage_etc_hosts": True,
         "datasource": {"MAAS": {"metadata_url": url, **keys}},
         "reporting": {
@@ -59,8 +64,8 @@ def render(preseed: Preseed) -> str:
         },
         "apt": {
             "preserve_sources_list": True,
-            "http_proxy": f"http://{preseed.subnet_name}:{PROXY_PORT}",
-            "https_proxy": f"http://{preseed.subnet_name}:{PROXY_PORT}",
+            "http_proxy": proxy,
+            "https_proxy": proxy,
         },
         "rsyslog": {"remotes": {"rackyard": f"{preseed.subnet_name}:{SYSLOG_PORT}"}},
         "power_state": {
@@ -70,4 +75,32 @@ def render(preseed: Preseed) -> str:
             "condition": f"test ! -e {STAY_ON}",
         },
     }
+    if preseed.apt_sources:
+        document["write_files"] = list(_apt_files(preseed.apt_sources, proxy))
     return "#cloud-config\n" + json.dumps(document, indent=1) + "\n"
+
+
+def _apt_files(sources: Sequence[AptSource], proxy: str) -> Iterator[dict[str, str]]:
+    """Files and no `apt: sources`: an image of Debian 12 does not run that part of cloud-init, which would also want
+    gpg there for each key. The proxy stands in a file for the same reason."""
+    yield {
+        "path": "/etc/apt/apt.conf.d/90rackyard-proxy",
+        "content": "".join(f'Acquire::{scheme}::Proxy "{proxy}";\n' for scheme in ("http", "https")),
+    }
+    for source in sources:
+        yield {"path": f"/etc/apt/sources.list.d/rackyard-{source.id}.sources", "content": deb822(source)}
+
+
+def deb822(source: AptSource) -> str:
+    """A package repository in the format of sources.list(5) that has its key inside."""
+    flat = source.suites[0].endswith("/")
+    fields = {
+        "Types": "deb" if source.disable_sources else "deb deb-src",
+        "URIs": source.url,
+        "Suites": " ".join(source.suites),
+        "Components": "" if flat else " ".join(source.components or ["main"]),
+        "Architectures": source.arch,
+        # An empty line would end the stanza.
+        "Signed-By": "".join(f"\n {line or '.'}" for line in source.key.splitlines()),
+    }
+    return "".join(f"{name}: {value}\n" for name, value in fields.items() if value)

@@ -57,12 +57,26 @@ def members(tx: Transaction, kind: str, group_id: int) -> list[str]:
 
 
 def move_zone(tx: Transaction, zone_id: int, to: int) -> None:
-    """Every machine and every device of a zone goes to another."""
+    """Every machine, device, rack and region of a zone goes to another."""
     tx.run("machines.groups.move_zone", id=zone_id, to=to)
     tx.run("machines.devices.move_zone", id=zone_id, to=to)
+    tx.run("machines.groups.move_zone_of_racks", id=zone_id, to=to)
+    tx.run("machines.groups.move_zone_of_regions", id=zone_id, to=to)
 
 
 def put_in_zone(tx: Transaction, zone_id: int, system_ids: Sequence[str], now: datetime) -> list[Member]:
     """These machines go to a zone; those of them that there are."""
     rows = tx.all("machines.groups.put_in_zone", id=zone_id, system_ids=list(system_ids), now=now)
     return [Member(**row) for row in rows]
+
+
+def kinds(tx: Transaction, system_ids: Sequence[str]) -> dict[str, str]:
+    """What has these system_ids beside machines: device, rack or region, by system_id."""
+    rows = tx.all("machines.groups.kinds", system_ids=list(system_ids))
+    return {row["system_id"]: row["kind"] for row in rows}
+
+
+def put_other_in_zone(tx: Transaction, kind: str, zone_id: int, system_id: str, now: datetime) -> bool:
+    """A device, rack or region goes to a zone; whether there is one."""
+    moment = {"now": now} if kind == "device" else {}
+    return bool(tx.run(f"machines.groups.put_{kind}_in_zone", id=zone_id, system_id=system_id, **moment))

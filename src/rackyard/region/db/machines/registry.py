@@ -186,7 +186,6 @@ class MachineFilter:
     not_ips: list[str] | None = None
     statuses: list[int] | None = None
     not_statuses: list[int] | None = None
-    given_out: list[int] | None = None
     simple_statuses: list[int] | None = None
     not_simple_statuses: list[int] | None = None
     power_states: list[str] | None = None

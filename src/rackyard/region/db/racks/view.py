@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from rackyard.region.db.machines.groups import Group
 from rackyard.region.db.pool import Transaction
 
 
@@ -30,6 +31,14 @@ class RackController:
     applied_generation: int | None
     # Out of use until then, while its host is upgraded.
     drained_until: datetime | None
+    zone_id: int
+    zone_name: str
+    zone_description: str
+
+    @property
+    def zone(self) -> Group:
+        """What it fails together with."""
+        return Group(self.zone_id, self.zone_name, self.zone_description)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from rackyard.region.db.machines.groups import Group
 from rackyard.region.db.pool import Transaction
 
 
@@ -23,6 +24,14 @@ class RegionController:
     names: Mapping[str, Sequence[str]]
     names_trouble: str
     last_word_s: float
+    zone_id: int
+    zone_name: str
+    zone_description: str
+
+    @property
+    def zone(self) -> Group:
+        """What it fails together with."""
+        return Group(self.zone_id, self.zone_name, self.zone_description)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rackyard.region.context import Context
@@ -10,6 +11,8 @@ from rackyard.region.db.boots.records import BootOfToken
 from rackyard.region.db.network import subnets
 from rackyard.region.db.pool import Transaction
 from rackyard.region.db.racks.identity import Rack
+from rackyard.region.db.site import package_repositories
+from rackyard.region.db.site.package_repositories import AptSource
 from rackyard.region.errors import Forbidden, NotFound
 from rackyard.region.services.boots import claims, deliveries, steps, timeline
 from rackyard.region.services.boots.claims import Claim
@@ -23,7 +26,7 @@ _STAGES = frozenset({"init-local", "init-network", "modules-config", "modules-fi
 
 @dataclass(frozen=True)
 class Access:
-    """What a machine needs to go on: credentials of its boot and the name of its racks."""
+    """What a machine needs to go on: credentials of its boot, the name of its racks, and package repositories."""
 
     system_id: str
     hostname: str
@@ -31,6 +34,7 @@ class Access:
     consumer_key: str
     token_key: str
     token_secret: str
+    apt_sources: Sequence[AptSource]
 
 
 def access(ctx: Context, boot_id: str, address: str, rack: Rack) -> Access:
@@ -63,6 +67,7 @@ def of_boot(ctx: Context, tx: Transaction, boot_id: str, address: str) -> Access
         consumer_key=row["consumer_key"],
         token_key=row["token_key"],
         token_secret=ctx.box.decrypt(row["token_secret"]),
+        apt_sources=package_repositories.of_boot(tx, boot_id),
     )
 
 

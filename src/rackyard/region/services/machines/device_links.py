@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How NICs of devices are linked to subnets: as those of machines are, and racks keep the address for the NIC as well."""
+"""How NICs of devices are linked to subnets: as those of machines are, and racks keep the address for the NIC too."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Zones and resource pools. Each machine is in one of both; where nobody said which, in the default one."""
+"""Zones and resource pools. Each machine is in one of both; where nobody said which, in the default one. Devices, racks
+and regions are in a zone."""
 
 from __future__ import annotations
 
@@ -10,7 +11,6 @@ from rackyard.region.context import Context
 from rackyard.region.db.machines import groups as rows
 from rackyard.region.db.machines import state
 from rackyard.region.db.machines.groups import Group
-from rackyard.region.db.machines.state import Subject
 from rackyard.region.db.pool import Transaction
 from rackyard.region.errors import Conflict, Invalid, NotFound
 from rackyard.region.services.operations.kinds import require_unlocked
@@ -18,6 +18,9 @@ from rackyard.region.services.site import journal, validation
 from rackyard.region.services.site.authorisation import Actor, Permission, Pool, Unknown, authorise
 
 _NAMED = 10
+# What can be in a zone, and where it is listed.
+MACHINE, DEVICE, RACK, REGION = KINDS = ("machine", "device", "rack", "region")
+_LISTINGS = {MACHINE: "machines/", DEVICE: "devices/", RACK: "rackcontrollers/", REGION: "regioncontrollers/"}
 
 
 @dataclass(frozen=True)
@@ -92,22 +95,54 @@ def delete(ctx: Context, actor: Actor, kind: Kind, specifier: str) -> None:
         _record(ctx, tx, actor, f"{kind.word.capitalize()} {group.name} was deleted")
 
 
-def set_zone(ctx: Context, actor: Actor, system_ids: Sequence[str], specifier: str) -> None:
-    """Put machines in a zone: all of them or none. Raises Forbidden, Invalid, Conflict when one of them is locked."""
+def set_zone(
+    ctx: Context, actor: Actor, system_ids: Sequence[str], specifier: str, kinds: Sequence[str] = KINDS
+) -> None:
+    """Put what has these system_ids, and is of these kinds, in a zone: all of it or nothing.
+
+    Raises Forbidden, Invalid, Conflict when one of the machines is locked."""
     with ctx.db.transaction() as tx:
-        named: Sequence[Subject | Unknown] = state.subjects(tx, system_ids) or [Unknown.MACHINE]
-        for machine in named:
+        machines = state.subjects(tx, system_ids) if MACHINE in kinds else []
+        others = {each: kind for each, kind in rows.kinds(tx, system_ids).items() if kind in kinds}
+        for machine in machines:
             authorise(actor, Permission.EDIT_MACHINE, machine)
+        # Of what is not there nobody is told that it is not, unless they may change such a thing.
+        for kind in sorted(set(others.values())) or (() if machines else kinds[:1]):
+            _authorise_kind(actor, kind)
         zone_id = chosen(tx, ZONE, specifier)
-        moved = rows.put_in_zone(tx, zone_id, system_ids, ctx.clock.now())
-        missing = sorted(set(system_ids) - {member.system_id for member in moved})
-        if missing or not moved:
+        moved = rows.put_in_zone(tx, zone_id, [machine.system_id for machine in machines], ctx.clock.now())
+        for system_id, kind in others.items():
+            rows.put_other_in_zone(tx, kind, zone_id, system_id, ctx.clock.now())
+        missing = sorted({*system_ids}.difference(others, (member.system_id for member in moved)))
+        if missing or not system_ids:
             names = _listed([validation.shown(one) for one in missing]) if missing else "none is named"
-            raise Invalid.field("nodes", f"There are no such machines: {names}; list them with GET machines/.")
+            what, listing = (f"{kinds[0]}s", _LISTINGS[kinds[0]]) if len(kinds) == 1 else ("nodes", "nodes/")
+            raise Invalid.field("nodes", f"There are no such {what}: {names}; list them with GET {listing}.")
         for member in moved:
             require_unlocked(member)
             text = f"Machine {member.hostname} was put in zone {specifier}"
             journal.record(tx, ctx.clock.now(), "NODE_CHANGED", text, machine_id=member.id, username=actor.username)
+
+
+def put_controller(ctx: Context, actor: Actor, kind: str, system_id: str, specifier: str | None) -> None:
+    """Put a rack or a region in a zone; None leaves it where it is. Raises Forbidden, Invalid, NotFound."""
+    with ctx.db.transaction() as tx:
+        authorise(actor, Permission.EDIT_CONTROLLER)
+        if rows.kinds(tx, [system_id]).get(system_id) != kind:
+            raise NotFound(
+                f"No {kind} has the system_id {validation.shown(system_id)}; list them with GET {_LISTINGS[kind]}."
+            )
+        if specifier is not None:
+            rows.put_other_in_zone(tx, kind, chosen(tx, ZONE, specifier), system_id, ctx.clock.now())
+
+
+def _authorise_kind(actor: Actor, kind: str) -> None:
+    if kind == MACHINE:
+        authorise(actor, Permission.EDIT_MACHINE, Unknown.MACHINE)
+    elif kind == DEVICE:
+        authorise(actor, Permission.EDIT_DEVICE)
+    else:
+        authorise(actor, Permission.EDIT_CONTROLLER)
 
 
 def chosen(tx: Transaction, kind: Kind, specifier: str) -> int:

@@ -199,13 +199,6 @@ def update(ctx: Context, actor: Actor, system_id: str, wish: Wish) -> MachineDet
         return _read(tx, system_id, now)
 
 
-def is_registered(ctx: Context, mac: str) -> bool:
-    """Whether a machine or a device has this MAC. Raises Invalid."""
-    known = [validation.mac("mac_address", mac)]
-    with ctx.db.reading() as tx:
-        return bool(rows.mac_owners(tx, known) or device_rows.mac_owners(tx, known))
-
-
 def delete(ctx: Context, actor: Actor, system_id: str) -> None:
     """Forget a machine. Raises Forbidden, NotFound, Conflict while something is under way or it is locked."""
     with ctx.db.transaction() as tx:

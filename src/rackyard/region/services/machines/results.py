@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -13,7 +13,9 @@ from rackyard.region.db.machines import registry as machine_rows
 from rackyard.region.db.machines import results as rows
 from rackyard.region.db.machines.results import ScriptResult
 from rackyard.region.db.pool import Transaction
+from rackyard.region.errors import Invalid, NotFound
 from rackyard.region.services.machines import registry
+from rackyard.region.services.site import validation
 
 # In base64 that is 32 MiB of JSON; our own client takes 64.
 MAX_OUTPUT_BYTES = 24 * 2**20
@@ -65,6 +67,26 @@ def of_machine(ctx: Context, system_id: str, *, with_output: bool = False) -> li
         if with_output:
             boots = _with_outputs(tx, boots)
     return [_set(members[0].boot_id, members) for members in boots]
+
+
+def of_boot(ctx: Context, system_id: str, boot_id: int, names: Collection[str] = ()) -> ResultSet:
+    """The results of one boot with their outputs, those of scripts of these names (all by default).
+
+    Raises NotFound for no such boot, Invalid for no such script."""
+    with ctx.db.transaction() as tx:
+        if machine_rows.find(tx, system_id) is None:
+            raise registry.not_found(system_id)
+        members = [each for each in rows.of_machine(tx, system_id) if each.boot_id == boot_id]
+        if not members:
+            raise NotFound(
+                f"Machine {system_id} has no result {boot_id}; list them with GET nodes/{system_id}/results/."
+            )
+        for name in names:
+            if all(each.name != name for each in members):
+                there = ", ".join(each.name for each in members)
+                raise Invalid.field("filters", f"No script {validation.shown(name)} was there; give some of {there}.")
+        wanted = [each for each in members if not names or each.name in names]
+        return _set(boot_id, rows.with_outputs(tx, wanted))
 
 
 def _with_outputs(tx: Transaction, boots: Sequence[list[ScriptResult]]) -> list[list[ScriptResult]]:

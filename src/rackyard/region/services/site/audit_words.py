@@ -68,6 +68,7 @@ _KINDS: Mapping[str, _Kind] = MappingProxyType(
         "role_grant": _Kind("Role", "AUTHORISATION", create="was given", delete="was taken"),
         "stored_file": _Kind("File", "FILES"),
         "notification": _Kind("Notification", "NOTIFICATIONS"),
+        "package_repository": _Kind("Package repository", "SETTINGS"),
         "uploaded_image": _Kind("Image", "IMAGES"),
         "image_upload": _Kind("Upload of", "IMAGES", create="was begun", delete="was removed"),
         "operation": _Kind("Operation", "NODE", create="was begun"),

@@ -73,10 +73,6 @@ machine.architecture = ANY (%(architectures)s::text[])
 -- Of none of these architectures.
 machine.architecture <> ALL (%(not_architectures)s::text[])
 
--- condition: machines.filters.given_out
--- In one of these statuses, whatever else is said of the status.
-machine.status = ANY (%(given_out)s::integer[])
-
 -- condition: machines.filters.domains
 -- In one of these domains.
 coalesce(machine.domain_id, 0) = ANY (%(domains)s::bigint[])

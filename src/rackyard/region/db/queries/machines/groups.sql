@@ -48,3 +48,30 @@ UPDATE machine SET zone_id = %(to)s WHERE zone_id = %(id)s;
 -- These machines go to a zone; which of them there are.
 UPDATE machine SET zone_id = %(id)s, updated_at = %(now)s WHERE system_id = ANY (%(system_ids)s)
 RETURNING id, system_id, hostname, locked;
+
+-- name: machines.groups.move_zone_of_racks
+-- Every rack of a zone goes to another.
+UPDATE rack SET zone_id = %(to)s WHERE zone_id = %(id)s;
+
+-- name: machines.groups.move_zone_of_regions
+-- Every region of a zone goes to another.
+UPDATE region SET zone_id = %(to)s WHERE zone_id = %(id)s;
+
+-- name: machines.groups.kinds
+-- What has these system_ids beside machines, in the order of their rows.
+SELECT system_id, 'device' AS kind, id FROM device WHERE system_id = ANY (%(system_ids)s::text[])
+UNION ALL SELECT system_id, 'rack', id FROM rack WHERE system_id = ANY (%(system_ids)s::text[]) AND revoked_at IS NULL
+UNION ALL SELECT system_id, 'region', id FROM region WHERE system_id = ANY (%(system_ids)s::text[])
+ORDER BY kind, id;
+
+-- name: machines.groups.put_device_in_zone
+-- This device goes to a zone.
+UPDATE device SET zone_id = %(id)s, updated_at = %(now)s WHERE system_id = %(system_id)s;
+
+-- name: machines.groups.put_rack_in_zone
+-- This rack goes to a zone.
+UPDATE rack SET zone_id = %(id)s WHERE system_id = %(system_id)s AND revoked_at IS NULL;
+
+-- name: machines.groups.put_region_in_zone
+-- This region goes to a zone.
+UPDATE region SET zone_id = %(id)s WHERE system_id = %(system_id)s;

@@ -2,12 +2,13 @@
 
 -- name: racks.view.racks
 -- Enrolled racks.
-SELECT id, system_id, hostname, version, alive, last_seen_at, registered_at, cert_not_after, desired_generation,
+SELECT rack.id, system_id, hostname, version, alive, last_seen_at, registered_at, cert_not_after, desired_generation,
        extract(epoch FROM now() - last_seen_at)::float AS last_word_s,
        extract(epoch FROM now() - desired_at)::float AS desired_s,
        (SELECT min(generation) FROM rack_daemon WHERE rack_daemon.rack_id = rack.id) AS applied_generation,
-       CASE WHEN drained_until > now() THEN drained_until END AS drained_until
-FROM rack WHERE revoked_at IS NULL ORDER BY hostname;
+       CASE WHEN drained_until > now() THEN drained_until END AS drained_until,
+       zone.id AS zone_id, zone.name AS zone_name, zone.description AS zone_description
+FROM rack JOIN zone ON zone.id = rack.zone_id WHERE revoked_at IS NULL ORDER BY hostname;
 
 -- name: racks.view.interfaces
 -- Addresses of enrolled racks with the subnet they lie in.

@@ -31,9 +31,10 @@ DELETE FROM region_service WHERE region_id = %(region_id)s AND NOT (name = ANY (
 
 -- name: site.regions.all
 -- Every region that has ever told about itself.
-SELECT id, system_id, name, version, seen_at, cert_not_after, names, names_trouble,
-       extract(epoch FROM now() - seen_at)::float AS last_word_s
-FROM region ORDER BY name;
+SELECT region.id, system_id, region.name, version, seen_at, cert_not_after, names, names_trouble,
+       extract(epoch FROM now() - seen_at)::float AS last_word_s,
+       zone.id AS zone_id, zone.name AS zone_name, zone.description AS zone_description
+FROM region JOIN zone ON zone.id = region.zone_id ORDER BY region.name;
 
 -- name: site.regions.services
 -- Their services.
