@@ -151,28 +151,33 @@ def clock() -> SettableClock:
     return SettableClock()
 
 
-@pytest.fixture
-def config(cluster: Cluster, tmp_path: Path) -> Iterator[Config]:
-    """The configuration of a region whose database is fresh and whose files are in the test's folder."""
-    database = cluster.create(cluster.template)
-    (tmp_path / "secrets.key").write_bytes(Fernet.generate_key())
-    (tmp_path / "images").mkdir()
-    yield Config(
+def region_config(dsn: str, folder: Path, secrets_key: bytes) -> Config:
+    """The configuration of a region with that database, whose files are in that folder."""
+    (folder / "secrets.key").write_bytes(secrets_key)
+    (folder / "images").mkdir()
+    return Config(
         name="region1",
         url="http://10.10.0.11:5240/MAAS",
         addresses=("10.10.0.11",),
         rpc_ports=(5250, 5251),
-        dsn=cluster.dsn(database),
-        secrets_key=tmp_path / "secrets.key",
-        tsig_key=tmp_path / "tsig.key",
-        ca_cert=tmp_path / "ca.crt",
-        ca_key=tmp_path / "ca.key",
-        tls_cert=tmp_path / "region.crt",
-        tls_key=tmp_path / "region.key",
-        images=tmp_path / "images",
+        dsn=dsn,
+        secrets_key=folder / "secrets.key",
+        tsig_key=folder / "tsig.key",
+        ca_cert=folder / "ca.crt",
+        ca_key=folder / "ca.key",
+        tls_cert=folder / "region.crt",
+        tls_key=folder / "region.key",
+        images=folder / "images",
         dns_server="127.0.0.1",
         domain="rackyard.internal",
     )
+
+
+@pytest.fixture
+def config(cluster: Cluster, tmp_path: Path) -> Iterator[Config]:
+    """The configuration of a region whose database is fresh and whose files are in the test's folder."""
+    database = cluster.create(cluster.template)
+    yield region_config(cluster.dsn(database), tmp_path, Fernet.generate_key())
     cluster.drop(database)
 
 
@@ -184,10 +189,28 @@ def ctx(config: Config, clock: SettableClock) -> Iterator[Context]:
     context.close()
 
 
+@pytest.fixture(scope="session")
+def app_of() -> Callable[[Context], Flask]:
+    """The real application in any world: it is made once, for its hundreds of routes take longer than a test."""
+    made: list[Flask] = []
+
+    def of(context: Context) -> Flask:
+        if not made:
+            made.append(create_app(context.config, context))
+        made[0].extensions["rackyard"] = context
+        return made[0]
+
+    return of
+
+
 @pytest.fixture
-def app(ctx: Context) -> Flask:
-    """The real application on the test's database."""
-    return create_app(ctx.config, ctx)
+def app(ctx: Context, app_of: Callable[[Context], Flask]) -> Iterator[Flask]:
+    """The real application on the test's database. What a test has every request pass through goes with the test."""
+    made = app_of(ctx)
+    before = {scope: list(functions) for scope, functions in made.before_request_funcs.items()}
+    yield made
+    made.before_request_funcs.clear()
+    made.before_request_funcs.update(before)
 
 
 @pytest.fixture
@@ -249,7 +272,7 @@ def api(client: FlaskClient, admin_key: str) -> Api:
 
 
 @pytest.fixture
-def upload_worker(ctx: Context) -> Iterator[None]:
+def upload_worker(ctx: Context, execute) -> Iterator[None]:
     """The worker of a region, as far as it makes files of what was uploaded."""
     task = Task("uploaded images", 15, partial(uploads.tend, ctx), leader_only=False, on_change=True)
     loop = Loop(ctx, [task], lambda: True)
@@ -257,6 +280,7 @@ def upload_worker(ctx: Context) -> Iterator[None]:
     thread.start()
     yield
     loop.stop()
+    execute("NOTIFY rackyard_desired")  # which it waits for
     thread.join()
 
 
@@ -272,20 +296,21 @@ def key_of(ctx: Context) -> Callable[[str], str]:
     return lambda username: accounts.add_account(ctx, COMMAND_LINE, username)
 
 
+def run_sql(dsn: str, statement: str | sql.Composed, params: tuple = ()) -> list[tuple]:
+    """Run SQL that no API runs: what a BMC, a rack or another service would have done."""
+    connection = psycopg2.connect(dsn)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(statement, params)
+            return cursor.fetchall() if cursor.description else []
+    finally:
+        connection.close()
+
+
 @pytest.fixture
 def execute(ctx: Context) -> Callable[..., list[tuple]]:
-    """Run SQL that no API runs: what a BMC, a rack or another service would have done."""
-
-    def run(statement: str | sql.Composed, params: tuple = ()) -> list[tuple]:
-        connection = psycopg2.connect(ctx.config.dsn)
-        try:
-            with connection, connection.cursor() as cursor:
-                cursor.execute(statement, params)
-                return cursor.fetchall() if cursor.description else []
-        finally:
-            connection.close()
-
-    return run
+    """`run_sql` on the test's database."""
+    return partial(run_sql, ctx.config.dsn)
 
 
 @pytest.fixture
@@ -308,25 +333,28 @@ def sealed_password(execute) -> Callable[[str], bytes]:
     return lambda system_id: execute(statement, (system_id,))[0][0].encode()
 
 
-@pytest.fixture
-def add_rack(ctx: Context, execute) -> Callable[[str, str], str]:
+def enrolled_rack(ctx: Context, hostname: str, address: str) -> str:
     """An enrolled, living rack with one address; its system_id."""
+    system_id = ctx.random.system_id()
+    now = ctx.clock.now()
+    ((rack_id,),) = run_sql(
+        ctx.config.dsn,
+        "INSERT INTO rack (system_id, hostname, registered_at, last_seen_at, alive, version) "
+        "VALUES (%s, %s, %s, %s, true, '0.1.0') RETURNING id",
+        (system_id, hostname, now, now),
+    )
+    run_sql(
+        ctx.config.dsn,
+        "INSERT INTO rack_interface (rack_id, name, mac, address) VALUES (%s, 'eth1', '52:54:00:aa:00:01', %s)",
+        (rack_id, address),
+    )
+    return system_id
 
-    def add(hostname: str, address: str) -> str:
-        system_id = ctx.random.system_id()
-        now = ctx.clock.now()
-        ((rack_id,),) = execute(
-            "INSERT INTO rack (system_id, hostname, registered_at, last_seen_at, alive, version) "
-            "VALUES (%s, %s, %s, %s, true, '0.1.0') RETURNING id",
-            (system_id, hostname, now, now),
-        )
-        execute(
-            "INSERT INTO rack_interface (rack_id, name, mac, address) VALUES (%s, 'eth1', '52:54:00:aa:00:01', %s)",
-            (rack_id, address),
-        )
-        return system_id
 
-    return add
+@pytest.fixture
+def add_rack(ctx: Context) -> Callable[[str, str], str]:
+    """`enrolled_rack` in the test's world."""
+    return partial(enrolled_rack, ctx)
 
 
 @pytest.fixture

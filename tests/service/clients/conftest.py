@@ -15,7 +15,7 @@ from werkzeug.serving import make_server
 def url(app: Flask) -> Iterator[str]:
     """Where the region listens."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     yield f"http://127.0.0.1:{server.port}/MAAS/"
     server.shutdown()

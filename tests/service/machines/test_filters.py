@@ -177,6 +177,7 @@ MISSING = (
 def test_filter_of_what_machines_do_not_have_is_refused_by_name(api, name: str) -> None:
     refused = api.get(f"machines/?{name}=x")
     assert (refused.status_code, list(refused.json)) == (400, [name])
+    assert f"does not support '{name}' yet" in refused.json[name][0]
 
 
 VALUES = {

@@ -122,7 +122,7 @@ def served(ctx: Context) -> Iterator[str]:
     """The application on a port of the loopback, with a clock that runs; gives its URL."""
     app: Flask = create_app(ctx.config, replace(ctx, clock=Clock()))
     server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     yield f"http://127.0.0.1:{server.port}/MAAS"
     server.shutdown()

@@ -3,19 +3,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 
+import psycopg2
 import pytest
+from cryptography.fernet import Fernet
 from psycopg2 import sql
 
 from rackyard.region import api as region_api
+from rackyard.region.context import Context
+from rackyard.region.services.site import accounts
+from rackyard.region.services.site.authorisation import COMMAND_LINE
+from tests.service.conftest import Api, Cluster, enrolled_rack, region_config, run_sql
 
+Things = dict[str, dict[str, object]]
+
+# Beside administrators, and beside who may only look and owns nothing.
+ROLES = ("viewer", "elsewhere", "owner", "operator")
 TEXT_RECORD = {"fqdn": "a.d.org", "rrtype": "TXT", "rrdata": "x"}
 
 
-@pytest.fixture
-def things(api, add_rack, execute) -> dict[str, dict[str, object]]:
-    """The parts of URLs that name one of each thing; machines and controllers are named by a system_id."""
+def furnish(ctx: Context, api: Api) -> Things:
+    """Make one of each thing; the parts of URLs that name them, machines and controllers by a system_id."""
+    execute = partial(run_sql, ctx.config.dsn)
     fabric = api.post("fabrics/", data={"name": "f"}).json
     tag = api.post("tags/", data={"name": "t"}).json
     subnet = api.post("subnets/", data={"cidr": "198.51.100.0/24", "name": "s"}).json
@@ -38,21 +50,22 @@ def things(api, add_rack, execute) -> dict[str, dict[str, object]]:
     ((region_id,),) = execute(
         "INSERT INTO region (system_id, name, seen_at) VALUES ('abcdef', 'region1', now()) RETURNING system_id"
     )
-    ssh_key = api.post("account/prefs/sshkeys/", data={"key": f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{'A' * 43}"}).json
-    api.post("files/", data={"filename": "f.txt", "file": "x"})
-    notice = api.post("notifications/", data={"message": "x", "admins": "true"}).json
-    device = api.post("devices/", data={"hostname": "sw1", "mac_addresses": "52:54:00:00:00:20"}).json
     ((snippet_id,),) = execute(
         "INSERT INTO dhcp_snippet (name, value, subnet_id) SELECT 'n', 'option time-offset 0;', id FROM subnet "
         "WHERE name = 's' RETURNING id"
     )
     execute("INSERT INTO dhcp_snippet_value (snippet_id, value, created_at) SELECT id, value, now() FROM dhcp_snippet")
-    controllers = {"rackcontrollers": {"system_id": add_rack("rack1", "203.0.113.1/24")}}
+    ssh_key = api.post("account/prefs/sshkeys/", data={"key": f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{'A' * 43}"}).json
+    api.post("files/", data={"filename": "f.txt", "file": "x"})
+    notice = api.post("notifications/", data={"message": "x", "admins": "true"}).json
+    device = api.post("devices/", data={"hostname": "sw1", "mac_addresses": "52:54:00:00:00:20"}).json
+    accounts.add_account(ctx, COMMAND_LINE, "somebody")
+    controllers = {"rackcontrollers": {"system_id": enrolled_rack(ctx, "rack1", "203.0.113.1/24")}}
     controllers["regioncontrollers"] = {"system_id": region_id}
     controllers["devices"] = {"system_id": device["system_id"]}
     of_rest = {
         "system_id": machine["system_id"],
-        "username": "admin",
+        "username": "somebody",
         "filename": "f.txt",
         "notification_id": notice["id"],
         "key_id": ssh_key["id"],
@@ -68,19 +81,53 @@ def things(api, add_rack, execute) -> dict[str, dict[str, object]]:
         "address": "198.51.100.0",
         "prefix": 24,
         "range_id": ip_range["id"],
-        "snippet_id": snippet_id,
         "zone": api.post("zones/", data={"name": "z"}).json["id"],
         "pool": api.post("resourcepools/", data={"name": "p"}).json["id"],
         "domain": api.post("domains/", data={"name": "d.org"}).json["id"],
         "record_id": api.post("dnsresourcerecords/", data=TEXT_RECORD).json["id"],
         "resource_id": api.get("dnsresources/").json[0]["id"],
         "image_id": image_id,
+        "snippet_id": snippet_id,
         "repository": api.post("package-repositories/", data={"name": "r", "url": "http://d.org"}).json["id"],
         "group": api.post("usergroups/", data={"name": "g"}).json["name"],
     }
     of_upload = dict(zip(("image_id", "upload_id"), _upload(api), strict=True))
     paths = {resource.path for resource in region_api.resources()}
     return {path: of_upload if "/upload/" in path else controllers.get(path.split("/")[1], of_rest) for path in paths}
+
+
+@dataclass(frozen=True)
+class Site:
+    """A database in which there is one of each thing, to be cloned, with what is needed to use it."""
+
+    database: str
+    secrets_key: bytes
+    things: Things
+    keys: Mapping[str, str]
+
+
+@pytest.fixture(scope="session")
+def furnished(cluster: Cluster, tmp_path_factory, app_of) -> Site:
+    """A site with one of each thing and of each role, made once: the administrator, who made all of it, a reader and
+    operators, one of them of another pool. Nothing is given out yet to the owner."""
+    database, secrets_key = cluster.create(cluster.template), Fernet.generate_key()
+    config = region_config(cluster.dsn(database), tmp_path_factory.mktemp("furnished"), secrets_key)
+    ctx = Context.from_config(config)
+    keys = {"admin": accounts.create_admin(ctx, COMMAND_LINE, "admin")}
+    keys |= {name: accounts.add_account(ctx, COMMAND_LINE, name) for name in ("reader", *ROLES)}
+    api = Api(app_of(ctx).test_client(), keys["admin"])
+    things = furnish(ctx, api)
+    assert api.post("resourcepools/", data={"name": "elsewhere"}).status_code == 200
+    for name, pool in {"operator": "default", "elsewhere": "elsewhere"}.items():
+        assert api.post(f"users/{name}/?op=grant", data={"role": "operator", "pool": pool}).status_code == 200
+    ctx.close()  # nobody may be connected to what is cloned
+    return Site(database, secrets_key, things, keys)
+
+
+@pytest.fixture
+def things(ctx: Context, api: Api) -> Things:
+    """One of each thing."""
+    return furnish(ctx, api)
 
 
 def _upload(api) -> tuple[int, int]:
@@ -92,10 +139,23 @@ def _upload(api) -> tuple[int, int]:
 
 
 @pytest.fixture
-def stored(execute) -> Callable[[], list[tuple]]:
+def stored(ctx: Context) -> Iterator[Callable[[], list[tuple]]]:
     """What each table holds, as a digest; but for the audit trail, which has what was refused."""
     one = sql.SQL("SELECT {}, md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {} AS t")
-    names = [name for (name,) in execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")]
-    names.remove("audit")
-    of_all = sql.SQL(" UNION ALL ").join(one.format(sql.Literal(name), sql.Identifier(name)) for name in names)
-    return lambda: execute(of_all)
+    # One connection: a new one would first have to read what all of the tables are.
+    connection = psycopg2.connect(ctx.config.dsn)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'audit' ORDER BY 1"
+        )
+        names = [name for (name,) in cursor.fetchall()]
+        of_all = sql.SQL(" UNION ALL ").join(one.format(sql.Literal(name), sql.Identifier(name)) for name in names)
+        cursor.execute(sql.SQL("PREPARE stored AS ") + of_all)
+
+        def digests() -> list[tuple]:
+            cursor.execute("EXECUTE stored")
+            return cursor.fetchall()
+
+        yield digests
+    connection.close()

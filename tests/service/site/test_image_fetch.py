@@ -53,7 +53,7 @@ def other_region(ctx: Context, tmp_path: Path) -> Path:
 def port(other_region: Path) -> Iterator[int]:
     handler = functools.partial(SimpleHTTPRequestHandler, directory=str(other_region.parents[1]))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         yield server.server_port
         server.shutdown()
 

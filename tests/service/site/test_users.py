@@ -171,6 +171,8 @@ def test_stolen_key_does_not_guess_the_password_for_long(api, api_of, key_of) ->
     wrong = {"password": "the second one", "old_password": "a guess"}
     assert {reader.post(change, data=wrong).status_code for _ in range(10)} == {400}
     assert reader.post(change, data=wrong | {"old_password": "the first one"}).status_code == 429
+    told = api.get("events/?op=query&level=AUDIT").json["events"]
+    assert sum("Too many wrong passwords for 'reader'" in event["description"] for event in told) == 1
 
 
 def test_administrator_sets_passwords_of_others_but_proves_to_know_their_own(api, client) -> None:

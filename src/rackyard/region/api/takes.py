@@ -15,6 +15,10 @@ __all__ = ["NOTHING", "Kind", "Takes", "fixed", "hold", "refuse_unknown"]
 
 # What MAAS's clients add to any request, and what changes nothing here.
 _HARMLESS = {"op", "format"}
+# What MAAS's lists can be asked about, each also with `not_` before it, and what nothing here has: `agent_name` comes
+# with `op=allocate`, and so does the grammar of `storage`, `interfaces` and `devices`, which chooses disks and NICs.
+_LATER = {"agent_name", "storage", "interfaces", "devices", "domain", "pod", "pod_type", "parent", "fabric_classes"}
+_LATER |= {"osystem", "distro_series", "error_description"}
 
 
 def fixed(*names: str) -> Takes:
@@ -26,12 +30,17 @@ def refuse_unknown(params: Params, takes: Takes, what: str) -> None:
     """A list that ignores a filter shows too much to somebody who acts on all that it shows. Raises Invalid."""
     known = ", ".join(takes) or "no parameters"
     wrong = {
-        name: [f"{what} does not know {validation.shown(name)}; it takes {known}."]
+        name: [f"{what} {_unknown(name)}; it takes {known}."]
         for name in params.names()
         if name not in _HARMLESS and not kind_in(takes, name) and params.given(name)
     }
     if wrong:
         raise Invalid(wrong)
+
+
+def _unknown(name: str) -> str:
+    later = name.removeprefix("not_") in _LATER
+    return f"does not support {validation.shown(name)} yet" if later else f"does not know {validation.shown(name)}"
 
 
 def hold(params: Params, takes: Takes, has: Callable[[], Mapping[str, Any]]) -> None:

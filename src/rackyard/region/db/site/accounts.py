@@ -105,10 +105,9 @@ def note_use(tx: Transaction, token_key: str, now: datetime) -> None:
     tx.run("site.accounts.note_use", token_key=token_key, now=now)
 
 
-def delete_named_keys(tx: Transaction, account_id: int, name: str, keep: int) -> list[str]:
-    """Remove the keys of an account that have this name; their tokens."""
-    rows = tx.all("site.accounts.delete_named_keys", account_id=account_id, name=name, keep=keep)
-    return [row["token_key"] for row in rows]
+def delete_named_keys(tx: Transaction, account_id: int, name: str, keep: int) -> None:
+    """Remove the keys of an account that have this name, but the newest."""
+    tx.run("site.accounts.delete_named_keys", account_id=account_id, name=name, keep=keep)
 
 
 def rename_key(tx: Transaction, account_id: int, token_key: str, name: str) -> bool:

@@ -81,10 +81,10 @@ def account_ids(tx: Transaction, usernames: Iterable[str]) -> dict[str, int]:
     return {row["username"]: row["id"] for row in rows}
 
 
-def set_member(tx: Transaction, group_id: int, account_id: int, member: bool) -> bool:
-    """Put an account in a group or take it out; whether that changed something."""
+def set_member(tx: Transaction, group_id: int, account_id: int, member: bool) -> None:
+    """Put an account in a group or take it out."""
     query = "site.rights.add_member" if member else "site.rights.remove_member"
-    return tx.run(query, group_id=group_id, account_id=account_id) > 0
+    tx.run(query, group_id=group_id, account_id=account_id)
 
 
 def set_grant(tx: Transaction, holder: Holder, role: str, pool_id: int | None, given: bool) -> bool:

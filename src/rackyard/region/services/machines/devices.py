@@ -27,7 +27,7 @@ from rackyard.region.services.machines import groups, texts
 from rackyard.region.services.machines.groups import POOL, ZONE
 from rackyard.region.services.network import domains
 from rackyard.region.services.network.domains import DomainDetails, HostName
-from rackyard.region.services.site import identifiers, journal, validation
+from rackyard.region.services.site import identifiers, validation
 from rackyard.region.services.site.authorisation import Actor, Permission, authorise
 from rackyard.region.services.site.validation import Network
 
@@ -139,7 +139,6 @@ def create(ctx: Context, actor: Actor, wish: DeviceWish) -> DeviceDetails:
         device_id = rows.add(tx, system_id, registration, actor.account_id, now)
         for number, mac in enumerate(macs):
             rows.add_interface(tx, device_id, f"eth{number}", mac, None, ())
-        _record(ctx, tx, actor, f"Device {registration.hostname} was registered")
         return read_within(ctx, tx, system_id)
 
 
@@ -152,11 +151,8 @@ def update(ctx: Context, actor: Actor, system_id: str, wish: DeviceWish) -> Devi
         after = _wished(ctx, tx, wish, before, system_id)
         if after != before:
             rows.update(tx, device.id, after, ctx.clock.now())
-        changed = after != before
         if wish.macs is not None:
-            changed |= _set_macs(tx, device, wish.macs)
-        if changed:
-            _record(ctx, tx, actor, f"Device {after.hostname} was changed")
+            _set_macs(tx, device, wish.macs)
         return read_within(ctx, tx, system_id)
 
 
@@ -164,7 +160,6 @@ def delete(ctx: Context, actor: Actor, system_id: str) -> None:
     """Forget a device. Raises Forbidden, NotFound."""
     with changing(ctx, actor, system_id) as (tx, device):
         rows.delete(tx, device.id)
-        _record(ctx, tx, actor, f"Device {device.hostname} ({system_id}) was deleted")
 
 
 def set_texts(ctx: Context, actor: Actor, system_id: str, kind: texts.Kind, given: Mapping[str, str]) -> DeviceDetails:
@@ -174,7 +169,6 @@ def set_texts(ctx: Context, actor: Actor, system_id: str, kind: texts.Kind, give
         after = texts.merged(f"Device {device.hostname}", kind, before, given)
         if after != before:
             rows.write_texts(tx, kind.value, device.id, after, ctx.clock.now())
-            _record(ctx, tx, actor, f"{kind.value} of device {device.hostname} was changed")
         return read_within(ctx, tx, system_id)
 
 
@@ -189,7 +183,6 @@ def add_interface(ctx: Context, actor: Actor, system_id: str, wish: InterfaceWis
         (mac,) = _free_macs(tx, "mac_address", [wish.mac])
         nic = _nic(tx, device, replace(wish, name=wish.name or _next_name(has)), _BLANK, has)
         added = rows.add_interface(tx, device.id, nic.name, mac, nic.vlan_id, nic.tags)
-        _record(ctx, tx, actor, f"Interface {nic.name} ({mac}) was added to device {device.hostname}")
         return read_within(ctx, tx, system_id), added
 
 
@@ -212,7 +205,6 @@ def change_interface(
             rows.update_interface(tx, after)
             if before.vlan_id is not None and after.vlan_id != before.vlan_id:
                 interface_rows.delete_links(tx, [link.id for link in before.links])
-            _record(ctx, tx, actor, f"Interface {after.name} of device {device.hostname} was changed")
         return read_within(ctx, tx, system_id), before.id
 
 
@@ -224,7 +216,6 @@ def delete_interface(ctx: Context, actor: Actor, system_id: str, specifier: str)
         if len(has) == 1:
             raise Conflict(f"{gone.name} is the only interface of device {device.hostname}; delete the device instead.")
         rows.delete_interface(tx, gone.id)
-        _record(ctx, tx, actor, f"Interface {gone.name} ({gone.mac}) of device {device.hostname} was deleted")
 
 
 def interface_of(device: Device, has: Sequence[DeviceInterface], specifier: str) -> DeviceInterface:
@@ -337,21 +328,19 @@ def _free_macs(tx: Transaction, field: str, given: Sequence[str], system_id: str
     return macs
 
 
-def _set_macs(tx: Transaction, device: Device, given: Sequence[str]) -> bool:
-    """Make these the MACs of a device; whether that changed anything. NICs that keep theirs stay as they are."""
+def _set_macs(tx: Transaction, device: Device, given: Sequence[str]) -> None:
+    """Make these the MACs of a device. NICs that keep theirs stay as they are."""
     if not given:
         raise Invalid.field("mac_addresses", f"Device {device.hostname} needs at least one MAC; give one.")
     macs, has = _free_macs(tx, "mac_addresses", given, device.system_id), rows.interfaces(tx, [device.id])
-    gone = [nic for nic in has if nic.mac not in macs]
-    for nic in gone:
-        rows.delete_interface(tx, nic.id)
+    for nic in has:
+        if nic.mac not in macs:
+            rows.delete_interface(tx, nic.id)
     stays = [nic for nic in has if nic.mac in macs]
-    new = [mac for mac in macs if mac not in [nic.mac for nic in stays]]
-    for mac in new:
+    for mac in [mac for mac in macs if mac not in [nic.mac for nic in stays]]:
         nic = replace(_BLANK, name=_next_name(stays), mac=mac)
         rows.add_interface(tx, device.id, nic.name, mac, None, ())
         stays.append(nic)
-    return bool(gone or new)
 
 
 def _next_name(has: Sequence[DeviceInterface]) -> str:
@@ -389,7 +378,3 @@ def _vlan(tx: Transaction, specifier: str) -> int | None:
         if str(vlan.id) == specifier.strip():
             return vlan.id
     raise Invalid.field("vlan", f"No VLAN has the id {validation.shown(specifier)}; list them with GET fabrics/.")
-
-
-def _record(ctx: Context, tx: Transaction, actor: Actor, description: str) -> None:
-    journal.record(tx, ctx.clock.now(), "DEVICE", description, level=journal.AUDIT, username=actor.username)

@@ -56,9 +56,7 @@ def create(ctx: Context, actor: Actor, kind: Kind, name: str | None, description
         if not name:
             raise Invalid.field("name", f"A {kind.word} needs a name; give one.")
         label = _free_name(tx, kind, name)
-        group = rows.add(tx, kind.name, label, validation.text("description", description or ""))
-        _record(ctx, tx, actor, f"{kind.word.capitalize()} {label} was created")
-        return group
+        return rows.add(tx, kind.name, label, validation.text("description", description or ""))
 
 
 def update(ctx: Context, actor: Actor, kind: Kind, specifier: str, name: str | None, description: str | None) -> Group:
@@ -75,7 +73,6 @@ def update(ctx: Context, actor: Actor, kind: Kind, specifier: str, name: str | N
         after = Group(before.id, label, text)
         if after != before:
             rows.update(tx, kind.name, after)
-            _record(ctx, tx, actor, f"{kind.word.capitalize()} {label} was changed")
         return after
 
 
@@ -92,7 +89,6 @@ def delete(ctx: Context, actor: Actor, kind: Kind, specifier: str) -> None:
         elif inside := rows.members(tx, kind.name, group.id):
             raise Conflict(f"Resource pool {group.name} still has {_listed(inside)}; put them in another pool first.")
         rows.delete(tx, kind.name, group.id)
-        _record(ctx, tx, actor, f"{kind.word.capitalize()} {group.name} was deleted")
 
 
 def set_zone(
@@ -186,7 +182,3 @@ def _free_name(tx: Transaction, kind: Kind, name: str) -> str:
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
-
-
-def _record(ctx: Context, tx: Transaction, actor: Actor, description: str) -> None:
-    journal.record(tx, ctx.clock.now(), "ZONES_AND_POOLS", description, level=journal.AUDIT, username=actor.username)

@@ -18,7 +18,7 @@ from rackyard.region.db.pool import Transaction
 from rackyard.region.errors import Conflict, Invalid, NotFound
 from rackyard.region.services.boots import kernel_line
 from rackyard.region.services.machines import definitions
-from rackyard.region.services.site import journal, validation
+from rackyard.region.services.site import validation
 from rackyard.region.services.site.authorisation import Actor, Permission, Unknown, authorise
 
 # As in MAAS.
@@ -69,7 +69,6 @@ def create(ctx: Context, actor: Actor, wish: TagWish) -> Tag:
             "machines.tags.add", name=name, comment=validation.text("comment", wish.comment or ""),
             kernel_opts=_kernel_opts(wish.kernel_opts or ""),
         )  # fmt: skip
-        _record(ctx, tx, actor, f"Tag {name} was created")
         if definition:
             definitions.define(ctx, tx, actor, _there(rows.lock(tx, name), name), definition)
         return _there(rows.find(tx, name), name)
@@ -88,8 +87,6 @@ def update(ctx: Context, actor: Actor, name: str, wish: TagWish) -> Tag:
             comment=tag.comment if wish.comment is None else validation.text("comment", wish.comment),
             kernel_opts=tag.kernel_opts if wish.kernel_opts is None else _kernel_opts(wish.kernel_opts),
         )  # fmt: skip
-        renamed = "" if new_name == tag.name else f" (it is called {new_name} now)"
-        _record(ctx, tx, actor, f"Tag {tag.name} was changed{renamed}")
         if definition is not None and definition != tag.definition:
             definitions.define(ctx, tx, actor, tag, definition)
         return _there(rows.find(tx, new_name), new_name)
@@ -100,7 +97,6 @@ def delete(ctx: Context, actor: Actor, name: str) -> None:
     with ctx.db.transaction() as tx:
         tag = _locked(tx, actor, name)
         tx.run("machines.tags.delete", id=tag.id)
-        _record(ctx, tx, actor, f"Tag {tag.name} was deleted")
 
 
 def rebuild(ctx: Context, actor: Actor, name: str) -> None:
@@ -190,10 +186,6 @@ def _kernel_opts(text: str) -> str:
     if len(" ".join(words)) > MAX_KERNEL_OPTS:
         raise Invalid.field("kernel_opts", f"The options of a tag have at most {MAX_KERNEL_OPTS} characters.")
     return " ".join(words)
-
-
-def _record(ctx: Context, tx: Transaction, actor: Actor, description: str) -> None:
-    journal.record(tx, ctx.clock.now(), "TAG", description, level=journal.AUDIT, username=actor.username)
 
 
 def _listed(names: Sequence[str]) -> str:

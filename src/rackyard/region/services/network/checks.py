@@ -42,7 +42,8 @@ def check_addresses(before: Sequence[Misplaced], after: Sequence[Misplaced]) -> 
             raise Invalid.field(
                 wrong.field,
                 f"{wrong.ip} is the address of {wrong.kind} {wrong.hostname} ({wrong.interface}) in subnet "
-                f"{wrong.subnet}, and {wrong.words}; unlink it there first (op=unlink_subnet), or choose other addresses.",
+                f"{wrong.subnet}, and {wrong.words}; unlink it there first (op=unlink_subnet), or choose other "
+                "addresses.",
             )
 
 

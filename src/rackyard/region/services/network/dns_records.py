@@ -93,7 +93,7 @@ def create(ctx: Context, actor: Actor, wish: ResourceWish) -> ResourceDetails:
             addresses=_addresses(wish.ip_addresses or ()),
         )
         _check(made, [])
-        return _added(ctx, tx, actor, made)
+        return _added(tx, made)
 
 
 def update(ctx: Context, actor: Actor, resource_id: int, wish: ResourceWish) -> ResourceDetails:
@@ -121,7 +121,6 @@ def update(ctx: Context, actor: Actor, resource_id: int, wish: ResourceWish) -> 
         _check(after, before.records)
         if after != before.resource:
             rows.update(tx, "resource", after.id, **_columns(after))
-            domains.record(ctx, tx, actor, f"DNS name {after.fqdn} was changed")
         return ResourceDetails(after, before.records)
 
 
@@ -130,21 +129,19 @@ def delete(ctx: Context, actor: Actor, resource_id: int) -> None:
     with domains.changing(ctx, actor) as tx:
         resource = _find(tx, resource_id).resource
         rows.delete(tx, "resource", resource.id)
-        domains.record(ctx, tx, actor, f"DNS name {resource.fqdn} was deleted")
 
 
 def create_record(ctx: Context, actor: Actor, place: Place, wish: RecordWish) -> tuple[Resource, Record]:
     """A new record; its name is made if it is not there. Raises Forbidden, Invalid."""
     with domains.changing(ctx, actor) as tx:
         placed = _placed(ctx, tx, place)
-        there = _at(tx, placed) or _added(ctx, tx, actor, placed)
+        there = _at(tx, placed) or _added(tx, placed)
         resource = there.resource
         made = _wished(resource, Record(0, resource.id, "", "", None), wish)
         _check(resource, [*there.records, made])
         record_id = rows.add(
             tx, "record", resource_id=resource.id, rrtype=made.rrtype, rrdata=made.rrdata, ttl=made.ttl
         )
-        domains.record(ctx, tx, actor, f"DNS name {resource.fqdn} got a record {made.rrtype}")
         return resource, replace(made, id=record_id)
 
 
@@ -157,7 +154,6 @@ def update_record(ctx: Context, actor: Actor, record_id: int, wish: RecordWish) 
         _check(resource, [*others, after])
         if after != before:
             rows.update(tx, "record", after.id, rrtype=after.rrtype, rrdata=after.rrdata, ttl=after.ttl)
-            domains.record(ctx, tx, actor, f"A record {after.rrtype} of DNS name {resource.fqdn} was changed")
         return resource, after
 
 
@@ -168,7 +164,6 @@ def delete_record(ctx: Context, actor: Actor, record_id: int) -> None:
         rows.delete(tx, "record", gone.id)
         if not resource.addresses and not _find(tx, resource.id).records:
             rows.delete(tx, "resource", resource.id)
-        domains.record(ctx, tx, actor, f"A record {gone.rrtype} of DNS name {resource.fqdn} was deleted")
 
 
 def _load(tx: Transaction) -> list[ResourceDetails]:
@@ -225,10 +220,9 @@ def _placed(ctx: Context, tx: Transaction, place: Place) -> Resource:
     return Resource(0, domain.id, domain.name, dns_data.label(field, name, domain.name), None, [])
 
 
-def _added(ctx: Context, tx: Transaction, actor: Actor, resource: Resource) -> ResourceDetails:
+def _added(tx: Transaction, resource: Resource) -> ResourceDetails:
     _refuse_host(tx, resource)
     made = replace(resource, id=rows.add(tx, "resource", **_columns(resource)))
-    domains.record(ctx, tx, actor, f"DNS name {made.fqdn} was created")
     return ResourceDetails(made, [])
 
 

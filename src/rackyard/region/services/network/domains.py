@@ -15,7 +15,7 @@ from rackyard.region.db.network.domains import Domain
 from rackyard.region.db.pool import Transaction
 from rackyard.region.errors import Conflict, Invalid, NotFound
 from rackyard.region.services.network import dns_data
-from rackyard.region.services.site import journal, validation
+from rackyard.region.services.site import validation
 from rackyard.region.services.site.authorisation import Actor, Permission, authorise
 
 INTERNAL_ID = 0
@@ -89,7 +89,6 @@ def create(ctx: Context, actor: Actor, wish: DomainWish) -> DomainDetails:
         name = _free_name(ctx, tx, wish.name or "")
         ttl, served = dns_data.ttl("ttl", wish.ttl), wish.authoritative is not False
         domain = Domain(rows.add(tx, "domain", name=name, ttl=ttl, authoritative=served), name, ttl, served)
-        record(ctx, tx, actor, f"Domain {name} was created")
         return DomainDetails(domain, 0, is_default=False)
 
 
@@ -109,7 +108,6 @@ def update(ctx: Context, actor: Actor, specifier: str, wish: DomainWish) -> Doma
             _refuse_what_does_not_fit(tx, after)
         if after != before:
             rows.update(tx, "domain", after.id, name=after.name, ttl=after.ttl, authoritative=after.authoritative)
-            record(ctx, tx, actor, f"Domain {after.name} was changed")
     return read(ctx, str(before.id))
 
 
@@ -132,7 +130,6 @@ def delete(ctx: Context, actor: Actor, specifier: str) -> None:
                     f"{word} {_some(hosts)} is in domain {domain.name}; put what is there in another one first."
                 )
         rows.delete(tx, "domain", domain.id)
-        record(ctx, tx, actor, f"Domain {domain.name} was deleted")
 
 
 def set_default(ctx: Context, actor: Actor, specifier: str) -> DomainDetails:
@@ -141,7 +138,6 @@ def set_default(ctx: Context, actor: Actor, specifier: str) -> DomainDetails:
         domain = find(ctx, tx, specifier)
         if domain != (rows.default(tx) or internal(ctx)):
             rows.make_default(tx, None if domain.id == INTERNAL_ID else domain.id)
-            record(ctx, tx, actor, f"Domain {domain.name} is the default one")
     return read(ctx, str(domain.id))
 
 
@@ -188,11 +184,6 @@ def find(ctx: Context, tx: Transaction, specifier: str) -> Domain:
         if is_called(domain, specifier):
             return domain
     raise _none_of(specifier)
-
-
-def record(ctx: Context, tx: Transaction, actor: Actor, description: str) -> None:
-    """One line in the audit trail."""
-    journal.record(tx, ctx.clock.now(), "DNS", description, level=journal.AUDIT, username=actor.username)
 
 
 def longest_suffix(known: Sequence[Domain], fqdn: str) -> Domain | None:

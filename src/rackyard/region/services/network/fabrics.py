@@ -42,15 +42,15 @@ class VlanWish:
 def create_fabric(ctx: Context, actor: Actor, name: str | None, description: str | None) -> Fabric:
     """A new fabric with its untagged VLAN (VID 0), as MAAS makes it. Raises Forbidden, Invalid."""
     with picture.changing(ctx, actor) as (tx, before):
-        fabric_id = _add_fabric(ctx, tx, actor, before, name, description)
+        fabric_id = _add_fabric(tx, before, name, description)
         return picture.load(tx).fabric(str(fabric_id))
 
 
-def with_default(ctx: Context, tx: Transaction, actor: Actor, before: Network) -> Network:
+def with_default(tx: Transaction, before: Network) -> Network:
     """The network with a fabric that is there when none is named: the first subnet of a site makes it."""
     if before.fabrics:
         return before
-    _add_fabric(ctx, tx, actor, before, None, None)
+    _add_fabric(tx, before, None, None)
     return picture.load(tx)
 
 
@@ -61,7 +61,6 @@ def update_fabric(ctx: Context, actor: Actor, specifier: str, name: str | None, 
         label = fabric.name if name is None or name == fabric.name else _free_name(before, name)
         text = fabric.description if description is None else validation.text("description", description)
         rows.update(tx, "fabric", fabric.id, name=label, description=text)
-        picture.record(ctx, tx, actor, f"Fabric {label} was changed")
         return picture.load(tx).fabric(str(fabric.id))
 
 
@@ -78,7 +77,6 @@ def delete_fabric(ctx: Context, actor: Actor, specifier: str) -> None:
         for vlan in vlans:
             rows.delete(tx, "vlan", vlan.id)
         rows.delete(tx, "fabric", fabric.id)
-        picture.record(ctx, tx, actor, f"Fabric {fabric.name} was deleted")
 
 
 def create_vlan(ctx: Context, actor: Actor, fabric_specifier: str, wish: VlanWish) -> Vlan:
@@ -89,7 +87,6 @@ def create_vlan(ctx: Context, actor: Actor, fabric_specifier: str, wish: VlanWis
         _refuse_used_vid(before, fabric, str(columns["vid"]))
         led = {"relay_vlan_id": _relay_id(before, wish, None), "space_id": _space_id(before, wish, None)}
         vlan_id = rows.add(tx, "vlan", **columns, **led)
-        picture.record(ctx, tx, actor, f"VLAN {columns['vid']} of fabric {fabric.name} was created")
         return picture.load(tx).vlan(str(vlan_id))
 
 
@@ -103,7 +100,6 @@ def update_vlan(ctx: Context, actor: Actor, find: FindVlan, wish: VlanWish) -> V
             _refuse_used_vid(before, before.fabric(str(vlan.fabric_id)), str(columns["vid"]))
         led = {"relay_vlan_id": _relay_id(before, wish, vlan), "space_id": _space_id(before, wish, vlan)}
         rows.update(tx, "vlan", vlan.id, **columns, **led)
-        picture.record(ctx, tx, actor, f"VLAN {columns['vid']} of fabric {vlan.fabric} was changed")
         return picture.load(tx).vlan(str(vlan.id))
 
 
@@ -119,18 +115,14 @@ def delete_vlan(ctx: Context, actor: Actor, find: FindVlan) -> None:
             )
         _refuse_with_subnets(before, vlan, f"VLAN {vlan.vid} of fabric {vlan.fabric}")
         rows.delete(tx, "vlan", vlan.id)
-        picture.record(ctx, tx, actor, f"VLAN {vlan.vid} of fabric {vlan.fabric} was deleted")
 
 
-def _add_fabric(
-    ctx: Context, tx: Transaction, actor: Actor, before: Network, name: str | None, description: str | None
-) -> int:
+def _add_fabric(tx: Transaction, before: Network, name: str | None, description: str | None) -> int:
     label = _free_name(before, name or f"fabric-{1 + max((fabric.id for fabric in before.fabrics), default=-1)}")
     text = validation.text("description", description or "")
     fabric_id = rows.add(tx, "fabric", name=label, description=text)
     columns = _vlan_columns(tx, VlanWish(vid=str(DEFAULT_VID), name="untagged"), fabric_id, None)
     rows.add(tx, "vlan", **columns, relay_vlan_id=None, space_id=None)
-    picture.record(ctx, tx, actor, f"Fabric {label} was created")
     return fabric_id
 
 

@@ -35,7 +35,6 @@ def create(ctx: Context, actor: Actor, wish: RangeWish) -> IpRange:
     with picture.changing(ctx, actor) as (tx, before):
         columns = _columns(before, rows.rack_addresses(tx), wish, None)
         range_id = rows.add(tx, "range", **columns)
-        picture.record(ctx, tx, actor, f"Range {columns['start_ip']} - {columns['end_ip']} was created")
         return picture.load(tx).range(str(range_id))
 
 
@@ -45,7 +44,6 @@ def update(ctx: Context, actor: Actor, range_id: int, wish: RangeWish) -> IpRang
         known = before.range(str(range_id))
         columns = _columns(before, rows.rack_addresses(tx), wish, known)
         rows.update(tx, "range", known.id, **columns)
-        picture.record(ctx, tx, actor, f"Range {columns['start_ip']} - {columns['end_ip']} was changed")
         return picture.load(tx).range(str(known.id))
 
 
@@ -54,7 +52,6 @@ def delete(ctx: Context, actor: Actor, range_id: int) -> None:
     with picture.changing(ctx, actor) as (tx, before):
         known = before.range(str(range_id))
         rows.delete(tx, "range", known.id)
-        picture.record(ctx, tx, actor, f"Range {known.start_ip} - {known.end_ip} was deleted")
 
 
 def _columns(before: Network, racks: list[RackAddress], wish: RangeWish, known: IpRange | None) -> dict[str, object]:

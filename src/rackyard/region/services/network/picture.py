@@ -12,10 +12,7 @@ from rackyard.region.db.network import picture as rows
 from rackyard.region.db.pool import Transaction
 from rackyard.region.services.network import checks
 from rackyard.region.services.network.network import Network
-from rackyard.region.services.site import journal
 from rackyard.region.services.site.authorisation import Actor, Permission, authorise
-
-AUDIT = 0
 
 
 def load(tx: Transaction) -> Network:
@@ -44,8 +41,3 @@ def changing(ctx: Context, actor: Actor) -> Iterator[tuple[Transaction, Network]
         yield tx, before
         checks.check(before, load(tx), rows.rack_addresses(tx))
         checks.check_addresses(misplaced, address_rows.misplaced(tx))
-
-
-def record(ctx: Context, tx: Transaction, actor: Actor, description: str) -> None:
-    """One line in the audit trail."""
-    journal.record(tx, ctx.clock.now(), "NETWORKING", description, level=AUDIT, username=actor.username)

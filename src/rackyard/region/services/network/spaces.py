@@ -21,7 +21,6 @@ def create(ctx: Context, actor: Actor, name: str | None, description: str | None
         label = _free_name(before, name or _next_name(before))
         text = validation.text("description", description or "")
         space_id = rows.add(tx, "space", name=label, description=text)
-        picture.record(ctx, tx, actor, f"Space {label} was created")
         return picture.load(tx).space(str(space_id))
 
 
@@ -32,7 +31,6 @@ def update(ctx: Context, actor: Actor, specifier: str, name: str | None, descrip
         label = space.name if name is None or name == space.name else _free_name(before, name)
         text = space.description if description is None else validation.text("description", description)
         rows.update(tx, "space", space.id, name=label, description=text)
-        picture.record(ctx, tx, actor, f"Space {label} was changed")
         return picture.load(tx).space(str(space.id))
 
 
@@ -42,7 +40,6 @@ def delete(ctx: Context, actor: Actor, specifier: str) -> None:
     with picture.changing(ctx, actor) as (tx, before):
         space = _real(before.space(specifier), "deleted")
         rows.delete(tx, "space", space.id)
-        picture.record(ctx, tx, actor, f"Space {space.name} was deleted")
 
 
 def _real(space: Space, done: str) -> Space:

@@ -32,10 +32,7 @@ def create(ctx: Context, actor: Actor, wish: RouteWish) -> StaticRoute:
     with picture.changing(ctx, actor) as (tx, before):
         columns = _columns(before, wish, None)
         route_id = rows.add(tx, "route", **columns)
-        after = picture.load(tx)
-        made = after.route(str(route_id))
-        picture.record(ctx, tx, actor, f"{_named(after, made)} was created")
-        return made
+        return picture.load(tx).route(str(route_id))
 
 
 def update(ctx: Context, actor: Actor, route_id: int, wish: RouteWish) -> StaticRoute:
@@ -43,10 +40,7 @@ def update(ctx: Context, actor: Actor, route_id: int, wish: RouteWish) -> Static
     with picture.changing(ctx, actor) as (tx, before):
         known = before.route(str(route_id))
         rows.update(tx, "route", known.id, **_columns(before, wish, known))
-        after = picture.load(tx)
-        changed = after.route(str(known.id))
-        picture.record(ctx, tx, actor, f"{_named(after, changed)} was changed")
-        return changed
+        return picture.load(tx).route(str(known.id))
 
 
 def delete(ctx: Context, actor: Actor, route_id: int) -> None:
@@ -54,7 +48,6 @@ def delete(ctx: Context, actor: Actor, route_id: int) -> None:
     with picture.changing(ctx, actor) as (tx, before):
         known = before.route(str(route_id))
         rows.delete(tx, "route", known.id)
-        picture.record(ctx, tx, actor, f"{_named(before, known)} was deleted")
 
 
 def _named(network: Network, route: StaticRoute) -> str:

@@ -45,10 +45,9 @@ def create(ctx: Context, actor: Actor, wish: SubnetWish) -> Subnet:
         if not wish.cidr:
             raise Invalid.field("cidr", "A subnet needs its CIDR; give one such as 198.51.100.0/24.")
         if wish.vlan is None and wish.fabric is None:
-            before = fabrics.with_default(ctx, tx, actor, before)
+            before = fabrics.with_default(tx, before)
         columns = _columns(before, wish, None)
         subnet_id = rows.add(tx, "subnet", **columns)
-        picture.record(ctx, tx, actor, f"Subnet {columns['name']} ({columns['cidr']}) was created")
         return picture.load(tx).subnet(str(subnet_id))
 
 
@@ -58,7 +57,6 @@ def update(ctx: Context, actor: Actor, specifier: str, wish: SubnetWish) -> Subn
         subnet = before.subnet(specifier)
         columns = _columns(before, wish, subnet)
         rows.update(tx, "subnet", subnet.id, **columns)
-        picture.record(ctx, tx, actor, f"Subnet {columns['name']} ({columns['cidr']}) was changed")
         return picture.load(tx).subnet(str(subnet.id))
 
 
@@ -68,7 +66,6 @@ def delete(ctx: Context, actor: Actor, specifier: str) -> None:
         subnet = before.subnet(specifier)
         addresses.require_unused(tx, subnet)
         rows.delete(tx, "subnet", subnet.id)
-        picture.record(ctx, tx, actor, f"Subnet {subnet.name} ({subnet.cidr}) was deleted")
 
 
 def _columns(before: Network, wish: SubnetWish, subnet: Subnet | None) -> dict[str, object]:

@@ -13,7 +13,7 @@ from rackyard.region.db.site import accounts as account_rows
 from rackyard.region.db.site import users as user_rows
 from rackyard.region.db.site.accounts import Account, KeyOwner, StoredKey
 from rackyard.region.errors import Conflict, NotFound, Unauthorized
-from rackyard.region.services.site import journal, validation
+from rackyard.region.services.site import validation
 from rackyard.region.services.site.authorisation import Actor, Permission, authorise
 
 USE_WRITTEN_EVERY = timedelta(minutes=1)
@@ -76,9 +76,7 @@ def create_key(ctx: Context, actor: Actor, name: str) -> ApiKey:
         authorise(actor, Permission.MANAGE_KEYS, account)
         if account is None:
             raise NotFound(f"{actor.name} has no account that could have a key.")
-        key = _mint_key(ctx, tx, account, label)
-        _record(ctx, tx, actor, f"API key {key.token_key} of {account.username} was made")
-        return key
+        return _mint_key(ctx, tx, account, label)
 
 
 def login_key(ctx: Context, actor: Actor, name: str) -> ApiKey:
@@ -90,11 +88,8 @@ def login_key(ctx: Context, actor: Actor, name: str) -> ApiKey:
         authorise(actor, Permission.MANAGE_KEYS, account)
         if account is None:
             raise NotFound(f"The account {actor.name} was removed meanwhile.")
-        replaced = account_rows.delete_named_keys(tx, account.id, label, keep=KEYS_OF_A_NAME - 1)
-        key = _mint_key(ctx, tx, account, label)
-        instead = f" instead of {', '.join(replaced)}" if replaced else ""
-        _record(ctx, tx, actor, f"API key {key.token_key} of {account.username} was made by a login{instead}")
-        return key
+        account_rows.delete_named_keys(tx, account.id, label, keep=KEYS_OF_A_NAME - 1)
+        return _mint_key(ctx, tx, account, label)
 
 
 def rename_key(ctx: Context, actor: Actor, token_key: str, name: str) -> None:
@@ -107,7 +102,6 @@ def rename_key(ctx: Context, actor: Actor, token_key: str, name: str) -> None:
             raise NotFound(
                 f"There is no API key of {actor.name} with the token {validation.shown(token_key)}; list them first."
             )
-        _record(ctx, tx, actor, f"API key {token_key} of {actor.username} was named {validation.shown(label)}")
 
 
 def keys_of(ctx: Context, actor: Actor, username: str | None = None) -> list[StoredKey]:
@@ -128,7 +122,6 @@ def revoke_key(ctx: Context, actor: Actor, token_key: str, owner: str | None = N
         if gone is None:
             whose = f" of {owner}" if owner else ""
             raise NotFound(f"There is no API key{whose} with the token {validation.shown(token_key)}; list them first.")
-        _record(ctx, tx, actor, f"API key {token_key} of {gone.username} was revoked")
         return gone
 
 
@@ -168,8 +161,3 @@ def _mint_key(ctx: Context, tx: Transaction, account: Account, name: str) -> Api
         now=ctx.clock.now(),
     )
     return key
-
-
-def _record(ctx: Context, tx: Transaction, actor: Actor, description: str) -> None:
-    now = ctx.clock.now()
-    journal.record(tx, now, "AUTHORISATION", description, level=journal.AUDIT, username=actor.username)

@@ -13,7 +13,7 @@ from rackyard.region.db.site import users as user_rows
 from rackyard.region.db.site.accounts import Account
 from rackyard.region.db.site.files import ListedFile, StoredFile
 from rackyard.region.errors import Conflict, Invalid, NotFound, TooLarge
-from rackyard.region.services.site import journal, settings, validation
+from rackyard.region.services.site import settings, validation
 from rackyard.region.services.site.authorisation import Actor, Permission, authorise
 
 # It stands in URLs, and in a folder of whoever fetches it: no separators, and nothing that is hidden or leads upwards.
@@ -74,7 +74,6 @@ def put_own(ctx: Context, actor: Actor, name: str, content: bytes) -> None:
                 f"than {MAX_FILES}; delete some first."
             )
         rows.put(tx, account.id, StoredFile(name, ctx.random.token(), content), ctx.clock.now())
-        _record(ctx, tx, actor, f"File {name} of {account.username} was stored ({len(content)} bytes)")
 
 
 def delete_own(ctx: Context, actor: Actor, name: str) -> None:
@@ -83,7 +82,6 @@ def delete_own(ctx: Context, actor: Actor, name: str) -> None:
         account = _own(tx, actor)
         if not rows.delete(tx, account.id, name):
             raise _missing(actor, name)
-        _record(ctx, tx, actor, f"File {name} of {account.username} was deleted")
 
 
 def _own(tx: Transaction, actor: Actor) -> Account:
@@ -96,7 +94,3 @@ def _own(tx: Transaction, actor: Actor) -> Account:
 
 def _missing(actor: Actor, name: str) -> NotFound:
     return NotFound(f"{actor.name} has no file {validation.shown(name)}; GET files/ lists them.")
-
-
-def _record(ctx: Context, tx: Transaction, actor: Actor, description: str) -> None:
-    journal.record(tx, ctx.clock.now(), "FILE", description, level=journal.AUDIT, username=actor.username)

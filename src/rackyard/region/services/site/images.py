@@ -30,7 +30,6 @@ from rackyard.region.db.site import images as rows
 from rackyard.region.db.site import uploads
 from rackyard.region.db.site.images import Image
 from rackyard.region.errors import BadRequest, Conflict, NotFound
-from rackyard.region.services.site import journal
 from rackyard.region.services.site.authorisation import Actor, Permission, authorise
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -152,16 +151,11 @@ def remove(ctx: Context, actor: Actor, image_id: int) -> None:
     Raises Forbidden; NotFound; Conflict for a registered one that machines boot, or would boot next."""
     with ctx.db.transaction() as tx:
         authorise(actor, Permission.MANAGE_IMAGES)
-        words = _forget_uploaded(tx, image_id) or _forget_registered(tx, image_id)
-        journal.record(tx, ctx.clock.now(), "IMAGES", words, level=journal.AUDIT, username=actor.username)
+        if not tx.run("site.uploads.delete_image", id=image_id):
+            _forget_registered(tx, image_id)
 
 
-def _forget_uploaded(tx: Transaction, image_id: int) -> str:
-    gone = tx.one("site.uploads.delete_image", id=image_id)
-    return f"Image {gone['name']} ({gone['architecture']}) was deleted" if gone else ""
-
-
-def _forget_registered(tx: Transaction, image_id: int) -> str:
+def _forget_registered(tx: Transaction, image_id: int) -> None:
     rows.lock(tx)
     image = next((image for image in rows.all_images(tx) if image.id == image_id), None)
     if image is None:
@@ -174,7 +168,6 @@ def _forget_registered(tx: Transaction, image_id: int) -> str:
         )
     if not tx.run("site.images.delete_unused", id=image_id):
         raise Conflict(f"Image {image.name} cannot be deleted while a machine boots it; try again when that has ended.")
-    return f"Image {image.name} ({image.arch}) was deleted"
 
 
 def remove_unnamed(ctx: Context, *, spared_s: float = SPARED_S) -> list[str]:

@@ -24,9 +24,7 @@ def record(
 ) -> None:
     """One event, in the transaction of what it tells about.
 
-    What somebody changes is in the audit trail by itself, with its values: no AUDIT event says so again."""
-    if level == AUDIT and tx.deed:
-        return
+    What somebody changes is in the audit trail by itself, with its values; AUDIT is for what is no change."""
     tx.run(
         "site.events.record",
         machine_id=machine_id,

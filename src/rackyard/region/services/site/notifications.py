@@ -17,7 +17,7 @@ from rackyard.region.db.site import notifications as rows
 from rackyard.region.db.site import users as account_rows
 from rackyard.region.db.site.notifications import Notification, Said
 from rackyard.region.errors import Conflict, Invalid, NotFound
-from rackyard.region.services.site import journal, validation
+from rackyard.region.services.site import validation
 from rackyard.region.services.site.authorisation import Actor, Permission, authorise
 
 CATEGORIES = ("error", "warning", "success", "info")
@@ -70,7 +70,6 @@ def create(ctx: Context, actor: Actor, wish: NotificationWish) -> Notification:
         if len(known) >= MAX_NOTIFICATIONS:
             raise Conflict(f"There are {MAX_NOTIFICATIONS} notifications already; delete some first.")
         made = rows.add(tx, said, ctx.clock.now())
-        _record(ctx, tx, actor, f"Notification {made} was created: {text(said)}")
         return _there(tx, actor, made)
 
 
@@ -96,7 +95,6 @@ def delete(ctx: Context, actor: Actor, notification_id: int) -> None:
         rows.lock(tx)
         gone = _there(tx, actor, notification_id)
         rows.delete(tx, gone.id)
-        _record(ctx, tx, actor, f"Notification {gone.id} was deleted: {text(gone.said)}")
 
 
 def dismiss(ctx: Context, actor: Actor, notification_id: int) -> None:
@@ -131,7 +129,6 @@ def _there(tx: Transaction, actor: Actor, notification_id: int) -> Notification:
 def _changed(ctx: Context, tx: Transaction, actor: Actor, before: Notification, said: Said) -> Notification:
     if said != before.said:
         rows.update(tx, before.id, said, ctx.clock.now())
-        _record(ctx, tx, actor, f"Notification {before.id} was changed: {text(said)}")
     return _there(tx, actor, before.id)
 
 
@@ -213,7 +210,3 @@ def _check_message(said: Said) -> None:
 
 def _written(value: Any) -> str:
     return "" if value is None else str(value)
-
-
-def _record(ctx: Context, tx: Transaction, actor: Actor, description: str) -> None:
-    journal.record(tx, ctx.clock.now(), "NOTIFICATION", description, level=journal.AUDIT, username=actor.username)

@@ -14,7 +14,7 @@ from rackyard.region.db.site import users as user_rows
 from rackyard.region.db.site.accounts import Account
 from rackyard.region.db.site.rights import Grant, Holder, UserGroup
 from rackyard.region.errors import Invalid, NotFound
-from rackyard.region.services.site import journal, validation
+from rackyard.region.services.site import validation
 from rackyard.region.services.site.authorisation import GRANTABLE, Actor, Permission, Role, authorise
 
 # In place of a pool's name, which cannot be this: the machines of all pools, also of those that are yet to come.
@@ -65,7 +65,6 @@ def create_group(ctx: Context, actor: Actor, name: str, description: str) -> Use
         authorise(actor, Permission.MANAGE_RIGHTS)
         label = _free_name(tx, name)
         tx.run("site.rights.add_group", name=label, description=validation.text("description", description))
-        _record(ctx, tx, actor, f"User group {label} was made")
         return _group(tx, label)
 
 
@@ -77,8 +76,6 @@ def update_group(ctx: Context, actor: Actor, name: str, new_name: str | None, de
         text = group.description if description is None else validation.text("description", description)
         if (label, text) != (group.name, group.description):
             tx.run("site.rights.update_group", id=group.id, name=label, description=text)
-            renamed = "" if label == group.name else f" (it is called {label} now)"
-            _record(ctx, tx, actor, f"User group {group.name} was changed{renamed}")
         return _group(tx, label)
 
 
@@ -87,7 +84,6 @@ def delete_group(ctx: Context, actor: Actor, name: str) -> None:
     with ctx.db.transaction() as tx:
         group = _locked(tx, actor, name)
         tx.run("site.rights.delete_group", id=group.id)
-        _record(ctx, tx, actor, f"User group {group.name} was removed")
 
 
 def set_members(ctx: Context, actor: Actor, name: str, usernames: Iterable[str], *, member: bool) -> UserGroup:
@@ -102,12 +98,8 @@ def set_members(ctx: Context, actor: Actor, name: str, usernames: Iterable[str],
         if missing or not wanted:
             which = validation.shown(missing[0]) if missing else "none is named"
             raise Invalid.field("username", f"There is no such account: {which}; GET users/ lists them.")
-        changed = [
-            username for username, account_id in known.items() if rows.set_member(tx, group.id, account_id, member)
-        ]
-        if changed:
-            done = "were put in" if member else "were taken out of"
-            _record(ctx, tx, actor, f"Accounts {', '.join(sorted(changed))} {done} user group {group.name}")
+        for account_id in known.values():
+            rows.set_member(tx, group.id, account_id, member)
         return _group(tx, group.name)
 
 
@@ -115,7 +107,7 @@ def set_of_group(ctx: Context, actor: Actor, name: str, grant: Grant, *, given: 
     """Give a role to a group or take it; whether that changed something. Raises Forbidden, NotFound, Invalid."""
     with ctx.db.transaction() as tx:
         group = _locked(tx, actor, name)
-        return _set(ctx, tx, actor, Holder(group_id=group.id), f"user group {group.name}", grant, given)
+        return _set(tx, Holder(group_id=group.id), grant, given)
 
 
 def set_of_account(ctx: Context, actor: Actor, username: str, grant: Grant, *, given: bool) -> bool:
@@ -125,22 +117,17 @@ def set_of_account(ctx: Context, actor: Actor, username: str, grant: Grant, *, g
         account = user_rows.lock(tx, username)
         if account is None:
             raise NotFound(f"There is no account {validation.shown(username)}; GET users/ lists them.")
-        return _set(ctx, tx, actor, Holder(account_id=account.id), f"account {username}", grant, given)
+        return _set(tx, Holder(account_id=account.id), grant, given)
 
 
-def _set(ctx: Context, tx: Transaction, actor: Actor, holder: Holder, name: str, grant: Grant, given: bool) -> bool:
+def _set(tx: Transaction, holder: Holder, grant: Grant, given: bool) -> bool:
     if grant.role not in GRANTABLE:
         raise Invalid.field(
             "role",
             f"{validation.shown(grant.role)} cannot be given or taken; use {' or '.join(GRANTABLE)}. Administrators "
             "are made with is_superuser of users/NAME/, and everybody is a viewer.",
         )
-    changed = rows.set_grant(tx, holder, grant.role, _pool_id(tx, grant.pool), given)
-    if changed:
-        pools = "all resource pools" if grant.pool == ALL_POOLS else f"resource pool {grant.pool}"
-        done = f"{name} was made {grant.role} of" if given else f"{name} is {grant.role} no more of"
-        _record(ctx, tx, actor, f"{done[0].upper()}{done[1:]} {pools}")
-    return changed
+    return rows.set_grant(tx, holder, grant.role, _pool_id(tx, grant.pool), given)
 
 
 def _pool_id(tx: Transaction, name: str | None) -> int | None:
@@ -181,8 +168,3 @@ def _free_name(tx: Transaction, name: str) -> str:
     if rows.groups(tx, label):
         raise Invalid.field("name", f"User group {label} exists already; choose another name.")
     return label
-
-
-def _record(ctx: Context, tx: Transaction, actor: Actor, description: str) -> None:
-    now = ctx.clock.now()
-    journal.record(tx, now, "AUTHORISATION", description, level=journal.AUDIT, username=actor.username)

@@ -11,7 +11,7 @@ from typing import Any
 from rackyard.region.context import Context
 from rackyard.region.db.pool import Transaction
 from rackyard.region.errors import BadRequest, Invalid
-from rackyard.region.services.site import journal, validation
+from rackyard.region.services.site import validation
 from rackyard.region.services.site.authorisation import Actor, Permission, authorise
 
 
@@ -85,12 +85,7 @@ def put(ctx: Context, actor: Actor, name: str, text: str) -> bool:
     value = _known(name).parse(name, text)
     with ctx.db.transaction() as tx:
         authorise(actor, Permission.MANAGE_SETTINGS)
-        before = get(tx, name)
-        changed = tx.run("site.settings.set", name=name, value={"value": value}) > 0
-        if changed and value != before:
-            words = f"Setting {name} was changed from {before!r} to {value!r}"
-            journal.record(tx, ctx.clock.now(), "SETTINGS", words, level=journal.AUDIT, username=actor.username)
-        return changed
+        return tx.run("site.settings.set", name=name, value={"value": value}) > 0
 
 
 def differing(ctx: Context, wanted: Mapping[str, str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from rackyard.region.db.site import ssh_keys as rows
 from rackyard.region.db.site.accounts import Account
 from rackyard.region.db.site.ssh_keys import SshKey
 from rackyard.region.errors import BadRequest, Invalid, NotFound
-from rackyard.region.services.site import journal, validation
+from rackyard.region.services.site import validation
 from rackyard.region.services.site.authorisation import Actor, Permission, authorise
 
 # What sshd(8), AUTHORIZED_KEYS FILE FORMAT, has, without DSA, which OpenSSH has given up; and of how many fields each
@@ -63,11 +63,6 @@ class PublicKey:
         """By what the key is known, whatever its comment."""
         return hashlib.sha256(self.blob).digest()
 
-    @property
-    def fingerprint(self) -> str:
-        """As `ssh-keygen -l` prints it."""
-        return "SHA256:" + base64.b64encode(self.sha256).decode().rstrip("=")
-
 
 def list_own(ctx: Context, actor: Actor) -> list[SshKey]:
     """The actor's keys, oldest first. Raises Forbidden, NotFound."""
@@ -88,18 +83,14 @@ def add_own(ctx: Context, actor: Actor, text: str) -> SshKey:
         account = _own(tx, actor)
         if len(rows.of_account(tx, account.id)) >= MAX_KEYS:
             raise BadRequest(f"{account.username} has {MAX_KEYS} SSH keys; remove one that is not needed first.")
-        key = rows.add(tx, account.id, public.line, public.sha256, ctx.clock.now())
-        _record(ctx, tx, actor, f"SSH key {public.fingerprint} of {account.username} was added")
-        return key
+        return rows.add(tx, account.id, public.line, public.sha256, ctx.clock.now())
 
 
 def remove_own(ctx: Context, actor: Actor, key_id: int) -> None:
     """Remove one of the actor's keys. Raises Forbidden, NotFound, also for somebody else's."""
     with ctx.db.transaction() as tx:
         account = _own(tx, actor)
-        gone = _there(rows.delete(tx, account.id, key_id), actor, key_id)
-        fingerprint = PublicKey.parse(gone.key).fingerprint
-        _record(ctx, tx, actor, f"SSH key {fingerprint} of {account.username} was removed")
+        _there(rows.delete(tx, account.id, key_id), actor, key_id)
 
 
 def _own(tx: Transaction, actor: Actor) -> Account:
@@ -130,8 +121,3 @@ def _fields(blob: bytes) -> list[bytes]:
         found.append(rest[4:end])
         rest = rest[end:]
     return found
-
-
-def _record(ctx: Context, tx: Transaction, actor: Actor, description: str) -> None:
-    now = ctx.clock.now()
-    journal.record(tx, now, "AUTHORISATION", description, level=journal.AUDIT, username=actor.username)

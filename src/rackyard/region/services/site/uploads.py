@@ -17,7 +17,7 @@ from rackyard.region.db.pool import Transaction
 from rackyard.region.db.site import uploads as rows
 from rackyard.region.db.site.uploads import Upload, UploadedImage
 from rackyard.region.errors import BadRequest, Conflict, Invalid, NotFound
-from rackyard.region.services.site import images, journal, settings, validation
+from rackyard.region.services.site import images, settings, validation
 from rackyard.region.services.site.authorisation import Actor, Permission, authorise
 from rackyard_core import filetypes
 
@@ -98,8 +98,6 @@ def create(ctx: Context, actor: Actor, wish: Wish) -> UploadedImage:
         else:
             upload_id = _add(ctx, tx, image_id, file, complete=True)
             tx.run("site.uploads.delete_older", image_id=image_id, id=upload_id)
-        if same is None or same.id != upload_id:
-            _record(ctx, tx, actor, _told(name, architecture, file, there=same is not None))
         image = rows.find(tx, image_id)
         assert image is not None
         return image
@@ -236,15 +234,6 @@ def _add(ctx: Context, tx: Transaction, image_id: int, file: _File, *, complete:
     return rows.add(
         tx, image_id, file.filetype, file.sha256, file.size_bytes, ctx.clock.now(), complete=complete
     )  # fmt: skip
-
-
-def _told(name: str, architecture: str, file: _File, *, there: bool) -> str:
-    what = f"Image {name} ({architecture}, {file.filetype}, {file.size_bytes} bytes, SHA-256 {file.sha256})"
-    return f"{what} is complete: the content was there" if there else f"{what} is going to be uploaded"
-
-
-def _record(ctx: Context, tx: Transaction, actor: Actor, description: str) -> None:
-    journal.record(tx, ctx.clock.now(), "IMAGES", description, level=journal.AUDIT, username=actor.username)
 
 
 def _mib(size_bytes: int) -> int:

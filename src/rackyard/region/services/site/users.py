@@ -10,7 +10,7 @@ from rackyard.region.db.site import accounts as account_rows
 from rackyard.region.db.site import users as rows
 from rackyard.region.db.site.accounts import Account
 from rackyard.region.errors import BadRequest, Invalid, NotFound
-from rackyard.region.services.site import journal, logins, validation
+from rackyard.region.services.site import logins, validation
 from rackyard.region.services.site.authorisation import Actor, Permission, authorise
 from rackyard.region.services.site.logins import Claim
 
@@ -41,9 +41,7 @@ def add(ctx: Context, actor: Actor, username: str, password: str, email: str, *,
     password_hash = _hashed(ctx, actor, validation.password("password", password))
     with ctx.db.transaction() as tx:
         authorise(actor, Permission.MANAGE_ACCOUNTS)
-        account = rows.add(tx, name, address, password_hash, is_admin=is_admin, now=ctx.clock.now())
-        _record(ctx, tx, actor, f"Account {name} was made{_rights(account)}")
-        return account
+        return rows.add(tx, name, address, password_hash, is_admin=is_admin, now=ctx.clock.now())
 
 
 def change(ctx: Context, actor: Actor, username: str, email: str | None, is_admin: bool | None) -> Account:
@@ -63,9 +61,7 @@ def change(ctx: Context, actor: Actor, username: str, email: str | None, is_admi
             raise Invalid.field("is_superuser", _LAST.format(username))
         if (address, rights) == (account.email, account.is_admin):
             return account
-        changed = rows.change(tx, account.id, address, is_admin=rights)
-        _record(ctx, tx, actor, f"Account {username} was changed{_rights(changed)}")
-        return changed
+        return rows.change(tx, account.id, address, is_admin=rights)
 
 
 def set_password(ctx: Context, actor: Actor, username: str, password: str, old: Claim | None = None) -> None:
@@ -86,7 +82,6 @@ def set_password(ctx: Context, actor: Actor, username: str, password: str, old: 
         account = rows.lock(tx, username)
         authorise(actor, Permission.SET_PASSWORD, account)
         rows.set_password_hash(tx, _there(account, username).id, password_hash)
-        _record(ctx, tx, actor, f"The password of {username} was set")
 
 
 def remove(ctx: Context, actor: Actor, username: str, heir: str | None = None) -> None:
@@ -110,8 +105,6 @@ def remove(ctx: Context, actor: Actor, username: str, heir: str | None = None) -
                 f"{username} owns {', '.join(machines[:_NAMED])}{more}; name who gets them as transfer_resources_to."
             )
         rows.delete(tx, account.id)
-        given = f"; {heir} got its {len(machines)} machines and devices" if heir and machines else ""
-        _record(ctx, tx, actor, f"Account {username} was removed{given}")
 
 
 def _hashed(ctx: Context, actor: Actor, password: str) -> str:
@@ -131,12 +124,3 @@ def _there(account: Account | None, username: str) -> Account:
     if account is None:
         raise NotFound(f"There is no account {validation.shown(username)}; GET users/ lists them.")
     return account
-
-
-def _rights(account: Account) -> str:
-    return " as an administrator" if account.is_admin else ""
-
-
-def _record(ctx: Context, tx: Transaction, actor: Actor, description: str) -> None:
-    now = ctx.clock.now()
-    journal.record(tx, now, "AUTHORISATION", description, level=journal.AUDIT, username=actor.username)

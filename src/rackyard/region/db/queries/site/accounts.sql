@@ -53,8 +53,7 @@ WHERE id IN (SELECT id FROM api_key WHERE token_key = %(token_key)s FOR NO KEY U
 -- Remove the API keys of an account that have this name, but the newest.
 DELETE FROM api_key WHERE id IN (
     SELECT id FROM api_key WHERE account_id = %(account_id)s AND name = %(name)s
-    ORDER BY created_at DESC, id DESC OFFSET %(keep)s)
-RETURNING token_key;
+    ORDER BY created_at DESC, id DESC OFFSET %(keep)s);
 
 -- name: site.accounts.rename_key
 -- Give an API key of an account another name.

@@ -97,8 +97,8 @@ UPDATE image_upload SET completed_at = %(now)s, changed_at = %(now)s WHERE id = 
 UPDATE image_upload SET refusal = %(refusal)s, changed_at = %(now)s WHERE id = %(id)s;
 
 -- name: site.uploads.delete_image
--- Forget an uploaded image with its uploads; its name.
-DELETE FROM uploaded_image WHERE id = %(id)s RETURNING name, architecture;
+-- Forget an uploaded image with its uploads.
+DELETE FROM uploaded_image WHERE id = %(id)s;
 
 -- name: site.uploads.abandoned
 -- Images with uploads of which nothing has come for long.
