@@ -354,13 +354,17 @@ def test_machine_is_found_by_its_name_while_it_has_an_address(site: Site, named:
     link = {"mode": "static", "subnet": subnet["id"], "ip_address": "10.20.0.201"}
     site.ask("POST", f"nodes/{m1}/interfaces/{nic['id']}/?op=link_subnet", **link)
     site.ask("PUT", f"machines/{m1}/", hostname="web-01")
+    site.ask("POST", "dnsresources/", fqdn="www.lab.example.org", ip_addresses="10.20.0.77")
     site.follow()
+    assert named.data(f"77.{REVERSE}", "PTR") == {"www.lab.example.org."}, "an operator's own name counts for more"
     assert named.data(f"web-01.{DOMAIN}") == {"10.20.0.77", "10.20.0.201"}
     assert named.data(f"201.{REVERSE}", "PTR") == {f"web-01.{DOMAIN}."}
     assert named.answer(fqdn).rcode() == dns.rcode.NXDOMAIN
 
     site.ask("PUT", f"machines/{m1}/", domain="lab.example.org")
     assert play.lease("10.20.0.77", action="release").status == 200
+    (www,) = site.ask("GET", "dnsresources/?fqdn=www.lab.example.org")
+    site.ask("DELETE", f"dnsresources/{www['id']}/")
     site.follow()
     assert named.records("web-01.lab.example.org") == [(60, "10.20.0.201")]
     assert named.answer(f"web-01.{DOMAIN}").rcode() == dns.rcode.NXDOMAIN

@@ -70,7 +70,7 @@ def test_rack_list_takes_a_constant_number_of_statements(api, ctx, add_rack) -> 
     statements: list[str] = []
     ctx.db.on_statement = statements.append
     assert len(api.get("rackcontrollers/").json) == 3
-    assert len(statements) == 13
+    assert len(statements) == 12
 
 
 def test_events_come_newest_first_in_pages(api, m1) -> None:

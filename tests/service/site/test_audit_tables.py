@@ -90,6 +90,8 @@ LEFT_OUT: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         # By its name it is known whose it is.
         "dns_record": ("resource_id",),
+        # How far the worker is with its definition.
+        "tag": ("evaluated_to", "definition_fault"),
         "operation": (
             "machine_id", "epoch", "requested_by", "requested_at", "patience_s", "progress_at", "deadline_at",
             "ends_at", "limits", "ended_at",

@@ -49,12 +49,15 @@ def published(tx: Transaction, internal: Domain) -> Published:
         if not resource.name.startswith("*"):
             for address in resource.addresses:
                 pointers[address].add(f"{_ttl(resource.address_ttl, domain)} PTR {resource.fqdn}.")
+    # One name is enough to lead back to, and what an operator has said counts for more.
+    said = frozenset(pointers)
     for domain_id, hostname, address in (*device_rows.published(tx), *machine_rows.names(tx)):
         if domain_id in served:
             domain = served[domain_id]
             ttl = _ttl(None, domain)
             zones[domain.name][hostname] = zones[domain.name].get(hostname, frozenset()) | {_address(ttl, address)}
-            pointers[address].add(f"{ttl} PTR {hostname}.{domain.name}.")
+            if address not in said:
+                pointers[address].add(f"{ttl} PTR {hostname}.{domain.name}.")
     own = zones.pop(internal.name)
     return Published(zones, {address: _one_ttl(records) for address, records in pointers.items()}, own)
 
