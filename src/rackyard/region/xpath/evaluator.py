@@ -93,7 +93,7 @@ class _Run:
             self._died(done.returncode, done.stderr, limits)
 
     def _hear(self, line: str) -> None:
-        word, _, rest = line.partition(" ")
+        word, _space, rest = line.partition(" ")
         if word == "D":
             self._document, self._expression, self._found = int(rest), None, set()
         elif word == "T":
