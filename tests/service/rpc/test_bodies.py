@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "applied": {"generation": 1, "daemons": {"dns": {"ok": True, "changed": True, "message": ""}}},
     "boot-config": {"mac": MAC, "arch": "amd64", "firmware": "ipxe", "client_ip": MACHINE_IP, "local_ip": RACK_IP},
     "boot-metadata": {"boot_id": "0" * 32},
+    "dhcp-checks/1/result": {"words": ""},
     "enroll": {"secret": "s" * 43, "hostname": "rack1", "csr": "c", "version": "1"},
     "events": {"events": []},
     "jobs": {"wait": 0, "slots": 9, "held": []},
@@ -46,7 +48,7 @@ REQUIRED = [(path, field) for path, body in BODIES.items() for field in body]
 def test_each_call_with_a_body_is_tried_here(ctx: Context, config: Config):
     app: Flask = create_rpc_app(config, ctx)
     posts = {rule.rule.removeprefix("/rpc/1/") for rule in app.url_map.iter_rules() if "POST" in (rule.methods or ())}
-    assert {path.replace("<int:job_id>", "1") for path in posts} == BODIES.keys()
+    assert {re.sub(r"<int:\w+>", "1", path) for path in posts} == BODIES.keys()
 
 
 @pytest.mark.parametrize(("path", "field"), REQUIRED)
@@ -70,6 +72,7 @@ def test_field_that_is_missing_or_of_another_type_is_named(rack: RackClient, pat
         ("boot-config", {"mac": "52:54:00:00:00:AB"}, "mac must be a MAC address"),
         ("boot-config", {"client_ip": "10.20.0.999"}, "client_ip must be an IP address"),
         ("boot-config", {"local_ip": "fe80::1%eth0"}, "local_ip must be an IP address"),
+        ("dhcp-checks/1/result", {"words": "w" * 2001}, "words must have at most 2000 characters"),
         ("enroll", {"secret": "s" * 201}, "secret must have at most 200 characters"),
         ("enroll", {"hostname": "h" * 64}, "hostname must be a host name"),
         ("enroll", {"csr": "c" * 20_001}, "csr must have at most 20000 characters"),
@@ -179,8 +182,8 @@ def test_agent_of_the_release_before_boots_a_machine(api: Any, agent: AgentPlay,
 
 def test_contracts_have_a_body_for_each_call():
     """A contract that nobody reads would be a promise that nobody keeps."""
-    read = {"jobs": "jobs-poll", "jobs/1/result": "job-result"}
+    read = {"dhcp-checks/1/result": "dhcp-check-result", "jobs": "jobs-poll", "jobs/1/result": "job-result"}
     bodies = {read.get(path, path) for path in BODIES}
-    items = {"event", "job", "lease"}
+    items = {"dhcp-check", "event", "job", "lease"}
     answers = {name for name in contracts.names() if name.endswith("-answer")}
     assert bodies | items | answers == set(contracts.names())
