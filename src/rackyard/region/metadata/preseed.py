@@ -81,8 +81,8 @@ def render(preseed: Preseed) -> str:
 
 
 def _apt_files(sources: Sequence[AptSource], proxy: str) -> Iterator[dict[str, str]]:
-    """Files and no `apt: sources`: an image of Debian 12 does not run that part of cloud-init, which would also want
-    gpg there for each key. The proxy stands in a file for the same reason."""
+    """Files and no `apt: sources`: for each key cloud-init would want gpg, which the image does not have. The proxy
+    stands in a file, too: it counts before cloud-init comes to apt."""
     yield {
         "path": "/etc/apt/apt.conf.d/90rackyard-proxy",
         "content": "".join(f'Acquire::{scheme}::Proxy "{proxy}";\n' for scheme in ("http", "https")),
