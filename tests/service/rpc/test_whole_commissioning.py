@@ -18,13 +18,11 @@ from rackyard.region.context import Context
 from rackyard.region.services.boots import claims
 from rackyard.region.services.site import images
 from rackyard.region.services.site.authorisation import COMMAND_LINE
-from rackyard.region.worker.tasks import deadlines, power, racks, tags
+from rackyard.region.worker.tasks import deadlines, power, racks
 
 from .conftest import RackClient
 from .hardware import MAC, SECOND_MAC, outputs
 from .play import BMC, INTERFACES, AgentPlay, MachinePlay, boot_id_of, declare_network, register_machine
-
-SERVER = (Path(__file__).resolve().parents[2] / "data/lshw/server.xml").read_bytes()
 
 
 @pytest.fixture
@@ -445,25 +443,3 @@ def test_sample_outputs_are_complete():
     from rackyard.region.ephemeral import facts
 
     assert facts.parse_results(outputs()).cpu.count == 2
-
-
-def test_machine_of_which_lshw_says_nothing_is_ready_and_another_gets_its_tags(
-    api: Any, agent: AgentPlay, machine: MachinePlay, m1: str, world: Context
-):
-    """The tag was defined before; the machine is commissioned twice."""
-    api.post("tags/", data={"name": "nvme", "definition": "//node[@class='disk'][starts-with(@handle, 'GUID:')]"})
-    until_scripts(api, agent, machine, m1)
-    machine.run_scripts()
-    failed = {"script_result_id": machine.scripts()["maas-lshw"], "name": "maas-lshw", "exit_status": 124}
-    said = {"maas-lshw.out": SERVER}
-    assert machine.signal("WORKING", said, **failed, runtime="30").status_code == 200
-    assert machine.signal("OK").status_code == 200
-    tags.evaluate(world)
-    assert (read(api, m1)["status_name"], read(api, m1)["tag_names"]) == ("Ready", [])
-    agent.report(agent.job(), "off")
-
-    until_scripts(api, agent, machine, m1)
-    machine.run_scripts({"maas-lshw": SERVER})
-    assert machine.signal("OK").status_code == 200
-    tags.evaluate(world)
-    assert (read(api, m1)["status_name"], read(api, m1)["tag_names"]) == ("Ready", ["nvme"])
