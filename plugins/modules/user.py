@@ -15,8 +15,8 @@ description:
   - The key given as O(api_key) must be an administrator's.
   - The region refuses to remove the account that the key belongs to, and to take the rights of an administrator from it. It sets
     a password of that account only for whoever knows the one before; C(rackyard-region set-password) on a region host needs none.
-  - The region refuses to remove an account that owns machines, unless O(transfer_resources_to) says who gets them. Check mode does
-    not foretell these refusals.
+  - The region refuses to remove an account that owns machines, devices or reserved addresses, unless O(transfer_resources_to) says who
+    gets them. Check mode does not foretell these refusals.
 extends_documentation_fragment:
   - rackyard.metal.attributes
   - rackyard.metal.attributes.region
@@ -74,7 +74,7 @@ options:
     choices: [on_create, always]
     default: on_create
   transfer_resources_to:
-    description: With O(state=absent), name of the account that gets the machines of the removed one.
+    description: With O(state=absent), name of the account that gets machines, devices and reserved addresses of the removed one.
     type: str
 """
 

@@ -36,6 +36,8 @@ class Kind:
     :param rows: how all of them are read, where that is not the listing.
     :param operations: what is no field but an operation of the API, by name: it can be wished, and is ended only by
         wishing it of another object.
+    :param posts: where each has no place of its own in the API: by what is done (create, update, delete) the operation
+        of the listing that does it, which takes the key and the values.
     """
 
     word: str
@@ -49,6 +51,7 @@ class Kind:
     label: Callable[[Values], str] | None = None
     rows: Callable[[RegionClient], Iterable[Row]] | None = None
     operations: Mapping[str, str] = field(default_factory=dict)
+    posts: Mapping[str, str] = field(default_factory=dict)
 
     def shown(self, row: Row) -> dict[str, Any]:
         """What can be decided on, empty for an empty row."""
@@ -108,6 +111,9 @@ def ensure(client: RegionClient, kind: Kind, options: Values, check_mode: bool) 
 
 
 def _carry_out(client: RegionClient, kind: Kind, wish: Values, row: Row, action: Action) -> Row:
+    if kind.posts:
+        values = {name: wish[name] for name in kind.key if wish[name] is not None} | dict(action.values)
+        return client.post(_listing(kind, wish), kind.posts[action.verb], **kind.form(values)) or {}
     if action.verb == "delete":
         client.delete(_one(kind, row))
         return {}

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""VLANs and IP ranges that are declared by themselves, rather than with their subnet."""
+"""VLANs, IP ranges and reserved addresses: what of a network is declared by itself, rather than with its subnet."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 
 from .client import RegionClient, RegionRefused
 from .declared import Kind
+from .dns import bare
+from .macs import normal
 from .network import vlan_row, vlan_view
 from .spaces import UNDEFINED
 from .subnets import vlan_place
@@ -116,3 +118,71 @@ IP_RANGE = Kind(
     wish=_range_wish,
     label=_range_label,
 )
+
+
+def ip_address_kind(client: RegionClient) -> Kind:
+    """Reserved addresses of the account whose key is used, by address, or by the name that leads to one of a subnet."""
+    subnets: Sequence[Row] = client.get("subnets/")
+    rows: Sequence[Row] = client.get("ipaddresses/")
+
+    def wish(options: Values) -> dict[str, Any]:
+        subnet = options["subnet"] and _subnet_name(subnets, options["subnet"].strip())
+        wished = {**options, **_host(options), "ip": _address("ip", options["ip"]), "subnet": subnet}
+        wished["mac"] = normal(options["mac"]) if (options["mac"] or "").strip() else options["mac"]
+        if wished["ip"] is None:
+            wished["ip"] = _ip_by_name(rows, wished)
+        for row in rows:
+            if row["ip"] == wished["ip"] and subnet not in (None, row["subnet"]["name"]):
+                there = row["subnet"]["name"]
+                raise ValueError(f"subnet: {row['ip']} is reserved in {there}, not in {subnet}; correct that")
+        return wished
+
+    return Kind(
+        word="reserved address",
+        listing="ipaddresses/",
+        one="",
+        key=("ip",),
+        new={"subnet": None, "hostname": "", "domain": None, "mac": ""},
+        view=_reserved,
+        wish=wish,
+        label=_reserved_label,
+        posts={"create": "reserve", "update": "change", "delete": "release"},
+    )
+
+
+def _subnet_name(subnets: Sequence[Row], text: str) -> str:
+    """By its name or CIDR; one that is not there may come before, in check mode: the region says so otherwise."""
+    return next((row["name"] for row in subnets if text in (row["name"], row["cidr"])), text)
+
+
+def _host(options: Values) -> dict[str, Any]:
+    """Name and domain, which may be given in one; without a name there is no domain."""
+    if options["hostname"] is None:
+        return {"domain": options["domain"] and bare(options["domain"])}
+    hostname, _dot, rest = bare(options["hostname"]).partition(".")
+    if not hostname:
+        return {"hostname": "", "domain": ""}
+    return {"hostname": hostname, "domain": rest or (options["domain"] and bare(options["domain"])) or None}
+
+
+def _ip_by_name(rows: Sequence[Row], wished: Values) -> str | None:
+    if not wished["subnet"] or not wished["hostname"]:
+        raise ValueError("ip: name the address, or a subnet and the hostname that leads to the address there")
+    found = [
+        row
+        for row in rows
+        if (row["subnet"]["name"], row["hostname"]) == (wished["subnet"], wished["hostname"])
+        and wished["domain"] in (None, row["domain"])
+    ]
+    if len(found) > 1:
+        names = ", ".join(f"{row['ip']} ({row['hostname']}.{row['domain']})" for row in found)
+        raise ValueError(f"hostname: {names} could be meant; name one of them by ip")
+    return str(found[0]["ip"]) if found else None
+
+
+def _reserved(row: Row) -> dict[str, Any]:
+    return {**row, "subnet": row["subnet"]["name"], "mac": row["mac_address"] or ""}
+
+
+def _reserved_label(values: Values) -> str:
+    return str(values["ip"] or f"for {values['hostname']} in {values['subnet']}")

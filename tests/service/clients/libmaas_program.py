@@ -179,6 +179,10 @@ mac = client.machines.get(machine.system_id).interfaces[0].mac_address
 seen["registered"] = [calls.Machines.is_registered(mac_address=each) for each in (mac, "52:54:00:99:99:99")]
 seen["allocated"] = calls.Machines.list_allocated()
 seen["power types"] = [known["name"] for known in calls.RackControllers.describe_power_types()]
+vip = calls.IPAddresses.reserve(subnet="pxe-b", hostname="vip")
+same = [known["ip"] for known in calls.IPAddresses.read(ip=vip["ip"])] == [vip["ip"]]
+calls.IPAddresses.release(ip=vip["ip"])
+seen["address"] = [vip["alloc_type_name"], vip["subnet"]["name"], same, calls.IPAddresses.read()]
 calls.Nodes.set_zone(nodes=[machine.system_id], zone="default")
 seen["back in"] = client.machines.get(machine.system_id).zone.name
 

@@ -96,6 +96,7 @@ def test_program_of_an_operator_works_unchanged(url: str, admin_key: str, many_m
         "registered": [True, False],
         "allocated": [],
         "power types": ["ipmi", "manual"],
+        "address": ["User reserved", "pxe-b", True, []],
         "back in": "default",
         "left": 1,
     }

@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.rackyard.metal.plugins.modules import (
     dns_domain,
     fabric,
+    ip_address,
     ip_range,
     resource_pool,
     space,
@@ -27,6 +28,7 @@ Run = Callable[..., Result]
 KINDS = {
     dns_domain: ({"name": "example.org"}, {"ttl": 60}, {"ttl": 0, "authoritative": False}),
     fabric: ({"name": "dc2"}, {"description": "a"}, {"description": "b"}),
+    ip_address: ({"ip": "198.51.100.50"}, {"hostname": "vip"}, {"hostname": "db", "mac": "00:00:5e:00:53:01"}),
     ip_range: (
         {"start_ip": "198.51.100.10"},
         {"end_ip": "198.51.100.19", "type": "reserved"},
@@ -89,6 +91,30 @@ def test_vlan_of_a_fabric_that_comes_is_foretold_and_refused_when_it_does_not(ru
     assert run(vlan, check=True, fabric="dc9", vid=5)["actions"] == ["create VLAN 5 of fabric dc9"]
     assert run(vlan, fabric="dc9", vid=5)["status"] == 404
     assert not run(vlan, fabric="dc9", vid=5, state="absent")["changed"]
+
+
+@pytest.mark.usefixtures("site")
+def test_address_that_the_region_chooses_is_known_by_its_name(run: Run) -> None:
+    for wish in ({"subnet": "198.51.100.0/24", "hostname": "vip"}, {"subnet": "boot", "hostname": "VIP.example.org"}):
+        run(dns_domain, name="example.org", default=True)
+        foretold, made = run(ip_address, check=True, **wish), run(ip_address, **wish)
+        again = run(ip_address, **wish)
+        assert (again["changed"], again["ip_address"]) == (False, made["ip_address"])
+    assert foretold["actions"] == []
+    assert {"ip": "198.51.100.1", "hostname": "vip", "domain": "example.org"}.items() <= made["ip_address"].items()
+    other = run(ip_address, subnet="boot", hostname="vip.rackyard.internal")
+    assert other["actions"] == ["create reserved address for vip in boot"]
+    assert other["ip_address"]["ip"] == "198.51.100.2"
+    unclear = run(ip_address, subnet="boot", hostname="vip", state="absent")
+    assert "198.51.100.1 (vip.example.org), 198.51.100.2 (vip.rackyard.internal) could be meant" in unclear["msg"]
+    moved = run(ip_address, ip="198.51.100.2", hostname="")
+    assert (moved["ip_address"]["hostname"], moved["ip_address"]["domain"]) == ("", "")
+    assert run(ip_address, subnet="boot", hostname="vip", state="absent")["actions"] == [
+        "delete reserved address 198.51.100.1"
+    ]
+    assert "in boot, not in moon" in run(ip_address, ip="198.51.100.2", subnet="moon")["msg"]
+    assert "name the address" in run(ip_address, subnet="boot")["msg"]
+    assert run(ip_address, subnet="moon", hostname="vip")["status"] == 400
 
 
 @pytest.mark.usefixtures("site")

@@ -70,6 +70,8 @@ def test_reservation_lives_without_a_restart_and_over_one(dhcpd: KeepingDhcpd) -
     assert dhcpd.address(M2) == OTHER
     assert dhcpd.address(M1) not in (KEPT, OTHER), "registered, and nothing more"
     assert dhcpd.keep(M1) == f"-host {M2}\n"
+    assert dhcpd.keep(M1, m2=[OTHER]) == f"+host {M2} {OTHER}\n"
+    assert dhcpd.address(M2) == OTHER, "for a NIC that nobody has registered, as a person may have it"
     assert dhcpd.process.poll() is None
 
 

@@ -79,6 +79,7 @@ LEFT_OUT: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "declared",
         ),
         "interface_link": ("interface_id", "device_interface_id", *_TIMES),
+        "reserved_address": _TIMES,
         "default_gateway": ("machine_id", "family"),
         "device": (*_TIMES, "updated_at"),
         "device_interface": ("device_id",),
@@ -197,6 +198,7 @@ def test_every_table_that_is_audited_comes_into_the_trail(api, things, audited, 
     nic = f"nodes/{machine['system_id']}/interfaces/{machine['interface_set'][0]['id']}/"
     link = {"mode": "auto", "subnet": "s", "default_gateway": "true"}
     assert api.post(f"{nic}?op=link_subnet", data=link).status_code == 200
+    assert api.post("ipaddresses/?op=reserve", data={"subnet": "s"}).status_code == 200
     assert api.post("users/", data={"username": "ann", "password": "correct horse"}).status_code == 200
     assert api.post("account/?op=create_authorisation_token").status_code == 200
     assert api.post("maas/?op=set_config", data={"name": "keep_boots", "value": "5"}).status_code == 200

@@ -88,6 +88,7 @@ MAAS_HAS = [
         "delete ip_addresses read reserved_ip_ranges statistics unreserved_ip_ranges update",
     ),
     ("IPRanges", "ipranges/", "create read"),
+    ("IPAddresses", "ipaddresses/", "read release reserve"),
     ("IPRange", "ipranges/{id}/", "delete read update"),
     ("PackageRepositories", "package-repositories/", "create read"),
     ("PackageRepository", "package-repositories/{id}/", "delete read update"),

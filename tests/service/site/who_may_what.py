@@ -159,6 +159,12 @@ OPERATIONS = {
         "GET unreserved_ip_ranges": (200, 200),
         "PUT": (403, 200),
     },
+    "/ipaddresses/": {
+        "GET": (200, 200),
+        "POST change": (400, 400),
+        "POST release": (400, 400),
+        "POST reserve": (400, 400),
+    },
     "/spaces/": {"GET": (200, 200), "POST": (403, 200)},
     "/spaces/<space>/": {"DELETE": (403, 204), "GET": (200, 200), "PUT": (403, 200)},
     "/static-routes/": {"GET": (200, 200), "POST": (403, 200)},

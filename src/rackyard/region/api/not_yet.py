@@ -47,7 +47,6 @@ PATHS = (
     "/discovery/<_id>/",
     "/account/prefs/sslkeys/",
     "/account/prefs/sslkeys/<_id>/",
-    "/ipaddresses/",
     "/boot-sources/",
     "/boot-sources/<_id>/",
     "/boot-sources/<_id>/selections/",

@@ -19,9 +19,15 @@ _COUNTED: Takes = {"include_ranges": Kind.FLAG, "include_suggestions": Kind.FLAG
 
 @networks.one_subnet.read("ip_addresses", takes=_LISTED)
 def list_ip_addresses(call: Call, subnet: str) -> list[dict[str, Any]]:
-    """Who has which address: by configuration (alloc_type 0 auto, 1 static), by lease (6; 5: a stranger)."""
+    """Who has which address: by configuration (alloc_type 0 auto, 1 static), because somebody (`user`) has reserved it
+    (4), by lease (6; 5: a stranger)."""
     with_summary = call.params.flag("with_summary") is not False
-    return [_listed(call, known, with_summary) for known in usage.listed(call.ctx, subnet)]
+    with_username = call.params.flag("with_username") is not False
+    shown = []
+    for known in usage.listed(call.ctx, subnet):
+        of_user = {"user": known.username} if with_username and known.username is not None else {}
+        shown.append(_listed(call, known, with_summary) | of_user)
+    return shown
 
 
 @networks.one_subnet.read("reserved_ip_ranges")

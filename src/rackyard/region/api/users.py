@@ -66,7 +66,7 @@ def update_user(call: Call, username: str) -> dict[str, Any]:
 
 @one.delete(takes={"transfer_resources_to": Kind.TEXT})
 def delete_user(call: Call, username: str) -> None:
-    """Remove an account with its keys; machines that it owns go to the account named transfer_resources_to."""
+    """Remove an account with its keys; what it owns or has reserved goes to the account named transfer_resources_to."""
     users.remove(call.ctx, call.actor, username, call.params.text("transfer_resources_to") or None)
 
 

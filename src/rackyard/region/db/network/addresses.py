@@ -23,7 +23,7 @@ class Used:
 @dataclass(frozen=True)
 class Listed:
     """An address of a subnet, and whose it is: nothing is known of a stranger with a lease. The domain is None for
-    the internal one."""
+    the internal one; `username` is who has reserved it."""
 
     ip: str
     alloc_type: int
@@ -33,6 +33,7 @@ class Listed:
     interface: str | None
     node_type: int
     domain: str | None
+    username: str | None
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,12 @@ class Kept:
 
 @dataclass(frozen=True)
 class Misplaced:
-    """An address of a machine or device (`kind`) that is not where it may be: the field of the network to blame, and
-    what is wrong."""
+    """An address that is kept for somebody (`whose`, in words) and not where it may be: the field of the network to
+    blame, what is wrong, and how the address becomes free (`remedy`)."""
 
     ip: str
-    kind: str
-    hostname: str
-    interface: str
+    whose: str
+    remedy: str
     subnet: str
     field: str
     words: str
@@ -79,5 +79,5 @@ def kept_in(tx: Transaction, subnet_id: int) -> list[Kept]:
 
 
 def misplaced(tx: Transaction) -> list[Misplaced]:
-    """Addresses of machines and devices that do not fit the network."""
+    """Addresses of machines and devices, and of people, that do not fit the network."""
     return [Misplaced(**row) for row in tx.all("network.addresses.misplaced")]

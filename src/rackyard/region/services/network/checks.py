@@ -36,14 +36,13 @@ def check(before: Network, after: Network, racks: Sequence[RackAddress]) -> None
 
 
 def check_addresses(before: Sequence[Misplaced], after: Sequence[Misplaced]) -> None:
-    """Raise Invalid for the first address of a machine or device that does not fit any more."""
+    """Raise Invalid for the first address that is kept for somebody and does not fit any more."""
     for wrong in after:
         if wrong not in before:
             raise Invalid.field(
                 wrong.field,
-                f"{wrong.ip} is the address of {wrong.kind} {wrong.hostname} ({wrong.interface}) in subnet "
-                f"{wrong.subnet}, and {wrong.words}; unlink it there first (op=unlink_subnet), or choose other "
-                "addresses.",
+                f"{wrong.ip} is {wrong.whose} in subnet {wrong.subnet}, and {wrong.words}; {wrong.remedy}, or choose "
+                "other addresses.",
             )
 
 

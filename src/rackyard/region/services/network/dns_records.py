@@ -11,6 +11,7 @@ from rackyard.region.context import Context
 from rackyard.region.db.machines import devices as device_rows
 from rackyard.region.db.machines import registry as machine_rows
 from rackyard.region.db.network import domains as rows
+from rackyard.region.db.network import reserved as reserved_rows
 from rackyard.region.db.network.domains import Record, Resource
 from rackyard.region.db.pool import Transaction
 from rackyard.region.errors import Invalid, NotFound
@@ -227,10 +228,11 @@ def _added(tx: Transaction, resource: Resource) -> ResourceDetails:
 
 
 def _refuse_host(tx: Transaction, resource: Resource) -> None:
-    """The name of a machine or device leads to its own addresses, and has nothing else."""
+    """The name of a machine, device or reserved address leads to its own addresses, and has nothing else."""
     for word, path, hosts in (
         ("device", "devices/", device_rows.names_in(tx, resource.domain_id)),
         ("machine", "machines/", machine_rows.hostnames_in(tx, resource.domain_id)),
+        ("reserved address", "ipaddresses/?all=true", reserved_rows.names_in(tx, resource.domain_id)),
     ):
         if resource.name in hosts:
             raise Invalid.field("name", f"{resource.fqdn} is a {word} (GET {path}); choose another name.")

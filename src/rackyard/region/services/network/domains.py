@@ -11,6 +11,7 @@ from rackyard.region.context import Context
 from rackyard.region.db.machines import devices as device_rows
 from rackyard.region.db.machines import registry as machine_rows
 from rackyard.region.db.network import domains as rows
+from rackyard.region.db.network import reserved as reserved_rows
 from rackyard.region.db.network.domains import Domain
 from rackyard.region.db.pool import Transaction
 from rackyard.region.errors import Conflict, Invalid, NotFound
@@ -124,6 +125,7 @@ def delete(ctx: Context, actor: Actor, specifier: str) -> None:
         for word, hosts in (
             ("Device", device_rows.names_in(tx, domain.id)),
             ("Machine", machine_rows.hostnames_in(tx, domain.id)),
+            ("Reserved address", reserved_rows.names_in(tx, domain.id)),
         ):
             if hosts:
                 raise Conflict(
@@ -158,8 +160,16 @@ def of_host(ctx: Context, tx: Transaction, hostname: str, domain: str | None, be
     return HostName(name, place)
 
 
-def require_free(tx: Transaction, wanted: HostName) -> None:
-    """What operators have put in a domain keeps its name. Raises Invalid."""
+def require_free(tx: Transaction, wanted: HostName, account_id: int | None = None) -> None:
+    """What operators have put in a domain keeps its name, and so do reserved addresses, unless they are those of that
+    account. Raises Invalid."""
+    for owner in reserved_rows.namesakes(tx, wanted.hostname, wanted.domain.id):
+        if owner.id != account_id:
+            raise Invalid.field(
+                "hostname",
+                f"{wanted.fqdn} is the name of an address that {owner.username} has reserved (GET ipaddresses/); "
+                "choose another hostname.",
+            )
     if wanted.domain.id == INTERNAL_ID:
         return
     fqdn = wanted.fqdn
@@ -217,7 +227,7 @@ def _refuse_what_does_not_fit(tx: Transaction, renamed: Domain) -> None:
     """Names, and data of records, that would be too long in a domain of this name."""
     names = [resource.name for resource in rows.resources(tx, renamed.id)]
     hosts = (*device_rows.names_in(tx, renamed.id), *machine_rows.hostnames_in(tx, renamed.id))
-    for name in (*names, *hosts):
+    for name in (*names, *hosts, *reserved_rows.names_in(tx, renamed.id)):
         dns_data.label("name", name, renamed.name)
     for known in rows.records(tx, renamed.id):
         dns_data.rrdata(known.rrtype, known.rrdata, renamed.name)

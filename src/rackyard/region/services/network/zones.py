@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What domains hold for operators, as records of zones: what is put there by hand, and machines and devices with their
-addresses. The internal domain has machines only, beside the names of racks."""
+"""What domains hold for operators, as records of zones: what is put there by hand, machines and devices with their
+addresses, and addresses that people have reserved by name. The internal domain has the latter beside names of racks."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from rackyard.region.db.machines import devices as device_rows
 from rackyard.region.db.machines import registry as machine_rows
 from rackyard.region.db.network import domains as rows
+from rackyard.region.db.network import reserved as reserved_rows
 from rackyard.region.db.network.domains import Domain, Record, Resource
 from rackyard.region.db.pool import Transaction
 from rackyard.region.services.network import dns_data
@@ -33,7 +34,7 @@ class Published:
 
 
 def published(tx: Transaction, internal: Domain) -> Published:
-    """Everything in domains that regions are authoritative for: five statements."""
+    """Everything in domains that regions are authoritative for: six statements."""
     served = {domain.id: domain for domain in (internal, *rows.domains(tx)) if domain.authoritative}
     resources = [resource for resource in rows.resources(tx) if resource.domain_id in served]
     of_name: dict[int, list[Record]] = defaultdict(list)
@@ -51,7 +52,8 @@ def published(tx: Transaction, internal: Domain) -> Published:
                 pointers[address].add(f"{_ttl(resource.address_ttl, domain)} PTR {resource.fqdn}.")
     # One name is enough to lead back to, and what an operator has said counts for more.
     said = frozenset(pointers)
-    for domain_id, hostname, address in (*device_rows.published(tx), *machine_rows.names(tx)):
+    hosts = (*device_rows.published(tx), *machine_rows.names(tx), *reserved_rows.names(tx))
+    for domain_id, hostname, address in hosts:
         if domain_id in served:
             domain = served[domain_id]
             ttl = _ttl(None, domain)

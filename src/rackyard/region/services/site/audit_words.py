@@ -47,6 +47,7 @@ _KINDS: Mapping[str, _Kind] = MappingProxyType(
         "static_route": _Kind("Route", "NETWORKING"),
         "dhcp_snippet": _Kind("DHCP snippet", "NETWORKING"),
         "ip_range": _Kind("Range", "NETWORKING"),
+        "reserved_address": _Kind("Address", "NETWORKING", create="was reserved", delete="was released"),
         "domain": _Kind("Domain", "DNS"),
         "dns_resource": _Kind("DNS name", "DNS"),
         "dns_record": _Kind("DNS record", "DNS"),

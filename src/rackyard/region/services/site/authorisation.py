@@ -77,6 +77,7 @@ class Permission(Enum):
     MANAGE_KEYS = "make, list or revoke API keys of other accounts"
     MANAGE_SSH_KEYS = "see or change SSH keys of other accounts"
     MANAGE_FILES = "see or change files of other accounts"
+    MANAGE_ADDRESSES = "see, change or release reserved addresses of other accounts"
     SEE_AUDIT = "see what others did"
 
 
@@ -106,6 +107,7 @@ _OF_ONESELF = frozenset(
         Permission.MANAGE_KEYS,
         Permission.MANAGE_SSH_KEYS,
         Permission.MANAGE_FILES,
+        Permission.MANAGE_ADDRESSES,
     }
 )
 ROLES: Mapping[Role, frozenset[Permission]] = MappingProxyType(

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from rackyard.region import passwords
 from rackyard.region.context import Context
+from rackyard.region.db.network import reserved as reserved_rows
 from rackyard.region.db.pool import Transaction
 from rackyard.region.db.site import accounts as account_rows
 from rackyard.region.db.site import users as rows
 from rackyard.region.db.site.accounts import Account
-from rackyard.region.errors import BadRequest, Invalid, NotFound
+from rackyard.region.errors import BadRequest, Conflict, Invalid, NotFound
+from rackyard.region.services.network import addresses
 from rackyard.region.services.site import logins, validation
 from rackyard.region.services.site.authorisation import Actor, Permission, authorise
 from rackyard.region.services.site.logins import Claim
@@ -85,9 +87,10 @@ def set_password(ctx: Context, actor: Actor, username: str, password: str, old: 
 
 
 def remove(ctx: Context, actor: Actor, username: str, heir: str | None = None) -> None:
-    """Remove an account with its keys and files, but not the last administrator's; `heir` gets machines and devices.
+    """Remove an account with its keys and files, but not the last administrator's; `heir` gets machines, devices and
+    reserved addresses.
 
-    Raises Forbidden, NotFound, BadRequest, Invalid."""
+    Raises Forbidden, NotFound, BadRequest, Invalid, Conflict when it has reserved addresses that nobody gets."""
     with ctx.db.transaction() as tx:
         authorise(actor, Permission.MANAGE_ACCOUNTS)
         administrators = rows.lock_administrators(tx)
@@ -97,12 +100,18 @@ def remove(ctx: Context, actor: Actor, username: str, heir: str | None = None) -
         if account.id == actor.account_id:
             raise BadRequest(f"{username} is your own account; let another administrator remove it.")
         machines = rows.hostnames(tx, account.id)
+        reserved = reserved_rows.select(tx, account_id=account.id)
         if heir is not None:
             _hand_over(tx, account, heir)
         elif machines:
             more = f" and {len(machines) - _NAMED} more" if len(machines) > _NAMED else ""
             raise BadRequest(
                 f"{username} owns {', '.join(machines[:_NAMED])}{more}; name who gets them as transfer_resources_to."
+            )
+        elif reserved:
+            raise Conflict(
+                f"{username} has reserved {addresses.some_of(reserved)}; release these addresses first (POST "
+                "ipaddresses/?op=release with force=true), or name who gets them as transfer_resources_to."
             )
         rows.delete(tx, account.id)
 

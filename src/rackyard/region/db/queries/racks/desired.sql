@@ -70,6 +70,8 @@ SELECT subnet_id, array_agg(mac || ' ' || host(ip) ORDER BY link_id, mac) AS res
     SELECT interface_link.id, interface_link.subnet_id, interface_link.ip, device_interface.mac
     FROM interface_link JOIN device_interface ON device_interface.id = interface_link.device_interface_id
     WHERE family(interface_link.ip) = 4
+    UNION ALL
+    SELECT NULL, subnet_id, ip, mac FROM reserved_address WHERE mac IS NOT NULL
 ) AS known GROUP BY subnet_id ORDER BY subnet_id;
 
 -- name: racks.desired.changed

@@ -37,8 +37,9 @@ SELECT hostname FROM machine WHERE owner_id = %(account_id)s
 UNION ALL SELECT hostname FROM device WHERE owner_id = %(account_id)s ORDER BY hostname;
 
 -- name: site.users.hand_over
--- Give all machines and devices of an account to another one.
-WITH machines AS (UPDATE machine SET owner_id = %(heir_id)s WHERE owner_id = %(account_id)s)
+-- Give all machines, devices and reserved addresses of an account to another one.
+WITH machines AS (UPDATE machine SET owner_id = %(heir_id)s WHERE owner_id = %(account_id)s),
+     addresses AS (UPDATE reserved_address SET account_id = %(heir_id)s WHERE account_id = %(account_id)s)
 UPDATE device SET owner_id = %(heir_id)s WHERE owner_id = %(account_id)s;
 
 -- name: site.users.delete
