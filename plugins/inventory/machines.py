@@ -80,6 +80,9 @@ options:
 notes:
   - All variables begin with C(rackyard_), such as C(rackyard_status), C(rackyard_pool), C(rackyard_tags); C(rackyard_hardware) has what
     M(rackyard.metal.machine_info) returns as C(hardware), with the switch port that each interface hears.
+  - Controllers have C(rackyard_version), C(rackyard_alive), C(rackyard_services) (state by name), C(rackyard_zone), C(rackyard_tags), C(rackyard_addresses),
+    C(rackyard_architecture), C(rackyard_osystem), C(rackyard_distro_series), C(rackyard_hardware_uuid) and C(rackyard_hardware), without disks. A host that is
+    region and rack has the tags and the services of both.
 seealso:
   - module: rackyard.metal.machine_info
 """
@@ -107,9 +110,14 @@ compose:
 groups:
   large: rackyard_hardware.memory_mib >= 262144
 ---
-# Regions and racks, for site.yml.
+# Regions and racks, for site.yml, and groups of them by release and by each of their tags.
 plugin: rackyard.metal.machines
 mode: controllers
+keyed_groups:
+  - key: rackyard_distro_series
+    prefix: debian
+  - key: rackyard_tags
+    prefix: tag
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -169,9 +177,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return self._hosts(client), networks
 
     def _hosts(self, client: RegionClient) -> list[Host]:
+        with_hardware = self.get_option("hardware")
         if self.get_option("mode") == "controllers":
-            return known.controllers(client)
-        return known.machines(client, self.get_option("filters"), with_hardware=self.get_option("hardware"))
+            return known.controllers(client, with_hardware=with_hardware)
+        return known.machines(client, self.get_option("filters"), with_hardware=with_hardware)
 
     def _text(self, value: Any) -> Any:
         """An address or a key may come from a lookup."""

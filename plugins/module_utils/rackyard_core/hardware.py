@@ -9,7 +9,9 @@ from typing import Any
 
 
 def hardware_of(machine: Mapping[str, Any]) -> dict[str, Any]:
-    """From the API's machine object. Values that were not found are None; ``details`` holds the rest as strings."""
+    """From the API's object of a machine, a rack or a region, of which the latter say nothing of their disks.
+
+    Values that were not found are None; ``details`` holds the rest as strings."""
     # "Unknown" is how MAAS's API says that nothing was found.
     found = machine.get("hardware_info") or {}
     details = {name: value for name, value in found.items() if value not in (None, "", "Unknown")}
@@ -17,13 +19,13 @@ def hardware_of(machine: Mapping[str, Any]) -> dict[str, Any]:
         "cpu_count": machine["cpu_count"],
         "cpu_model": details.get("cpu_model"),
         "memory_mib": machine["memory"],
-        "storage_mb": int(machine["storage"]),
+        "storage_mb": int(machine["storage"]) if "storage" in machine else None,
         "system_vendor": details.get("system_vendor"),
         "system_product": details.get("system_product"),
         "system_serial": details.get("system_serial"),
         "firmware_type": machine.get("bios_boot_method") or None,
         "secure_boot": machine.get("secure_boot"),
-        "disks": [disk_of(disk) for disk in machine["physicalblockdevice_set"]],
+        "disks": [disk_of(disk) for disk in machine.get("physicalblockdevice_set", [])],
         "interfaces": [interface_of(nic) for nic in machine["interface_set"]],
         "details": details,
     }

@@ -24,6 +24,8 @@ _HARDWARE = (
     "cpu_count", "memory", "storage", "hardware_info", "bios_boot_method", "secure_boot", "physicalblockdevice_set",
     "interface_set",
 )  # fmt: skip
+_OF_CONTROLLERS = ("system_id", "hostname", "fqdn", "version", "alive", "ip_addresses", "tag_names")
+_OF_HOSTS = ("architecture", "osystem", "distro_series", "hardware_uuid")
 # What a variable is called where the API's field has another name.
 _CALLED = {"status_name": "status", "tag_names": "tags", "ip_addresses": "addresses"}
 
@@ -62,12 +64,12 @@ def machines(client: RegionClient, filters: Mapping[str, Any], *, with_hardware:
     return [_machine(row, with_hardware) for part in pages for row in part]
 
 
-def controllers(client: RegionClient) -> list[Host]:
+def controllers(client: RegionClient, *, with_hardware: bool) -> list[Host]:
     """Regions in group ``regions``, racks in ``racks``; a host that is both is in both. Raises RegionError."""
     found: dict[str, Host] = {}
     for path, group in (("regioncontrollers/", "regions"), ("rackcontrollers/", "racks")):
         for row in client.get(path):
-            host = _controller(row, group)
+            host = _controller(row, group, with_hardware)
             known = found.get(row["hostname"])
             found[row["hostname"]] = _joined(known, host) if known else host
     return list(found.values())
@@ -106,16 +108,23 @@ def _machine(row: Row, with_hardware: bool) -> Host:
     return Host(_names(row), tuple(row["ip_addresses"]), variables)
 
 
-def _controller(row: Row, group: str) -> Host:
-    variables = {name: row[name] for name in ("system_id", "hostname", "fqdn", "version", "alive")}
+def _controller(row: Row, group: str, with_hardware: bool) -> Host:
+    variables = {_CALLED.get(name, name): row[name] for name in _OF_CONTROLLERS}
+    variables["zone"] = row["zone"]["name"]
     variables["services"] = {each["name"]: each["status"] for each in row["service_set"]}
+    if "hardware_info" in row:  # a region of the release before says nothing of it
+        variables |= {name: row[name] for name in _OF_HOSTS}
+        if with_hardware:
+            variables["hardware"] = hardware_of(row)
     return Host(_names(row), tuple(row["ip_addresses"]), variables, (group,))
 
 
 def _joined(region: Host, rack: Host) -> Host:
     services = {**region.variables["services"], **rack.variables["services"]}
-    variables = {**region.variables, "services": services}
+    tags = sorted({*region.variables["tags"], *rack.variables["tags"]})
+    variables = {**region.variables, "services": services, "tags": tags}
     addresses = tuple(dict.fromkeys((*region.addresses, *rack.addresses)))
+    variables["addresses"] = list(addresses)
     return Host(region.names, addresses, variables, (*region.groups, *rack.groups))
 
 

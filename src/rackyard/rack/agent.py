@@ -16,7 +16,7 @@ from typing import Any
 from sdnotify import SystemdNotifier
 
 from rackyard import __version__
-from rackyard.daemons import Systemd, apply, files, http
+from rackyard.daemons import Systemd, apply, files, http, own_host
 from rackyard.daemons.registry import DAEMONS
 from rackyard.daemons.tftp import LoaderError
 from rackyard.rack import boot_evidence, dhcp_checks, host, identity, machine_posts
@@ -141,7 +141,8 @@ class Agent:
             wait_s = shortened(self._heartbeat_s)
             self._enrolled_anew.clear()
             try:
-                body = {"version": __version__, "abilities": _ABILITIES, "interfaces": host.interfaces()}
+                known = {"interfaces": host.interfaces(), "host": own_host.facts()}
+                body = {"version": __version__, "abilities": _ABILITIES, **known}
                 answer = self._regions.call("POST", "register", body)
                 self._heartbeat_s = float(answer["settings"].get("heartbeat_s") or _HEARTBEAT_S)
                 backoff.reset()

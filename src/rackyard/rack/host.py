@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rackyard.daemons import units
+from rackyard.daemons import own_host, units
 from rackyard.daemons.registry import UNITS
 from rackyard.rack.errors import RackError
-from rackyard_core import macs
 
 _MAX_INFO = 1000
 # The rack's own units come after the daemons; a dead boot service is as bad as a dead dhcpd.
@@ -19,32 +16,11 @@ _UNITS = {**UNITS, "boot": "rackyard-rack-boot"}
 
 
 def interfaces() -> list[dict[str, Any]]:
-    """Interfaces with a MAC and their global addresses, from ip(8). Raises RackError with ip's words."""
-    done = _run(["ip", "-json", "address", "show"])
+    """Interfaces with a MAC and their global addresses. Raises RackError."""
     try:
-        return parse_interfaces(json.loads(done.stdout))
-    except ValueError as reason:
-        raise RackError(f"ip does not list the interfaces: {done.stderr.strip() or reason}") from reason
-
-
-def parse_interfaces(links: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Shape the output of `ip -json address show`: loopback and link-local addresses are left out.
-
-    So are IPv6 addresses that come and go by themselves (RFC 8981) or are on their way out: each change would reload
-    daemons everywhere. One that a person set is kept, also when it is no source address (`preferred_lft 0`).
-    """
-    found = []
-    for link in links:
-        if not macs.is_normal(link.get("address")) or "LOOPBACK" in link.get("flags", []):
-            continue
-        addresses = [
-            f"{address['local']}/{address['prefixlen']}"
-            for address in link.get("addr_info", [])
-            if address.get("scope") == "global" and "local" in address
-            if not (address.get("temporary") or (address.get("deprecated") and address.get("dynamic")))
-        ]
-        found.append({"name": link["ifname"], "mac": link["address"], "addresses": addresses})
-    return found
+        return own_host.interfaces()
+    except own_host.HostUnknown as reason:
+        raise RackError(str(reason)) from reason
 
 
 def services(wanted: Mapping[str, bool]) -> list[units.Service]:
@@ -63,10 +39,3 @@ def agent(troubles: Sequence[str]) -> dict[str, str]:
 def parse_services(text: str, wanted: Mapping[str, bool]) -> list[units.Service]:
     """Shape the output of `systemctl show`: one paragraph per unit."""
     return units.parse(text, _UNITS, wanted, "rack")
-
-
-def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired) as reason:
-        raise RackError(f"{command[0]} cannot be run: {reason}") from reason

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -138,12 +139,26 @@ def test_cache_answers_until_it_is_told_not_to(read: Read, run: Run, tmp_path: P
     assert variables(read(cache=False), "m1")["rackyard_tags"] == []
 
 
-def test_controllers_are_in_the_groups_of_site_yml(read: Read, rack: str) -> None:
-    inventory = read(mode="controllers", ansible_host_subnets=["10.20.0.0/24"])
+def test_controllers_are_in_the_groups_of_site_yml(read: Read, run: Run, rack: str, execute: Any) -> None:
+    run(tag, name="edge")
+    host = {"osystem": "debian", "distro_series": "trixie", "memory_mib": 7800, "hardware": {"system_vendor": "Dell"}}
+    execute("UPDATE rack SET host = %s", (json.dumps(host),))
+    execute("INSERT INTO rack_tag (tag_id, rack_id) SELECT tag.id, rack.id FROM tag, rack")
+    by = {"keyed_groups": [{"key": "rackyard_distro_series", "prefix": "debian"}]}
+    inventory = read(mode="controllers", ansible_host_subnets=["10.20.0.0/24"], **by)
     assert names(inventory, "racks") == [rack]
     known = variables(inventory, rack)
     assert known["ansible_host"] == "10.20.0.2"
     assert (known["rackyard_alive"], known["rackyard_system_id"]) == (True, "abcdef")
+    assert (known["rackyard_tags"], known["rackyard_zone"], known["rackyard_osystem"]) == (
+        ["edge"],
+        "default",
+        "debian",
+    )
+    hardware = known["rackyard_hardware"]
+    assert (hardware["memory_mib"], hardware["system_vendor"], hardware["storage_mb"]) == (7800, "Dell", None)
+    assert names(inventory, "debian_trixie") == [rack]
+    assert "rackyard_hardware" not in variables(read(mode="controllers", hardware=False), rack)
 
 
 def test_key_that_the_region_does_not_know_is_said_in_its_words(refusal: Callable[..., str]) -> None:

@@ -59,8 +59,9 @@ LEFT_OUT: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "rack": (
             "cert_sha256", "previous_cert_sha256", "cert_serial", "cert_not_after", "registered_at", "last_seen_at",
             "alive", "version", "desired_generation", "desired_sha256", "abilities", "hung_up_at", "desired_at",
+            "host",
         ),
-        "region": ("version", "seen_at", "cert_not_after", "names", "names_trouble"),
+        "region": ("version", "seen_at", "cert_not_after", "names", "names_trouble", "host"),
         "enroll_token": (*_TIMES, "used_at", "used_by_rack_id"),
         # The image's own description, of some KiB; it is named.
         "image": ("manifest", "manifest_sha256", "registered_at"),
@@ -189,7 +190,9 @@ def test_every_table_that_is_audited_comes_into_the_trail(api, things, audited, 
     data = {"commission": "false", "hostname": "m2", "mac_addresses": "52:54:00:00:00:09", "power_type": "ipmi"}
     machine = api.post("machines/", data={**data, **login, "power_parameters_power_pass": "x"}).json
     device = things["/devices/<system_id>/"]["system_id"]
-    assert api.post("tags/t/?op=update_nodes", data={"add": [machine["system_id"], device]}).status_code == 200
+    controllers = [things[f"/{kind}controllers/<system_id>/"]["system_id"] for kind in ("rack", "region")]
+    tagged = {"add": [machine["system_id"], device, *controllers]}
+    assert api.post("tags/t/?op=update_nodes", data=tagged).status_code == 200
     assert api.post("usergroups/g/?op=add_member", data={"username": "admin"}).status_code == 200
     assert api.post("usergroups/g/?op=grant", data={"role": "operator", "pool": "*"}).status_code == 200
     assert api.put("subnets/s/", data={"gateway_ip": "198.51.100.1"}).status_code == 200

@@ -18,6 +18,7 @@ import pytest
 from rackyard.region.cli import NOT_WELL
 from rackyard.region.context import Context
 from rackyard.region.db.racks.identity import Rack
+from rackyard.region.db.site.hosts import Host
 from rackyard.region.services.racks import draining, registration
 from rackyard.region.services.racks.registration import DaemonOutcome, ServiceState
 from rackyard.region.services.site import database, overview, regions
@@ -33,7 +34,13 @@ LABEL = "10-20-0-0--24"
 
 
 def told(
-    ctx: Context, *, names: dict[str, list[str]] | None = None, trouble: str = "", dead: str = "", words: str = ""
+    ctx: Context,
+    *,
+    names: dict[str, list[str]] | None = None,
+    trouble: str = "",
+    dead: str = "",
+    words: str = "",
+    host: Host | None = None,
 ) -> None:
     """What the worker of a region says every two seconds; `words` are of what is dead."""
     services = [{"name": name, "state": "running", "info": ""} for name in ("api", "dns", "worker")]
@@ -42,7 +49,7 @@ def told(
             failed = f"unit of {dead} is failed (exit-code); see `journalctl -u {dead}`"
             each |= {"state": "dead", "info": words or failed}
     end = datetime.now(UTC) + timedelta(days=100)
-    regions.tell(ctx, SelfReport(services, end, names or {}, trouble))
+    regions.tell(ctx, SelfReport(services, end, names or {}, trouble, host or Host()))
 
 
 def silent(execute: Callable[..., object], seconds: float) -> None:
@@ -286,7 +293,7 @@ def test_telling_again_what_is_as_it_was_writes_no_service(ctx: Context, execute
     before = execute("SELECT xmin FROM region_service")
     told(ctx)
     assert execute("SELECT xmin FROM region_service") == before
-    regions.tell(ctx, SelfReport([{"name": "api", "state": "running", "info": ""}], None, {}, ""))
+    regions.tell(ctx, SelfReport([{"name": "api", "state": "running", "info": ""}], None, {}, "", Host()))
     assert execute("SELECT name FROM region_service") == [("api",)]
 
 

@@ -96,12 +96,19 @@ OPERATIONS = {
     "/devices/<system_id>/": {
         "DELETE": (403, 204),
         "GET": (200, 200),
+        "GET details": (200, 200),
+        "GET power_parameters": (200, 200),
         "POST set_owner_data": (403, 200),
         "POST set_workload_annotations": (403, 200),
         "PUT": (403, 200),
     },
     "/nodes/": {"GET": (200, 200), "GET is_registered": (200, 200), "POST set_zone": (403, 204)},
-    "/nodes/<system_id>/": {"DELETE": (403, 204), "GET": (200, 200), "GET details": (200, 200)},
+    "/nodes/<system_id>/": {
+        "DELETE": (403, 204),
+        "GET": (200, 200),
+        "GET details": (200, 200),
+        "GET power_parameters": (403, 200),
+    },
     "/nodes/<system_id>/interfaces/": {
         "GET": (200, 200),
         "POST create_bond": (403, 200),
@@ -129,6 +136,8 @@ OPERATIONS = {
         "DELETE": (403, 204),
         "GET": (200, 200),
         "GET devices": (200, 200),
+        "GET rack_controllers": (200, 200),
+        "GET region_controllers": (200, 200),
         "GET machines": (200, 200),
         "GET nodes": (200, 200),
         "POST rebuild": (403, 200),
@@ -201,12 +210,16 @@ OPERATIONS = {
         "GET": (200, 200),
         "GET describe_power_types": (200, 200),
         "GET is_registered": (200, 200),
+        "GET power_parameters": (200, 200),
         "POST set_zone": (403, 204),
     },
     "/rackcontrollers/<system_id>/": {
         "DELETE": (403, 204),
         "GET": (200, 200),
+        "GET details": (200, 200),
         "GET list_boot_images": (200, 200),
+        "GET power_parameters": (200, 200),
+        "GET query_power_state": (200, 200),
         "PUT": (403, 200),
     },
     "/regioncontrollers/": {
@@ -214,7 +227,12 @@ OPERATIONS = {
         "GET is_registered": (200, 200),
         "POST set_zone": (403, 204),
     },
-    "/regioncontrollers/<system_id>/": {"GET": (200, 200), "PUT": (403, 200)},
+    "/regioncontrollers/<system_id>/": {
+        "GET": (200, 200),
+        "GET details": (200, 200),
+        "GET power_parameters": (200, 200),
+        "PUT": (403, 200),
+    },
 }
 # What others than administrators may do as well: operators of the machine's pool, its owner while it is given out, and
 # operators of another pool, who may call what is about machines that the request names. A new machine is in the default

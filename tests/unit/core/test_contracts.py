@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rackyard import __version__, contracts
-from rackyard.daemons import Outcome
+from rackyard.daemons import Outcome, own_host
 from rackyard.rack import boot_config, evidence, host, identity, order
 from rackyard.rack.boot import create_app
 from rackyard.rack.config import RackConfig
@@ -201,7 +201,7 @@ def test_registration_fulfils_its_contract() -> None:
             ],
         }
     ]  # fmt: skip
-    body = {"version": __version__, "interfaces": host.parse_interfaces(links)}
+    body = {"version": __version__, "interfaces": own_host.parse_interfaces(links), "host": own_host.facts()}
     assert sent("register", body)["interfaces"][0]["addresses"] == ["10.20.0.2/24", "fd00::2/64"]
 
 

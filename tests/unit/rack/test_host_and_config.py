@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from rackyard.daemons import own_host
 from rackyard.rack import cli, host, log
 from rackyard.rack.config import load
 from rackyard.rack.errors import RackError
@@ -58,7 +59,8 @@ def test_interfaces_leave_out_loopback_and_link_local() -> None:
         },
         {"ifname": "tun0", "flags": ["UP"], "addr_info": []},
     ]  # fmt: skip
-    assert host.parse_interfaces(links) == [{"name": "eth0", "mac": "52:54:00:00:00:01", "addresses": ["10.20.0.2/24"]}]
+    (found,) = own_host.parse_interfaces(links)
+    assert (found["name"], found["mac"], found["addresses"]) == ("eth0", "52:54:00:00:00:01", ["10.20.0.2/24"])
 
 
 def test_addresses_that_change_by_themselves_are_left_out() -> None:
@@ -70,7 +72,7 @@ def test_addresses_that_change_by_themselves_are_left_out() -> None:
     withdrawn = {**lasting, "local": "2001:db8:1::5054:ff:fe00:1", "deprecated": True, "preferred_life_time": 0}
     service = {"family": "inet6", "local": "2001:db8::53", "prefixlen": 128, "scope": "global", "deprecated": True}
     link = {"ifname": "eth0", "address": "52:54:00:00:00:01", "addr_info": [temporary, withdrawn, lasting, service]}
-    (found,) = host.parse_interfaces([link])
+    (found,) = own_host.parse_interfaces([link])
     assert found["addresses"] == ["2001:db8::5054:ff:fe00:1/64", "2001:db8::53/128"]
 
 

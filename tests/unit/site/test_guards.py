@@ -53,7 +53,7 @@ PERMISSIONS = {
     "machines.tags.delete": {"MANAGE_TAGS"},
     "machines.tags.rebuild": {"MANAGE_TAGS"},
     "machines.tags.update": {"MANAGE_TAGS"},
-    "machines.tags.update_machines": {"EDIT_DEVICE", "TAG_MACHINE"},
+    "machines.tags.update_nodes": {"EDIT_CONTROLLER", "EDIT_DEVICE", "TAG_MACHINE"},
     "machines.texts.change": {"EDIT_MACHINE"},
     "machines.virtual_interfaces.create_bond": {"EDIT_MACHINE"},
     "machines.virtual_interfaces.create_bridge": {"EDIT_MACHINE"},

@@ -3,26 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from flask import Response
 
 from rackyard.region import status_page
-from rackyard.region.api import placing, power_types, shapes
+from rackyard.region.api import bson, controller_shapes, placing, power_types, shapes
 from rackyard.region.api.dispatch import Call, Resource
-from rackyard.region.api.shapes import ROOT, moment
 from rackyard.region.api.takes import Kind, Takes, fixed, hold
-from rackyard.region.db.machines.groups import Group
-from rackyard.region.db.racks.view import RackService
-from rackyard.region.db.site.regions import RegionService
-from rackyard.region.errors import NotFound
 from rackyard.region.services.machines import groups
-from rackyard.region.services.network import domains
+from rackyard.region.services.network import domains, picture
 from rackyard.region.services.racks import enrolment, view
-from rackyard.region.services.racks.view import RackDetails
-from rackyard.region.services.site import images, overview, regions, validation
-from rackyard.region.services.site.regions import RegionDetails
+from rackyard.region.services.site import images, overview, regions
 
 standing = Resource("/controllers/", "Controllers", "How regions and racks are.")
 collection = Resource("/rackcontrollers/", "RackControllers", "All racks.")
@@ -49,13 +41,13 @@ def show_controllers(call: Call) -> Response:
 def list_racks(call: Call) -> list[dict[str, Any]]:
     """Every enrolled rack."""
     site = _site(call)
-    return [_rack(details, site) for details in view.list_all(call.ctx)]
+    return [controller_shapes.rack(details, site) for details in view.list_all(call.ctx)]
 
 
 @one.read()
 def read_rack(call: Call, system_id: str) -> dict[str, Any]:
     """One rack."""
-    return _rack(view.read(call.ctx, system_id), _site(call))
+    return controller_shapes.rack(view.read(call.ctx, system_id), _site(call))
 
 
 @one.update(takes=_WISH)
@@ -90,6 +82,34 @@ def list_boot_images(call: Call, system_id: str) -> dict[str, Any]:
     }
 
 
+@collection.read("power_parameters", takes={"id": Kind.TEXTS})
+def show_power_parameters_of_racks(call: Call) -> dict[str, dict[str, str]]:
+    """The power settings of racks by system_id, of several `id`s those: none has any here."""
+    wanted = call.params.texts("id")
+    known = [details.rack.system_id for details in view.list_all(call.ctx)]
+    return {system_id: {} for system_id in known if not wanted or system_id in wanted}
+
+
+@one.read("power_parameters")
+def show_power_parameters(call: Call, system_id: str) -> dict[str, str]:
+    """The power settings of a rack: it has none here. Raises NotFound."""
+    view.read(call.ctx, system_id)
+    return {}
+
+
+@one.read("query_power_state")
+def query_power_state(call: Call, system_id: str) -> dict[str, str]:
+    """`on` while the rack speaks; of a silent one it is `unknown`, as no BMC of it is known."""
+    return {"state": controller_shapes.power_state(alive=view.read(call.ctx, system_id).rack.alive)}
+
+
+@one.read("details")
+def show_details(call: Call, system_id: str) -> Response:
+    """As of machines, in BSON: both null, as neither lshw nor LLDP is asked on a rack. Raises NotFound."""
+    view.read(call.ctx, system_id)
+    return bson.details(None)
+
+
 @one.delete()
 def delete_rack(call: Call, system_id: str) -> None:
     """Revoke a rack: its certificate opens nothing from now on."""
@@ -99,18 +119,29 @@ def delete_rack(call: Call, system_id: str) -> None:
 @region_collection.read()
 def list_regions(call: Call) -> list[dict[str, Any]]:
     """Every region that has told about itself."""
-    site = _site(call)
-    return [_region(details, site) for details in regions.list_all(call.ctx) if details.controller]
+    site, network = _site(call), picture.read(call.ctx)
+    known = [details for details in regions.list_all(call.ctx) if details.controller]
+    return [controller_shapes.region(details, site, network) for details in known]
 
 
 @one_region.read()
 def read_region(call: Call, system_id: str) -> dict[str, Any]:
     """One region. Raises NotFound."""
-    for details in regions.list_all(call.ctx):
-        if details.controller and details.controller.system_id == system_id:
-            return _region(details, _site(call))
-    shown = validation.shown(system_id)
-    raise NotFound(f"No region has the system_id {shown}; list them with GET regioncontrollers/.")
+    return controller_shapes.region(regions.read(call.ctx, system_id), _site(call), picture.read(call.ctx))
+
+
+@one_region.read("power_parameters")
+def show_power_parameters_of_region(call: Call, system_id: str) -> dict[str, str]:
+    """The power settings of a region: it has none here. Raises NotFound."""
+    regions.read(call.ctx, system_id)
+    return {}
+
+
+@one_region.read("details")
+def show_details_of_region(call: Call, system_id: str) -> Response:
+    """As of machines, in BSON: both null, as neither lshw nor LLDP is asked on a region. Raises NotFound."""
+    regions.read(call.ctx, system_id)
+    return bson.details(None)
 
 
 @one_region.update(takes=_WISH)
@@ -134,94 +165,3 @@ def _put(call: Call, kind: str, system_id: str) -> None:
 def _site(call: Call) -> dict[str, Any]:
     """What all controllers are in."""
     return {"domain": shapes.domain(domains.read(call.ctx, str(domains.INTERNAL_ID)))}
-
-
-def _rack(details: RackDetails, site: dict[str, Any]) -> dict[str, Any]:
-    """MAAS's fields; `alive`, `last_seen_at`, `certificate_not_after`, the generations and what waits are ours."""
-    rack, said = details.rack, details.report
-    return {
-        **_controller(rack.system_id, rack.hostname, rack.zone, site, rack.version, details.services),
-        "node_type": 2,
-        "node_type_name": "Rack controller",
-        "ip_addresses": [interface.address.partition("/")[0] for interface in details.interfaces],
-        "interface_set": _interfaces(details),
-        "alive": rack.alive,
-        "last_seen_at": moment(rack.last_seen_at),
-        "registered_at": moment(rack.registered_at),
-        "certificate_not_after": moment(rack.cert_not_after),
-        "desired_generation": rack.desired_generation,
-        "applied_generation": rack.applied_generation,
-        "channels": dict(said.channels) if said else None,
-        "reports_waiting": said.reports_waiting if said else None,
-        "posts_waiting": said.posts_waiting if said else None,
-        "posts_refused": said.posts_refused if said else None,
-        "resource_uri": f"{ROOT}/rackcontrollers/{rack.system_id}/",
-    }
-
-
-def _region(details: RegionDetails, site: dict[str, Any]) -> dict[str, Any]:
-    """MAAS's fields; `alive`, `last_seen_at` and `certificate_not_after` are ours."""
-    said = details.controller
-    assert said is not None
-    return {
-        **_controller(said.system_id, said.name, said.zone, site, said.version, details.services),
-        "node_type": 3,
-        "node_type_name": "Region controller",
-        "ip_addresses": sorted({each.address for each in details.processes}),
-        "interface_set": [],
-        "alive": details.alive,
-        "last_seen_at": moment(said.seen_at),
-        "certificate_not_after": moment(said.cert_not_after),
-        "resource_uri": f"{ROOT}/regioncontrollers/{said.system_id}/",
-    }
-
-
-def _controller(
-    system_id: str,
-    hostname: str,
-    zone: Group,
-    site: dict[str, Any],
-    version: str,
-    services: Iterable[RackService | RegionService],
-) -> dict[str, Any]:
-    """What both kinds have. `failure` and `failed_at`, of the last time that a service was dead, are ours."""
-    return {
-        "system_id": system_id,
-        "hostname": hostname,
-        "fqdn": f"{hostname}.{site['domain']['name']}",
-        "description": "",
-        "architecture": "",
-        **site,
-        "zone": shapes.zone(zone),
-        "version": version,
-        "tag_names": [],
-        "service_set": [
-            {
-                "name": each.name,
-                "status": each.state,
-                "status_info": each.info,
-                "failure": each.failure,
-                "failed_at": moment(each.failed_at),
-            }
-            for each in services
-        ],
-    }
-
-
-def _interfaces(details: RackDetails) -> list[dict[str, Any]]:
-    shown: dict[str, dict[str, Any]] = {}
-    for interface in details.interfaces:
-        subnet = details.subnet(interface)
-        entry = shown.setdefault(
-            interface.name,
-            {"name": interface.name, "mac_address": interface.mac, "type": "physical", "enabled": True, "links": []},
-        )
-        entry["links"].append(
-            {
-                "mode": "static",
-                "ip_address": interface.address.partition("/")[0],
-                "cidr": interface.address,
-                **({"subnet": shapes.subnet(subnet, details.network.vlan_of(subnet))} if subnet else {}),
-            }
-        )
-    return list(shown.values())

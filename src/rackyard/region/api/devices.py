@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rackyard.region.api import placing, shapes
+from flask import Response
+
+from rackyard.region.api import bson, placing, shapes
 from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.params import Params
 from rackyard.region.api.shapes import ROOT
@@ -66,6 +68,20 @@ def set_zone(call: Call) -> None:
 def read_device(call: Call, system_id: str) -> dict[str, Any]:
     """One device."""
     return shape(devices.read(call.ctx, system_id))
+
+
+@one.read("power_parameters")
+def show_power_parameters(call: Call, system_id: str) -> dict[str, str]:
+    """The power settings of a device: it has none here. Raises NotFound."""
+    devices.read(call.ctx, system_id)
+    return {}
+
+
+@one.read("details")
+def show_details(call: Call, system_id: str) -> Response:
+    """As of machines, in BSON: both null, as nothing looks into a device. Raises NotFound."""
+    devices.read(call.ctx, system_id)
+    return bson.details(None)
 
 
 @one.update(takes=_WISH)

@@ -15,7 +15,7 @@ from typing import Any
 from rackyard.region.api import shapes
 from rackyard.region.api.shapes import ROOT, moment
 from rackyard.region.db.machines.groups import Group
-from rackyard.region.db.machines.registry import BlockDevice, Interface, Link, Listing, Machine
+from rackyard.region.db.machines.registry import BlockDevice, Interface, Link, Listing
 from rackyard.region.db.network.domains import Domain
 from rackyard.region.db.network.picture import Subnet
 from rackyard.region.services.boots import steps
@@ -27,6 +27,14 @@ DEFAULT_MTU = 1500
 # JSON without spaces. One encoder for all: to make one takes longer than to encode a name.
 encoded = json.JSONEncoder(separators=(",", ":")).encode
 
+_UNTESTED: dict[str, Any] = {
+    "testing_status": -1,
+    "testing_status_name": "",
+    **{f"{part}_test_status": -1 for part in ("cpu", "memory", "network", "storage", "other", "interface")},
+    **{f"{part}_test_status_name": "" for part in ("cpu", "memory", "network", "storage", "other", "interface")},
+}
+# Of what is neither commissioned nor tested.
+NO_TESTS: dict[str, Any] = {"commissioning_status": -1, "commissioning_status_name": "", **_UNTESTED}
 # What MAAS has and Rackyard does not (yet): present, empty, and of the right type.
 _ABSENT: dict[str, Any] = {
     "cache_sets": [],
@@ -47,10 +55,7 @@ _ABSENT: dict[str, Any] = {
     "parent": None,
     "current_testing_result_id": None,
     "current_installation_result_id": None,
-    "testing_status": -1,
-    "testing_status_name": "",
-    **{f"{part}_test_status": -1 for part in ("cpu", "memory", "network", "storage", "other", "interface")},
-    **{f"{part}_test_status_name": "" for part in ("cpu", "memory", "network", "storage", "other", "interface")},
+    **_UNTESTED,
     "numanode_set": [],
     "last_sync": None,
     "sync_interval": None,
@@ -214,7 +219,7 @@ _KNOWN: dict[str, Callable[[_View], Any]] = {
     "cpu_speed": lambda view: view.known.cpu_speed_mhz,
     "storage": lambda view: float(view.known.storage_mb),
     "hardware_uuid": lambda view: view.known.hardware.get("hardware_uuid"),
-    "hardware_info": lambda view: _hardware_info(view.known),
+    "hardware_info": lambda view: hardware_info(view.known.hardware, view.known.cpu_model),
     "tag_names": lambda view: view.known.tag_names,
     "owner_data": lambda view: view.known.owner_data,
     "workload_annotations": lambda view: view.known.workload_annotations,
@@ -306,11 +311,11 @@ def parts_for(fields: Collection[str]) -> Parts:
     )
 
 
-def _hardware_info(known: Machine) -> dict[str, str]:
+def hardware_info(known: Mapping[str, Any], cpu_model: str) -> dict[str, str]:
     """Strings only, as gomaasapi insists; what is not known is "Unknown", as MAAS says."""
-    found = {name: str(known.hardware.get(name) or "Unknown") for name in _HARDWARE_KEYS}
-    extra = {name: str(value) for name, value in known.hardware.items() if isinstance(value, str | int | float)}
-    return {**found, **extra, "cpu_model": known.cpu_model or "Unknown"}
+    found = {name: str(known.get(name) or "Unknown") for name in _HARDWARE_KEYS}
+    extra = {name: str(value) for name, value in known.items() if isinstance(value, str | int | float)}
+    return {**found, **extra, "cpu_model": cpu_model or "Unknown"}
 
 
 def _default_gateways(details: MachineDetails) -> dict[str, Any]:

@@ -175,8 +175,7 @@ def show_power_parameters(call: Call, system_id: str) -> dict[str, Any]:
 def show_details(call: Call, system_id: str) -> Response:
     """What commissioning scripts said, in BSON as in MAAS: `lshw` in XML, null before lshw has described the machine.
     `lldp` is always null: what is heard of switches is at the machine's interfaces."""
-    lshw = definitions.document_of(call.ctx, system_id)
-    return Response(bson.document({"lshw": lshw, "lldp": None}), mimetype=bson.MIMETYPE)
+    return bson.details(definitions.document_of(call.ctx, system_id))
 
 
 @one.read("boot_timeline")

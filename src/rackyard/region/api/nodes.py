@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from flask import Response
 
@@ -38,6 +38,7 @@ one_result = Resource(
 )
 
 
+Shown = TypeVar("Shown")
 _DOWNLOADS = {"output": "combined", "filetype": "txt"}
 
 
@@ -58,21 +59,32 @@ def set_zone(call: Call) -> None:
 @one.read()
 def read_node(call: Call, system_id: str) -> dict[str, Any]:
     """Whatever has this system_id. Raises NotFound."""
-    kinds: tuple[Callable[[Call, str], dict[str, Any]], ...] = (
-        machines.read_machine, devices.read_device, controllers.read_rack, controllers.read_region,
+    return _first_of(
+        call, system_id,
+        (machines.read_machine, devices.read_device, controllers.read_rack, controllers.read_region),
     )  # fmt: skip
-    for read in kinds:
-        try:
-            return read(call, system_id)
-        except NotFound:
-            continue
-    raise NotFound(f"Nothing has the system_id {validation.shown(system_id)}; list all with GET nodes/.")
 
 
 @one.read("details")
 def show_details(call: Call, system_id: str) -> Response:
-    """What commissioning scripts said of a machine, as at machines/."""
-    return machines.show_details(call, system_id)
+    """What commissioning scripts said of a machine, as at machines/; of what is none both are null."""
+    return _first_of(
+        call, system_id,
+        (machines.show_details, devices.show_details, controllers.show_details, controllers.show_details_of_region),
+    )  # fmt: skip
+
+
+@one.read("power_parameters")
+def show_power_parameters(call: Call, system_id: str) -> dict[str, Any]:
+    """The power settings of a machine, as at machines/; what is none has none."""
+    return _first_of(
+        call, system_id,
+        # Machines last: who may not see those of machines is told so of what is not there, too.
+        (
+            devices.show_power_parameters, controllers.show_power_parameters,
+            controllers.show_power_parameters_of_region, machines.show_power_parameters,
+        ),
+    )  # fmt: skip
 
 
 @one.delete()
@@ -148,6 +160,16 @@ def download_result(call: Call, system_id: str, boot_id: int) -> Response:
     known = results.of_boot(call.ctx, system_id, boot_id, call.params.words("filters") or ())
     output, filetype = (call.params.text(name) or otherwise for name, otherwise in _DOWNLOADS.items())
     return result_files.answer(known, output, filetype)
+
+
+def _first_of(call: Call, system_id: str, kinds: Sequence[Callable[[Call, str], Shown]]) -> Shown:
+    """The answer of the first that knows the system_id. Raises NotFound."""
+    for show in kinds:
+        try:
+            return show(call, system_id)
+        except NotFound:
+            continue
+    raise NotFound(f"Nothing has the system_id {validation.shown(system_id)}; list all with GET nodes/.")
 
 
 def _missing(machine: str, kind: str, specifier: str, collection: str) -> NotFound:

@@ -14,17 +14,11 @@ OPERATIONS = {
         "override_failed_testing release rescue_mode restore_default_configuration restore_networking_configuration "
         "restore_storage_configuration set_storage_layout test unmount_special"
     ),
-    "Device": "details power_parameters restore_default_configuration restore_networking_configuration",
-    "Node": "power_parameters",
+    "Device": "restore_default_configuration restore_networking_configuration",
     "BlockDevice": "add_tag format mount remove_tag set_boot_disk unformat unmount",
-    "RackControllers": "import_boot_images power_parameters",
-    "RackController": (
-        "abort details import_boot_images override_failed_testing power_off power_on power_parameters "
-        "query_power_state test"
-    ),
-    "RegionController": "details power_parameters",
+    "RackControllers": "import_boot_images",
+    "RackController": "abort import_boot_images override_failed_testing power_off power_on test",
     "SSHKeys": "import",
-    "Tag": "rack_controllers region_controllers",
     "Domains": "set_serial",
     "BootResources": "import is_importing stop_import",
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Response
 
-from rackyard.region.api import devices, machine_lists
+from rackyard.region.api import controllers, devices, machine_lists
 from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.shapes import ROOT
 from rackyard.region.api.takes import Kind, Takes, fixed, hold
@@ -59,11 +59,11 @@ def delete_tag(call: Call, name: str) -> None:
 
 @one.create("update_nodes", takes=_NODES)
 def update_nodes(call: Call, name: str) -> dict[str, int]:
-    """Give the tag to the machines and devices of `add` and take it from those of `remove` (system_ids). The answer
-    counts those that were named, as in MAAS."""
+    """Give the tag to the machines, devices, racks and regions of `add` and take it from those of `remove`
+    (system_ids). The answer counts those that were named, as in MAAS."""
     hold(call.params, _NODES, dict)
     add, remove = call.params.words("add") or [], call.params.words("remove") or []
-    done = tags.update_machines(call.ctx, call.actor, name, add, remove)
+    done = tags.update_nodes(call.ctx, call.actor, name, add, remove)
     return {"added": done.added, "removed": done.removed}
 
 
@@ -88,10 +88,26 @@ def list_devices_of_tag(call: Call, name: str) -> list[dict[str, Any]]:
     return [devices.shape(details) for details in device_services.find_all(call.ctx, Wanted(tags=[name]))]
 
 
+@one.read("rack_controllers")
+def list_racks_of_tag(call: Call, name: str) -> list[dict[str, Any]]:
+    """The racks that have the tag, as in the list of racks."""
+    tags.read(call.ctx, name)
+    return [rack for rack in controllers.list_racks(call) if name in rack["tag_names"]]
+
+
+@one.read("region_controllers")
+def list_regions_of_tag(call: Call, name: str) -> list[dict[str, Any]]:
+    """The regions that have the tag, as in the list of regions."""
+    tags.read(call.ctx, name)
+    return [region for region in controllers.list_regions(call) if name in region["tag_names"]]
+
+
 @one.read("nodes")
 def list_nodes_of_tag(call: Call, name: str) -> Response:
-    """The machines and devices that have the tag, each in its own shape."""
-    return machine_lists.answer(call, MachineFilter(tags=[name]), also=list_devices_of_tag(call, name))
+    """What has the tag: machines, devices, racks and regions, each in its own shape."""
+    others = (list_devices_of_tag, list_racks_of_tag, list_regions_of_tag)
+    also = [node for listed in others for node in listed(call, name)]
+    return machine_lists.answer(call, MachineFilter(tags=[name]), also=also)
 
 
 def _wish(call: Call) -> TagWish:

@@ -155,7 +155,8 @@ CREATE TABLE rack (
     hung_up_at         timestamptz,                 -- its poll broke, or ended without a new one
     desired_at         timestamptz,                 -- when desired_generation last counted up
     drained_until      timestamptz,                 -- out of use while its host is upgraded
-    zone_id            bigint NOT NULL DEFAULT 1
+    zone_id            bigint NOT NULL DEFAULT 1,
+    host               jsonb                        -- what it says of its host: processors, memory, SMBIOS, interfaces
 );
 
 CREATE TABLE rack_interface (
@@ -267,7 +268,8 @@ CREATE TABLE region (
     cert_not_after timestamptz,
     names          jsonb NOT NULL DEFAULT '{}',     -- name of a subnet → addresses that its name server has there
     names_trouble  text NOT NULL DEFAULT '',        -- why its name server does not have what it should
-    zone_id        bigint NOT NULL DEFAULT 1
+    zone_id        bigint NOT NULL DEFAULT 1,
+    host           jsonb                            -- as of racks
 );
 
 CREATE TABLE region_service (
@@ -757,6 +759,20 @@ CREATE TABLE device_tag (
     PRIMARY KEY (device_id, tag_id)
 );
 CREATE INDEX device_tag_tag ON device_tag (tag_id);
+
+CREATE TABLE rack_tag (
+    tag_id  bigint NOT NULL CONSTRAINT rack_tag_tag_fkey REFERENCES tag ON DELETE CASCADE,
+    rack_id bigint NOT NULL CONSTRAINT rack_tag_rack_fkey REFERENCES rack ON DELETE CASCADE,
+    PRIMARY KEY (rack_id, tag_id)
+);
+CREATE INDEX rack_tag_tag ON rack_tag (tag_id);
+
+CREATE TABLE region_tag (
+    tag_id    bigint NOT NULL CONSTRAINT region_tag_tag_fkey REFERENCES tag ON DELETE CASCADE,
+    region_id bigint NOT NULL CONSTRAINT region_tag_region_fkey REFERENCES region ON DELETE CASCADE,
+    PRIMARY KEY (region_id, tag_id)
+);
+CREATE INDEX region_tag_tag ON region_tag (tag_id);
 
 -- What machines go through ------------------------------------------------------------------------
 
@@ -1370,3 +1386,15 @@ SELECT audit_table('reserved_address', name => 'host($.ip)',
     shown => ARRAY['ip', 'subnet_id=(SELECT name FROM subnet WHERE id = $.subnet_id)',
         'account_id=(SELECT username FROM account WHERE id = $.account_id)', 'hostname',
         'domain_id=(SELECT name FROM domain WHERE id = $.domain_id)', 'mac']);
+SELECT audit_table('rack_tag', key => '$.tag_id || ''/'' || $.rack_id',
+    name => 'coalesce((SELECT name FROM tag WHERE id = $.tag_id), ''#'' || $.tag_id) || '' of '' || '
+            'coalesce((SELECT hostname FROM rack WHERE id = $.rack_id), ''#'' || $.rack_id)',
+    node => '(SELECT system_id FROM rack WHERE id = $.rack_id)',
+    shown => ARRAY['tag_id=(SELECT name FROM tag WHERE id = $.tag_id)',
+        'rack_id=(SELECT hostname FROM rack WHERE id = $.rack_id)']);
+SELECT audit_table('region_tag', key => '$.tag_id || ''/'' || $.region_id',
+    name => 'coalesce((SELECT name FROM tag WHERE id = $.tag_id), ''#'' || $.tag_id) || '' of '' || '
+            'coalesce((SELECT name FROM region WHERE id = $.region_id), ''#'' || $.region_id)',
+    node => '(SELECT system_id FROM region WHERE id = $.region_id)',
+    shown => ARRAY['tag_id=(SELECT name FROM tag WHERE id = $.tag_id)',
+        'region_id=(SELECT name FROM region WHERE id = $.region_id)']);

@@ -94,7 +94,9 @@ def register() -> Response:
     """A rack's agent started."""
     body = bodies.read(request, "register")
     abilities = body.get("abilities", [])
-    urls = registration.register(_ctx(), _rack(), body["version"], shapes.interfaces(body), abilities)
+    urls = registration.register(
+        _ctx(), _rack(), body["version"], shapes.interfaces(body), abilities, shapes.host(body)
+    )
     settings = {"domain": _ctx().config.domain, "heartbeat_s": HEARTBEAT_S}
     return jsonify({"system_id": _rack().system_id, "settings": settings, "regions": urls})
 

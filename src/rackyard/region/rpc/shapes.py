@@ -11,6 +11,7 @@ from ipaddress import ip_interface
 from typing import Any
 
 from rackyard.region.db.boots.records import BootAtRack
+from rackyard.region.db.site.hosts import Host
 from rackyard.region.metadata import documents
 from rackyard.region.services.boots.answer import BootQuery
 from rackyard.region.services.boots.evidence import Lease, Sighting
@@ -73,6 +74,12 @@ def interfaces(body: Document) -> Sequence[Interface]:
         Interface(each["name"], each["mac"], [ip_interface(text) for text in each["addresses"]])
         for each in body["interfaces"]
     ]
+
+
+def host(body: Document) -> Host | None:
+    """What a rack's host is made of (`register`); None from an agent of the release before."""
+    said = body.get("host")
+    return None if said is None else Host.read({**said, "interfaces": body["interfaces"]})
 
 
 def daemons(body: Document) -> Mapping[str, DaemonOutcome]:

@@ -3,18 +3,21 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
 
-from rackyard.daemons import units
+from rackyard.daemons import own_host, units
 from rackyard.daemons.registry import UNITS
 from rackyard.daemons.tiers import SHARED
 from rackyard.daemons.units import Service
 from rackyard.region.config import Config
 from rackyard.region.context import Context
+from rackyard.region.db.site.hosts import Host
 from rackyard.region.services.racks import identity
 from rackyard.region.services.site import regions
 from rackyard.region.services.site.regions import SelfReport
@@ -23,8 +26,12 @@ from rackyard.region.worker.own_names import OwnNames
 
 # As it stands in the report.
 _MAX_INFO = 1000
+# How often the host is looked at: a new address is in no hurry here.
+_LOOK_S = 60.0
 # Which of two states of the same service counts.
 _WORST = ("dead", "degraded", "unknown", "off", "running")
+
+_log = logging.getLogger(__name__)
 
 
 class OwnState:
@@ -35,11 +42,23 @@ class OwnState:
         self._daemons = daemons
         self._names = names
         self._root = root
+        self._known, self._look_at = Host(), 0.0
 
     def tell(self) -> None:
         """One pass."""
-        said = SelfReport(self._services(), certificate_end(self._ctx.config), self._names.held, self._names.trouble)
-        regions.tell(self._ctx, said)
+        ends_at, names = certificate_end(self._ctx.config), self._names
+        regions.tell(self._ctx, SelfReport(self._services(), ends_at, names.held, names.trouble, self._host()))
+
+    def _host(self) -> Host:
+        """What the host is made of, looked at now and then."""
+        if time.monotonic() >= self._look_at:
+            try:
+                nics = own_host.interfaces()
+            except own_host.HostUnknown as reason:
+                _log.warning("interfaces are not known: %s", reason)
+                nics = []
+            self._known, self._look_at = Host.read({**own_host.facts(), "interfaces": nics}), time.monotonic() + _LOOK_S
+        return self._known
 
     def _services(self) -> list[Service]:
         watched = unit_names(self._ctx.config, (name for name in sorted(SHARED) if (self._root / name).is_dir()))

@@ -36,9 +36,9 @@ def lock(tx: Transaction, name: str) -> Tag | None:
     return _tag(tx.one("machines.tags.lock", name=name))
 
 
-def unknown_machines(tx: Transaction, system_ids: Sequence[str]) -> list[str]:
-    """Which of these system_ids no machine and no device has."""
-    return [row["system_id"] for row in tx.all("machines.tags.unknown_machines", system_ids=list(system_ids))]
+def unknown(tx: Transaction, system_ids: Sequence[str]) -> list[str]:
+    """Which of these system_ids nothing has."""
+    return [row["system_id"] for row in tx.all("machines.tags.unknown", system_ids=list(system_ids))]
 
 
 def kernel_opts(tx: Transaction, machine_id: int) -> list[str]:

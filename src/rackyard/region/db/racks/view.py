@@ -9,6 +9,7 @@ from datetime import datetime
 
 from rackyard.region.db.machines.groups import Group
 from rackyard.region.db.pool import Transaction
+from rackyard.region.db.site.hosts import Host, with_host
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,9 @@ class RackController:
     zone_id: int
     zone_name: str
     zone_description: str
+    # None before it has said so.
+    host: Host | None
+    tag_names: list[str]
 
     @property
     def zone(self) -> Group:
@@ -78,7 +82,7 @@ class RackReport:
 
 def all_racks(tx: Transaction) -> list[RackController]:
     """Every enrolled rack by hostname."""
-    return [RackController(**row) for row in tx.all("racks.view.racks")]
+    return [RackController(**with_host(row)) for row in tx.all("racks.view.racks")]
 
 
 def interfaces(tx: Transaction) -> list[RackInterface]:

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from rackyard.region.db.machines.groups import Group
 from rackyard.region.db.pool import Transaction
+from rackyard.region.db.site.hosts import Host, with_host
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,9 @@ class RegionController:
     zone_id: int
     zone_name: str
     zone_description: str
+    # None before it has said so.
+    host: Host | None
+    tag_names: list[str]
 
     @property
     def zone(self) -> Group:
@@ -58,7 +62,7 @@ class RegionProcess:
 
 def all_regions(tx: Transaction) -> list[RegionController]:
     """Every region by name."""
-    return [RegionController(**row) for row in tx.all("site.regions.all")]
+    return [RegionController(**with_host(row)) for row in tx.all("site.regions.all")]
 
 
 def services(tx: Transaction) -> list[RegionService]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tags: names that people give to groups of machines. A machine has any number of them."""
+"""Tags: names that people give to groups of machines, devices, racks and regions. Each has any number of them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rackyard.region.context import Context
-from rackyard.region.db.machines import devices as device_rows
-from rackyard.region.db.machines import state
+from rackyard.region.db.machines import groups, state
 from rackyard.region.db.machines import tags as rows
-from rackyard.region.db.machines.devices import DeviceFilter
 from rackyard.region.db.machines.state import Subject
 from rackyard.region.db.machines.tags import Tag
 from rackyard.region.db.pool import Transaction
@@ -39,7 +37,7 @@ class TagWish:
 
 @dataclass(frozen=True)
 class Retagged:
-    """How many machines were named to get a tag, and to lose it."""
+    """How many system_ids were named to get a tag, and to lose it."""
 
     added: int
     removed: int
@@ -107,20 +105,23 @@ def rebuild(ctx: Context, actor: Actor, name: str) -> None:
             definitions.define(ctx, tx, actor, tag, tag.definition)
 
 
-def update_machines(ctx: Context, actor: Actor, name: str, add: Sequence[str], remove: Sequence[str]) -> Retagged:
-    """Give a tag to machines and devices and take it from others, by system_id; a lock of a machine does not hold
-    against it.
+def update_nodes(ctx: Context, actor: Actor, name: str, add: Sequence[str], remove: Sequence[str]) -> Retagged:
+    """Give a tag to machines, devices, racks and regions and take it from others, by system_id; a lock of a machine
+    does not hold against it.
 
-    Raises Forbidden, NotFound (the tag), Conflict (it has a definition), Invalid (machines that are not there, or are
-    in both lists): nothing is changed then."""
+    Raises Forbidden, NotFound (the tag), Conflict (it has a definition), Invalid (what is not there, or is in both
+    lists): nothing is changed then."""
     both = sorted(set(add) & set(remove))
     with ctx.db.transaction() as tx:
         locked = rows.lock(tx, name)  # before the machines: see definitions.py
         named: Sequence[Subject | Unknown] = state.subjects(tx, [*add, *remove]) or [Unknown.MACHINE]
         for machine in named:
             authorise(actor, Permission.TAG_MACHINE, machine)
-        if device_rows.select(tx, DeviceFilter(system_ids=[*add, *remove])):
+        kinds = set(groups.kinds(tx, [*add, *remove]).values())
+        if "device" in kinds:
             authorise(actor, Permission.EDIT_DEVICE)
+        if kinds & {"rack", "region"}:
+            authorise(actor, Permission.EDIT_CONTROLLER)
         tag = _there(locked, name)
         if tag.definition:
             raise Conflict(
@@ -129,7 +130,7 @@ def update_machines(ctx: Context, actor: Actor, name: str, add: Sequence[str], r
             )
         if both:
             raise Invalid.field("remove", f"{_listed(both)} would both get and lose tag {tag.name}; decide for one.")
-        _require_machines(tx, add=add, remove=remove)
+        _require_known(tx, add=add, remove=remove)
         common = {"id": tag.id, "username": actor.username, "now": ctx.clock.now()}
         for query, system_ids, done in (
             ("machines.tags.put_on", add, f"tag {tag.name} was added"),
@@ -137,7 +138,8 @@ def update_machines(ctx: Context, actor: Actor, name: str, add: Sequence[str], r
         ):
             if system_ids:
                 tx.run(query, **common, system_ids=list(system_ids), description=done)
-                tx.run(f"{query}_devices", id=tag.id, system_ids=list(system_ids))
+                for kind in sorted(kinds):
+                    tx.run(f"{query}_{kind}s", id=tag.id, system_ids=list(system_ids))
         return Retagged(len(set(add)), len(set(remove)))
 
 
@@ -146,13 +148,11 @@ def kernel_words(tx: Transaction, machine_id: int) -> list[str]:
     return [word for options in rows.kernel_opts(tx, machine_id) for word in options.split()]
 
 
-def _require_machines(tx: Transaction, **lists: Sequence[str]) -> None:
+def _require_known(tx: Transaction, **lists: Sequence[str]) -> None:
     for field, system_ids in lists.items():
-        missing = rows.unknown_machines(tx, system_ids) if system_ids else []
+        missing = rows.unknown(tx, system_ids) if system_ids else []
         if missing:
-            raise Invalid.field(
-                field, f"No machine or device has the system_id {_listed(missing)}; list all with GET nodes/."
-            )
+            raise Invalid.field(field, f"Nothing has the system_id {_listed(missing)}; list all with GET nodes/.")
 
 
 def _locked(tx: Transaction, actor: Actor, name: str) -> Tag:

@@ -10,6 +10,7 @@ from ipaddress import IPv4Interface, IPv6Interface
 from rackyard.daemons import units
 from rackyard.region.context import Context
 from rackyard.region.db.racks.identity import Rack
+from rackyard.region.db.site.hosts import Host
 from rackyard.region.errors import BadRequest
 from rackyard.region.services.racks import dhcp_alone, dhcp_turns
 from rackyard.region.services.site import journal
@@ -57,9 +58,15 @@ class SelfReport:
 
 
 def register(
-    ctx: Context, rack: Rack, version: str, interfaces: Sequence[Interface], abilities: Sequence[str] = ()
+    ctx: Context,
+    rack: Rack,
+    version: str,
+    interfaces: Sequence[Interface],
+    abilities: Sequence[str] = (),
+    host: Host | None = None,
 ) -> list[str]:
-    """A rack's agent started: store its addresses and what it can do. Returns the RPC URLs of all live region workers.
+    """A rack's agent started: store its addresses, what it can do, and what its host is made of (None: an agent of the
+    release before). Returns the RPC URLs of all live region workers.
 
     Raises BadRequest for more addresses than a rack can have."""
     addresses = [item for interface in interfaces for item in _addresses(interface)]
@@ -67,6 +74,7 @@ def register(
         raise BadRequest(f"rack {rack.hostname} reports more than {MAX_ADDRESSES} addresses")
     with ctx.db.transaction() as tx:
         tx.run("racks.registration.registered", rack_id=rack.id, version=version)
+        tx.run("racks.registration.put_host", rack_id=rack.id, host=None if host is None else host.document())
         if tx.one("racks.dhcp_pairs.put_abilities", rack_id=rack.id, abilities=sorted(abilities)) is not None:
             tx.run("racks.desired.changed")
         for name, mac, address in addresses:

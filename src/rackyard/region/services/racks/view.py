@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rackyard.region.context import Context
-from rackyard.region.db.network.picture import Subnet
 from rackyard.region.db.racks import view as rows
 from rackyard.region.db.racks.view import RackController, RackInterface, RackReport, RackService
+from rackyard.region.db.site.hosts import Host, HostInterface
 from rackyard.region.services.network import picture
 from rackyard.region.services.network.network import Network
 from rackyard.region.services.racks import enrolment
@@ -25,9 +25,15 @@ class RackDetails:
     network: Network
     report: RackReport | None
 
-    def subnet(self, interface: RackInterface) -> Subnet | None:
-        """The subnet that an address lies in, if it is known."""
-        return next((known for known in self.network.subnets if known.id == interface.subnet_id), None)
+    @property
+    def host(self) -> Host:
+        """What the rack's host is made of; of one of the release before its addresses are known only."""
+        if self.rack.host is not None:
+            return self.rack.host
+        nics: dict[tuple[str, str | None], list[str]] = {}
+        for interface in self.interfaces:
+            nics.setdefault((interface.name, interface.mac), []).append(interface.address)
+        return Host(interfaces=[HostInterface(name, mac, addresses) for (name, mac), addresses in nics.items()])
 
 
 def list_all(ctx: Context) -> list[RackDetails]:

@@ -13,9 +13,10 @@ from rackyard.daemons.units import Service
 from rackyard.region.context import Context
 from rackyard.region.db.pool import Transaction
 from rackyard.region.db.site import regions as rows
+from rackyard.region.db.site.hosts import Host
 from rackyard.region.db.site.regions import RegionController, RegionProcess, RegionService
 from rackyard.region.errors import NotFound
-from rackyard.region.services.site import identifiers
+from rackyard.region.services.site import identifiers, validation
 from rackyard.region.services.site.authorisation import Actor, Permission, authorise
 
 # A worker speaks every two seconds; one that has not for so long is dead, or cut off from PostgreSQL.
@@ -26,13 +27,14 @@ OLD_SILENCE_S = 90.0
 
 @dataclass(frozen=True)
 class SelfReport:
-    """What a worker says of its host: its services, until when its certificate is good, and which addresses its name
-    server has for each subnet's name, or why it does not have what it should."""
+    """What a worker says of its host: its services, until when its certificate is good, which addresses its name server
+    has for each subnet's name, or why it does not have what it should, and what the host is made of."""
 
     services: Sequence[Service]
     cert_not_after: datetime | None
     names: Mapping[str, Sequence[str]]
     names_trouble: str
+    host: Host
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ def tell(ctx: Context, report: SelfReport) -> None:
             tx.run("site.regions.add", system_id=system_id, name=ctx.config.name)
             row = tx.one("site.regions.told", name=ctx.config.name, **said)
         assert row is not None
+        tx.run("site.regions.put_host", region_id=row["id"], host=report.host.document())
         services = [{**each, "failed": units.failed(each["state"], each["info"])} for each in report.services]
         tx.run("site.regions.put_services", region_id=row["id"], said={"services": services})
         names = [service["name"] for service in report.services]
@@ -97,6 +100,15 @@ def list_all(ctx: Context) -> list[RegionDetails]:
     """The same, for who only looks."""
     with ctx.db.transaction() as tx:
         return load(tx)
+
+
+def read(ctx: Context, system_id: str) -> RegionDetails:
+    """One region. Raises NotFound."""
+    for details in list_all(ctx):
+        if details.controller and details.controller.system_id == system_id:
+            return details
+    shown = validation.shown(system_id)
+    raise NotFound(f"No region has the system_id {shown}; list them with GET regioncontrollers/.")
 
 
 def forget(ctx: Context, actor: Actor, name: str) -> None:

@@ -12,11 +12,13 @@ SELECT id, name, comment, kernel_opts, definition FROM tag WHERE name = %(name)s
 -- One tag, locked: what it is called and what it is on changes one after the other. Lock no machine before.
 SELECT id, name, comment, kernel_opts, definition FROM tag WHERE name = %(name)s FOR UPDATE;
 
--- name: machines.tags.unknown_machines
--- Which of these system_ids no machine and no device has.
+-- name: machines.tags.unknown
+-- Which of these system_ids nothing has.
 SELECT DISTINCT given.system_id FROM unnest(%(system_ids)s::text[]) AS given (system_id)
 WHERE NOT EXISTS (SELECT 1 FROM machine WHERE machine.system_id = given.system_id)
-  AND NOT EXISTS (SELECT 1 FROM device WHERE device.system_id = given.system_id) ORDER BY given.system_id;
+  AND NOT EXISTS (SELECT 1 FROM device WHERE device.system_id = given.system_id)
+  AND NOT EXISTS (SELECT 1 FROM rack WHERE rack.system_id = given.system_id AND rack.revoked_at IS NULL)
+  AND NOT EXISTS (SELECT 1 FROM region WHERE region.system_id = given.system_id) ORDER BY given.system_id;
 
 -- name: machines.tags.add
 -- A new tag.
@@ -63,6 +65,28 @@ ON CONFLICT DO NOTHING;
 DELETE FROM device_tag USING device
 WHERE device_tag.tag_id = %(id)s AND device.id = device_tag.device_id
   AND device.system_id = ANY (%(system_ids)s::text[]);
+
+-- name: machines.tags.put_on_racks
+-- Racks get a tag.
+INSERT INTO rack_tag (tag_id, rack_id)
+SELECT %(id)s, rack.id FROM rack WHERE rack.system_id = ANY (%(system_ids)s::text[]) AND rack.revoked_at IS NULL ORDER BY rack.id
+ON CONFLICT DO NOTHING;
+
+-- name: machines.tags.take_off_racks
+-- Racks lose a tag.
+DELETE FROM rack_tag USING rack
+WHERE rack_tag.tag_id = %(id)s AND rack.id = rack_tag.rack_id AND rack.system_id = ANY (%(system_ids)s::text[]);
+
+-- name: machines.tags.put_on_regions
+-- Regions get a tag.
+INSERT INTO region_tag (tag_id, region_id)
+SELECT %(id)s, region.id FROM region WHERE region.system_id = ANY (%(system_ids)s::text[]) ORDER BY region.id
+ON CONFLICT DO NOTHING;
+
+-- name: machines.tags.take_off_regions
+-- Regions lose a tag.
+DELETE FROM region_tag USING region
+WHERE region_tag.tag_id = %(id)s AND region.id = region_tag.region_id AND region.system_id = ANY (%(system_ids)s::text[]);
 
 -- name: machines.tags.kernel_opts
 -- What the tags of a machine add to its kernel line, by the tags' names.

@@ -6,6 +6,10 @@ UPDATE rack SET registered_at = coalesce(registered_at, now()), last_seen_at = n
        version = %(version)s
 WHERE id = %(rack_id)s;
 
+-- name: racks.registration.put_host
+-- What the rack says of its host; what is as it was is not written.
+UPDATE rack SET host = %(host)s WHERE id = %(rack_id)s AND host IS DISTINCT FROM %(host)s::jsonb;
+
 -- name: racks.registration.put_interface
 -- One address of a rack, as it reports it.
 INSERT INTO rack_interface (rack_id, name, mac, address)

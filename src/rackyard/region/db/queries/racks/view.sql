@@ -7,7 +7,9 @@ SELECT rack.id, system_id, hostname, version, alive, last_seen_at, registered_at
        extract(epoch FROM now() - desired_at)::float AS desired_s,
        (SELECT min(generation) FROM rack_daemon WHERE rack_daemon.rack_id = rack.id) AS applied_generation,
        CASE WHEN drained_until > now() THEN drained_until END AS drained_until,
-       zone.id AS zone_id, zone.name AS zone_name, zone.description AS zone_description
+       zone.id AS zone_id, zone.name AS zone_name, zone.description AS zone_description, rack.host,
+       ARRAY (SELECT tag.name FROM rack_tag JOIN tag ON tag.id = rack_tag.tag_id WHERE rack_tag.rack_id = rack.id
+              ORDER BY tag.name COLLATE "C") AS tag_names
 FROM rack JOIN zone ON zone.id = rack.zone_id WHERE revoked_at IS NULL ORDER BY hostname;
 
 -- name: racks.view.interfaces

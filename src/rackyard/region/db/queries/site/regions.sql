@@ -8,6 +8,10 @@ SET version = %(version)s, seen_at = now(), cert_not_after = %(cert_not_after)s,
     names_trouble = %(names_trouble)s
 WHERE name = %(name)s RETURNING id;
 
+-- name: site.regions.put_host
+-- What the region says of its host; what is as it was is not written.
+UPDATE region SET host = %(host)s WHERE id = %(region_id)s AND host IS DISTINCT FROM %(host)s::jsonb;
+
 -- name: site.regions.add
 -- A region that was not known. Two processes may say so at once.
 INSERT INTO region (system_id, name, seen_at) VALUES (%(system_id)s, %(name)s, now()) ON CONFLICT (name) DO NOTHING;
@@ -33,7 +37,9 @@ DELETE FROM region_service WHERE region_id = %(region_id)s AND NOT (name = ANY (
 -- Every region that has ever told about itself.
 SELECT region.id, system_id, region.name, version, seen_at, cert_not_after, names, names_trouble,
        extract(epoch FROM now() - seen_at)::float AS last_word_s,
-       zone.id AS zone_id, zone.name AS zone_name, zone.description AS zone_description
+       zone.id AS zone_id, zone.name AS zone_name, zone.description AS zone_description, region.host,
+       ARRAY (SELECT tag.name FROM region_tag JOIN tag ON tag.id = region_tag.tag_id WHERE region_tag.region_id = region.id
+              ORDER BY tag.name COLLATE "C") AS tag_names
 FROM region JOIN zone ON zone.id = region.zone_id ORDER BY region.name;
 
 -- name: site.regions.services
