@@ -151,7 +151,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         try:
             hosts, networks = self._found(path, cache)
         except RegionError as error:
-            raise AnsibleParserError(f"{path}: {error}") from error
+            # Ansible prints what an error was raised from, which would be the same words.
+            raise AnsibleParserError(f"{path}: {error}") from None
         for name, host in _called(hosts, self.get_option("hostnames")):
             self._add(name, host, networks)
 

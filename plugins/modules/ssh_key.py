@@ -14,6 +14,8 @@ description:
   - Adds a public SSH key to the account that O(api_key) belongs to, or removes it. Nobody changes the keys of others.
   - A key is found by its type and body. One that is there with another comment is left as it is.
   - The region checks that a key is a whole one of a type that it knows; check mode only that it has the form of one.
+  - With O(source), the region fetches all keys that somebody publishes. Check mode does not ask it to; it foretells a change only where none
+    was imported from there yet.
 extends_documentation_fragment:
   - rackyard.metal.attributes
   - rackyard.metal.attributes.region
@@ -32,9 +34,15 @@ options:
     choices: [present, absent]
     default: present
   key:
-    description: Public key, the one line of a C(.pub) file.
+    description: Public key, the one line of a C(.pub) file. Either this or O(source) has to be given.
     type: str
-    required: true
+  source:
+    description:
+      - Where the keys are published, C(gh:NAME) for GitHub or C(lp:NAME) for Launchpad. The region has to reach it, or the server of the site
+        that is named in its place (C(region_service_github_url), C(region_service_launchpad_url)).
+      - Keys that the account has stay as they are. One that is published no more is not removed.
+      - With O(state=absent), all keys that were imported from there are removed.
+    type: str
 seealso:
   - module: rackyard.metal.user
 """
@@ -47,6 +55,11 @@ EXAMPLES = r"""
     key: "{{ lookup('ansible.builtin.file', '~/.ssh/id_ed25519.pub') }}"
   delegate_to: localhost
 
+- name: Add all keys that ann has at GitHub
+  rackyard.metal.ssh_key:
+    source: gh:ann
+  delegate_to: localhost
+
 - name: Remove a key that was lost
   rackyard.metal.ssh_key:
     key: "{{ lookup('ansible.builtin.file', 'lost_laptop.pub') }}"
@@ -57,13 +70,23 @@ EXAMPLES = r"""
 RETURN = r"""
 ssh_key:
   description: The key as the region's API shows it, empty when it is absent. In check mode a new one has no id yet.
-  returned: success
+  returned: with O(key)
   type: dict
   sample:
     id: 3
     key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMo+9BHWzjF8JkD2crhjL3OxxtO+V1aaQQGGjqyamTs8 ann@laptop
     keysource: ""
     resource_uri: /MAAS/api/2.0/account/prefs/sshkeys/3/
+ssh_keys:
+  description: The account's keys that O(source) publishes, in check mode those that were imported before; none when they are absent.
+  returned: with O(source)
+  type: list
+  elements: dict
+  sample:
+    - id: 4
+      key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMo+9BHWzjF8JkD2crhjL3OxxtO+V1aaQQGGjqyamTs8
+      keysource: gh:ann
+      resource_uri: /MAAS/api/2.0/account/prefs/sshkeys/4/
 actions:
   description: What was done, or would be in check mode.
   returned: success
@@ -86,24 +109,48 @@ from ..module_utils.rackyard_core import ssh_keys
 from ..module_utils.rackyard_core.client import RegionClient
 
 
+def ensure_key(client: RegionClient, text: str, state: str, check_mode: bool) -> dict[str, Any]:
+    """One key, by its line."""
+    wanted = ssh_keys.PublicKey.parse(text)
+    current = ssh_keys.find_key(client.get(ssh_keys.PATH), wanted)
+    plan = ssh_keys.plan_for(current, wanted, state)
+    if not check_mode:
+        after = ssh_keys.carry_out(client, current, plan)
+    else:
+        after = {**(current or {"keysource": ""}), **plan.after} if plan.after else None
+    return {**plan.result(), "ssh_key": after or {}}
+
+
+def ensure_source(client: RegionClient, source: str, state: str, check_mode: bool) -> dict[str, Any]:
+    """All keys of a source."""
+    known = client.get(ssh_keys.PATH)
+    plan, keys = ssh_keys.plan_for_source(known, source, state), ssh_keys.of_source(known, source)
+    if state == "absent":
+        keys = []
+    if not check_mode and state == "absent":
+        ssh_keys.carry_out(client, None, plan)
+    elif not check_mode:
+        plan, keys = ssh_keys.import_from(client, known, source)
+    return {**plan.result(), "ssh_keys": keys}
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec=region_module.argument_spec(
             state={"type": "str", "choices": ["present", "absent"], "default": "present"},
-            key={"type": "str", "required": True, "no_log": False},
+            key={"type": "str", "no_log": False},
+            source={"type": "str"},
         ),
+        mutually_exclusive=[("key", "source")],
+        required_one_of=[("key", "source")],
         supports_check_mode=True,
     )
+    key, source, state = (module.params[name] for name in ("key", "source", "state"))
 
     def work(client: RegionClient) -> dict[str, Any]:
-        wanted = ssh_keys.PublicKey.parse(module.params["key"])
-        current = ssh_keys.find_key(client.get(ssh_keys.PATH), wanted)
-        plan = ssh_keys.plan_for(current, wanted, module.params["state"])
-        if not module.check_mode:
-            after = ssh_keys.carry_out(client, current, plan)
-        else:
-            after = {**(current or {"keysource": ""}), **plan.after} if plan.after else None
-        return {**plan.result(), "ssh_key": after or {}}
+        if source is not None:
+            return ensure_source(client, source, state, module.check_mode)
+        return ensure_key(client, key, state, module.check_mode)
 
     region_module.run(module, work)
 

@@ -88,12 +88,14 @@ tag:
   description:
     - The tag with the host names of its machines, empty when it is absent. In check mode as it would be.
     - Machines that a definition describes get the tag within seconds, so that they may be missing when it is new.
+    - C(definition_fault) says why the definition is not evaluated any more, for example because it takes too long; empty when all is well.
   returned: success
   type: dict
   sample:
     name: gpu
     comment: has an accelerator
     definition: ""
+    definition_fault: ""
     kernel_opts: iommu=pt
     machines: [web-01, web-02]
 actions:

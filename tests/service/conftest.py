@@ -27,6 +27,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from flask import Flask
 from flask.testing import FlaskClient
+from key_server import KeyServer
+from key_server import running as key_server_of_site
 from psycopg2 import sql
 
 from rackyard.region.app import create_app
@@ -426,3 +428,12 @@ def ca_certificate() -> bytes:
     builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
     builder = builder.not_valid_before(now).not_valid_after(now + timedelta(days=1))
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+@pytest.fixture
+def key_server(app: Flask, ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KeyServer]:
+    """A real HTTPS server, from which the application imports SSH keys."""
+    with key_server_of_site(tmp_path, monkeypatch) as server:
+        config = replace(ctx.config, github_url=f"{server.url}/", launchpad_url=server.url)
+        app.extensions["rackyard"] = replace(ctx, config=config)
+        yield server

@@ -74,6 +74,36 @@ def carry_out(client: RegionClient, current: Mapping[str, Any] | None, plan: Pla
     return after
 
 
+def of_source(known: Sequence[Mapping[str, Any]], source: str) -> list[dict[str, Any]]:
+    """The region's objects of the keys that were imported from this source (``gh:ann``)."""
+    return [dict(one) for one in known if one["keysource"] == source]
+
+
+def plan_for_source(known: Sequence[Mapping[str, Any]], source: str, state: str) -> Plan:
+    """Import the keys of a source that none was imported from yet, or remove those that were."""
+    there = of_source(known, source)
+    before = {"keys": [one["key"] for one in there]}
+    if state == "absent":
+        return Plan(before, {"keys": []}, tuple(_removal(one) for one in there))
+    return Plan(before, before, () if there else (Action("import", f"SSH keys of {source}"),))
+
+
+def import_from(
+    client: RegionClient, known: Sequence[Mapping[str, Any]], source: str
+) -> tuple[Plan, list[dict[str, Any]]]:
+    """Have the region import what is missing: what was done, and the account's keys that the source publishes."""
+    published: list[dict[str, Any]] = client.post(PATH, op="import", keysource=source)
+    ids = {one["id"] for one in known}
+    new = [one for one in published if one["id"] not in ids]
+    before = [one["key"] for one in of_source(known, source)]
+    actions = tuple(Action("import", f"{PublicKey.parse(one['key'])} of {source}") for one in new)
+    return Plan({"keys": before}, {"keys": [*before, *(one["key"] for one in new)]}, actions), published
+
+
+def _removal(one: Mapping[str, Any]) -> Action:
+    return Action("delete", str(PublicKey.parse(one["key"])), {"id": one["id"]})
+
+
 def _is_base64(text: str) -> bool:
     try:
         return bool(base64.b64decode(text, validate=True))

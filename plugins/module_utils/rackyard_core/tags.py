@@ -62,7 +62,9 @@ class TagView:
         if self.tag is None:
             return {}
         values = {name: self.tag[name] or "" for name in ("name", "comment", "definition", "kernel_opts")}
-        return {**values, "machines": sorted(self.members.values())}
+        # A region of the release before does not tell it.
+        fault = self.tag.get("definition_fault", "")
+        return {**values, "definition_fault": fault, "machines": sorted(self.members.values())}
 
 
 def observe(client: RegionClient, name: str) -> TagView:
@@ -101,12 +103,12 @@ def plan_present(view: TagView, wish: TagWish, wished: Members | None) -> Plan:
     if not before:
         made = {"name": wish.name, **{name: value or "" for name, value in values.items()}}
         actions.append(Action("create", f"tag {wish.name}", made))
-        after = {**made, "machines": []}
+        after = {**made, "definition_fault": "", "machines": []}
     else:
         changes = differing(before, values)
         if changes:
             actions.append(Action("update", f"tag {wish.name}", changes))
-        after = {**before, **changes}
+        after = {**before, **changes, **({"definition_fault": ""} if "definition" in changes else {})}
     if wished is not None:
         actions += _moves(wish.name, view.members, wished)
         after["machines"] = sorted(wished.values())

@@ -168,4 +168,6 @@ def placed(words: str, content: bytes, name: str, value: str) -> str:
         beside = "".join(lines[int(found[1]) - 1 : int(found[1])])
         return f"line {found[1]} of the whole configuration ({beside}): "
 
-    return _LINE.sub(place, words)
+    said = words.split("; ")
+    # At the end dhcpd says that there was something, which it has said before.
+    return _LINE.sub(place, "; ".join([each for each in said if not each.endswith(": bad parse.")] or said))

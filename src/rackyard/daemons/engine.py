@@ -22,6 +22,7 @@ from rackyard.daemons.registry import DAEMONS
 from rackyard.daemons.supervisor import Supervisor
 
 _CHECK_TIMEOUT_S = 30
+_REFUSES = " refuses the new configuration: "
 _WORDS_LIMIT = 2000
 _WORDS_LINES = 6
 _REPORT_LIMIT = 4000
@@ -69,7 +70,7 @@ def judge(daemon: Daemon, section: Section, root: Path) -> tuple[str, bytes]:
 
     Raises Refused; OSError when the file cannot be written beside the daemon's own."""
     content = daemon.render(section)
-    return _check(daemon, content, root / daemon.path), content
+    return _check(daemon, content, root / daemon.path).removeprefix(f"{daemon.unit}{_REFUSES}"), content
 
 
 def _apply_one(daemon: Daemon, section: Any, root: Path, supervisor: Supervisor, check_only: bool) -> Outcome:
@@ -178,7 +179,7 @@ def _check(daemon: Daemon, content: bytes, target: Path) -> str:
             return ""
         words = (done.stderr + done.stdout).decode("utf-8", "replace").replace(str(candidate), str(target))
         reason = _gist(words.replace(f"{workdir}/", ""), target)
-        return f"{daemon.unit} refuses the new configuration: {reason or 'no reason given'}"
+        return f"{daemon.unit}{_REFUSES}{reason or 'no reason given'}"
 
 
 def _gist(words: str, target: Path) -> str:

@@ -36,6 +36,9 @@ class Config:
     domain: str
     pool_size: int = 10
     dns_port: int = 53
+    # Where people's SSH keys are imported from.
+    github_url: str = "https://github.com"
+    launchpad_url: str = "https://launchpad.net"
     # Those of the host.
     tiers: frozenset[str] = frozenset({tiers.REGION})
 
@@ -85,6 +88,7 @@ def from_document(document: dict[str, Any]) -> Config:
         dns_server=document["dns"]["server"],
         dns_port=document["dns"].get("port", 53),
         domain=document["dns"]["domain"],
+        **{f"{name}_url": url for name, url in document.get("ssh_keys", {}).items()},
     )
 
 

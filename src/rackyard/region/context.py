@@ -20,12 +20,14 @@ from rackyard.region.shared import Shared
 MAX_WAITING, MAX_WAITING_EACH = 24, 2
 # A login takes 64 MiB and all that a processor can do for some 0.1 s: a few at once, and from one address fewer.
 MAX_LOGINS, MAX_LOGINS_EACH = 4, 2
+# Questions to others' servers, which may take seconds.
+MAX_FETCHES, MAX_FETCHES_EACH = 4, 1
 
 
 @dataclass(frozen=True)
 class Context:
-    """Database, settings, time, randomness, the box for secrets, who waits in this process for a lease or to log in,
-    and what all racks' documents have in common."""
+    """Database, settings, time, randomness, the box for secrets, who waits in this process for a lease, to log in or
+    for others' servers, and what all racks' documents have in common."""
 
     config: Config
     db: Database
@@ -35,6 +37,7 @@ class Context:
     random: Randomness
     crowd: Crowd = field(default_factory=lambda: Crowd(MAX_WAITING, MAX_WAITING_EACH))
     logins: Crowd = field(default_factory=lambda: Crowd(MAX_LOGINS, MAX_LOGINS_EACH))
+    fetches: Crowd = field(default_factory=lambda: Crowd(MAX_FETCHES, MAX_FETCHES_EACH))
     site: Shared = field(default_factory=Shared)
 
     @classmethod

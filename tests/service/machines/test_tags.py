@@ -47,6 +47,7 @@ def test_new_tag_has_what_was_said_and_nothing_is_null(api) -> None:
         "name": "gpu_A-1",
         "comment": "with an accelerator",
         "definition": "",
+        "definition_fault": "",
         "kernel_opts": "",
         "resource_uri": "/MAAS/api/2.0/tags/gpu_A-1/",
     }

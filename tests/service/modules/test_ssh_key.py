@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from key_server import FIRST, SECOND, KeyServer
 
 from ansible_collections.rackyard.metal.plugins.modules import ssh_key
 
@@ -61,3 +62,23 @@ def test_region_refuses_what_is_no_whole_key(run: Run) -> None:
     result = run(ssh_key, key=f"ssh-rsa {BODY}")
     assert (result["failed"], result["status"]) == (True, 400)
     assert "no whole key" in result["msg"]
+
+
+def test_keys_of_a_source_are_imported_once_and_removed_together(run: Run, key_server: KeyServer) -> None:
+    key_server.publish("/ann.keys", FIRST)
+    run(ssh_key, key=SECOND)
+    foretold = run(ssh_key, check=True, source="gh:ann")
+    assert (foretold["actions"], key_server.asked) == (["import SSH keys of gh:ann"], [])
+    first = run(ssh_key, source="gh:ann")
+    assert first["actions"] == ["import SSH key ssh-ed25519 ...QQGGjqyamTs8 of gh:ann"]
+    assert first["diff"] == {"before": {"keys": []}, "after": {"keys": [FIRST]}}
+    assert [(each["key"], each["keysource"]) for each in first["ssh_keys"]] == [(FIRST, "gh:ann")]
+    for check in (False, True):
+        again = run(ssh_key, check=check, source="gh:ann")
+        assert (again["changed"], again["ssh_keys"]) == (False, first["ssh_keys"])
+    assert "GitHub knows no bob" in run(ssh_key, source="gh:bob")["msg"]
+    for check in (True, False):
+        gone = run(ssh_key, check=check, source="gh:ann", state="absent")
+        assert (gone["actions"], gone["ssh_keys"]) == (["delete SSH key ssh-ed25519 ...QQGGjqyamTs8"], [])
+    assert not run(ssh_key, source="gh:ann", state="absent")["changed"]
+    assert run(ssh_key, key=SECOND)["changed"] is False

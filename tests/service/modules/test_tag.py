@@ -31,6 +31,7 @@ def test_create_then_again_converges(run: Run, machines: dict[str, str]) -> None
         "name": "gpu",
         "comment": "has an accelerator",
         "definition": "",
+        "definition_fault": "",
         "kernel_opts": "iommu=pt quiet",
         "machines": ["m1", "m2"],
     }
@@ -119,7 +120,8 @@ def test_definition_is_declared_once_and_decides_which_machines_have_the_tag(
     assert foretold["actions"] == ["update tag gpu"]
     made = run(tag, **options)
     assert made["tag"] == {
-        "name": "gpu", "comment": "", "definition": "//node[@class='display']", "kernel_opts": "", "machines": [],
+        "name": "gpu", "comment": "", "definition": "//node[@class='display']", "definition_fault": "",
+        "kernel_opts": "", "machines": [],
     }  # fmt: skip
     assert not run(tag, **options)["changed"]
     both = run(tag, **options, machines=["m1"])

@@ -61,7 +61,7 @@ LEFT_OUT: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "alive", "version", "desired_generation", "desired_sha256", "abilities", "hung_up_at", "desired_at",
             "host",
         ),
-        "region": ("version", "seen_at", "cert_not_after", "names", "names_trouble", "host"),
+        "region": ("version", "seen_at", "cert_not_after", "names", "names_trouble", "host", "dns_serial"),
         "enroll_token": (*_TIMES, "used_at", "used_by_rack_id"),
         # The image's own description, of some KiB; it is named.
         "image": ("manifest", "manifest_sha256", "registered_at"),
@@ -205,6 +205,7 @@ def test_every_table_that_is_audited_comes_into_the_trail(api, things, audited, 
     assert api.post("users/", data={"username": "ann", "password": "correct horse"}).status_code == 200
     assert api.post("account/?op=create_authorisation_token").status_code == 200
     assert api.post("maas/?op=set_config", data={"name": "keep_boots", "value": "5"}).status_code == 200
+    assert api.post("domains/?op=set_serial", data={"serial": "7"}).status_code == 204
     execute(
         as_deed(
             "UPDATE image SET is_default = true; UPDATE rack SET revoked_at = now(); DELETE FROM region; "

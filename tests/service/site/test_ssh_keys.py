@@ -114,10 +114,3 @@ def test_nobody_fills_the_database_with_keys(api) -> None:
         assert api.post(KEYS, data={"key": line_of("ssh-ed25519", b"%d" % number)}).status_code == 200
     full = api.post(KEYS, data={"key": ED25519})
     assert (full.status_code, f"admin has {MAX_KEYS} SSH keys" in full.text) == (400, True)
-
-
-def test_import_is_not_offered(api) -> None:
-    answer = api.post(f"{KEYS}?op=import", data={"keysource": "gh:ann"})
-    assert answer.status_code == 400
-    described = {resource["name"]: resource["auth"] for resource in api.get("describe/").json["resources"]}
-    assert {action["name"] for action in described["SSHKeysHandler"]["actions"]} == {"create", "read"}

@@ -34,17 +34,17 @@ OPERATIONS = {
     "/account/": {
         "GET list_authorisation_tokens": (200, 200),
         "POST create_authorisation_token": (200, 200),
-        "POST delete_authorisation_token": (400, 400),
-        "POST update_token_name": (400, 400),
+        "POST delete_authorisation_token": (404, 404),
+        "POST update_token_name": (404, 404),
     },
-    "/account/prefs/sshkeys/": {"GET": (200, 200), "POST": (400, 400)},
+    "/account/prefs/sshkeys/": {"GET": (200, 200), "POST": (200, 200), "POST import": (400, 400)},
     "/account/prefs/sshkeys/<int:key_id>/": {"DELETE": (404, 204), "GET": (404, 200)},
     "/files/": {
         "DELETE": (404, 404),
         "GET": (200, 200),
         "GET get": (404, 404),
         "GET get_by_key": (404, 404),
-        "POST": (400, 400),
+        "POST": (201, 201),
     },
     "/files/<filename>/": {"DELETE": (404, 204), "GET": (404, 200)},
     "/notifications/": {"GET": (200, 200), "POST": (403, 200)},
@@ -56,7 +56,7 @@ OPERATIONS = {
     },
     "/events/": {"GET query": (200, 200)},
     "/audit/": {"GET": (200, 200)},
-    "/boot-resources/": {"GET": (200, 200), "POST": (403, 201)},
+    "/boot-resources/": {"GET": (200, 200), "GET is_importing": (200, 200), "POST": (403, 201)},
     "/boot-resources/<int:image_id>/": {"DELETE": (403, 204), "GET": (200, 200)},
     "/boot-resources/<int:image_id>/upload/<int:upload_id>/": {"PUT": (403, 400)},
     "/machines/": {
@@ -194,7 +194,7 @@ OPERATIONS = {
     "/zones/<zone>/": {"DELETE": (403, 204), "GET": (200, 200), "PUT": (403, 200)},
     "/resourcepools/": {"GET": (200, 200), "POST": (403, 200)},
     "/resourcepool/<pool>/": {"DELETE": (403, 204), "GET": (200, 200), "PUT": (403, 200)},
-    "/domains/": {"GET": (200, 200), "POST": (403, 200)},
+    "/domains/": {"GET": (200, 200), "POST": (403, 200), "POST set_serial": (403, 204)},
     "/domains/<domain>/": {
         "DELETE": (403, 409),
         "GET": (200, 200),
@@ -233,6 +233,10 @@ OPERATIONS = {
         "GET power_parameters": (200, 200),
         "PUT": (403, 200),
     },
+    "/vm-hosts/": {"GET": (200, 200)},
+    "/pods/": {"GET": (200, 200)},
+    "/boot-sources/": {"GET": (200, 200)},
+    "/license-keys/": {"GET": (200, 200)},
 }
 # What others than administrators may do as well: operators of the machine's pool, its owner while it is given out, and
 # operators of another pool, who may call what is about machines that the request names. A new machine is in the default

@@ -26,6 +26,7 @@ from rackyard.region.api import (
     networks,
     nodes,
     not_yet,
+    nothing_here,
     notifications,
     openapi,
     package_repositories,
@@ -76,7 +77,8 @@ _MODULES: tuple[ModuleType, ...] = (
 
 def resources() -> list[Resource]:
     """Every URL but that of the description."""
-    return [value for module in _MODULES for value in vars(module).values() if isinstance(value, Resource)]
+    found = [value for module in _MODULES for value in vars(module).values() if isinstance(value, Resource)]
+    return [*found, *nothing_here.RESOURCES]
 
 
 _DESCRIPTION = describe.document(resources())

@@ -110,7 +110,7 @@ class Resource:
         op = request.args.get("op") or params.text("op") or None
         action = self.actions.get((request.method, op))
         if action is None:
-            raise not_yet.refusal(self.name, request.method, op)
+            raise not_yet.refusal(self.name, self.path, request.method, op)
         if request.method == "GET":
             refuse_unknown(params, action.takes, f"GET {request.path.removeprefix(ROOT + '/')}")
         deed = deed_of(request, actor, op, ctx.clock.now())
@@ -155,7 +155,7 @@ class OpenResource(Resource):
     def _serve(self, **parts: Any) -> Response:
         action = self.actions.get((request.method, request.args.get("op") or None))
         if action is None:
-            raise not_yet.refusal(self.name, request.method, request.args.get("op"))
+            raise not_yet.refusal(self.name, self.path, request.method, request.args.get("op"))
         return _response(action.handler(**parts))
 
 

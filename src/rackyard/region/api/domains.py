@@ -46,6 +46,12 @@ def create_domain(call: Call) -> dict[str, Any]:
     return shapes.domain(domains.create(call.ctx, call.actor, _domain_wish(call.params)))
 
 
+@domain_collection.create("set_serial", takes={"serial": Kind.TEXT})
+def set_serial(call: Call) -> None:
+    """Have all zones go on from this serial, which must be later than the present one (RFC 1982)."""
+    domains.set_serial(call.ctx, call.actor, call.params.text("serial") or "")
+
+
 @one_domain.read()
 def read_domain(call: Call, domain: str) -> dict[str, Any]:
     """One domain."""

@@ -41,6 +41,12 @@ def list_images(call: Call) -> list[dict[str, Any]]:
     return registered + [image_shapes.uploaded(image) for image in uploads.list_all(call.ctx)]
 
 
+@image_collection.read("is_importing")
+def is_importing(_call: Call) -> bool:
+    """False: images are built or uploaded, never imported from an index."""
+    return False
+
+
 @image_collection.create(takes=_FILE)
 def announce_file(call: Call) -> Response:
     """Announce the file of an image; the newest of its sets says where to send it (upload_uri).

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What clients of MAAS 3.4 may call and this region does not do yet. It says so, with 400: a 404 would be taken for an
-object that is gone, and by some programs for success. `describe/` and `openapi.json` leave all of it out."""
+"""What clients of MAAS 3.4 may call and this region does not do yet, or never. It says so, with 400: a 404 would be
+taken for an object that is gone, and by some programs for success. `describe/` and `openapi.json` leave all of it
+out."""
 
 from __future__ import annotations
 
@@ -18,9 +19,7 @@ OPERATIONS = {
     "BlockDevice": "add_tag format mount remove_tag set_boot_disk unformat unmount",
     "RackControllers": "import_boot_images",
     "RackController": "abort import_boot_images override_failed_testing power_off power_on test",
-    "SSHKeys": "import",
-    "Domains": "set_serial",
-    "BootResources": "import is_importing stop_import",
+    "BootResources": "import stop_import",
 }
 PATHS = (
     "/nodes/<_id>/blockdevices/<_disk>/partitions/",
@@ -33,15 +32,12 @@ PATHS = (
     "/nodes/<_id>/bcache/<_bcache>/",
     "/nodes/<_id>/bcache-cache-sets/",
     "/nodes/<_id>/bcache-cache-set/<_set>/",
-    "/vm-hosts/",
     "/vm-hosts/<_id>/",
-    "/pods/",
     "/pods/<_id>/",
     "/discovery/",
     "/discovery/<_id>/",
     "/account/prefs/sslkeys/",
     "/account/prefs/sslkeys/<_id>/",
-    "/boot-sources/",
     "/boot-sources/<_id>/",
     "/boot-sources/<_id>/selections/",
     "/boot-sources/<_id>/selections/<_selection>/",
@@ -49,15 +45,42 @@ PATHS = (
     "/scripts/<_name>",
     "/commissioning-scripts/",
     "/commissioning-scripts/<_name>",
-    "/license-keys/",
     "/license-key/<_system>/<_series>",
 )
+# What there is none of here, for good, by the first part of the URL; and what asks for the same by another name.
+_NO_HOSTS = "This region manages no virtual machine hosts: there are none, and none can be added."
+_NO_INDEX = (
+    "Images are never imported from an index here: they are built with playbooks/image.yml, or uploaded "
+    "(POST boot-resources/)."
+)
+_NO_LICENSES = "This region keeps no license keys: there are none, and none can be added."
+NEVER = {
+    "vm-hosts": _NO_HOSTS,
+    "pods": _NO_HOSTS,
+    "boot-sources": _NO_INDEX,
+    "license-keys": _NO_LICENSES,
+    "license-key": _NO_LICENSES,
+}
+# Of the boot under way there are some, but nobody who asks for them here could use them.
+_NO_TOKEN = (
+    "The credentials of a boot are given to its machine alone, and count at the machine's own address only; it gets "
+    "new ones with each boot."
+)
+NEVER_OPS = {
+    "import": _NO_INDEX,
+    "stop_import": _NO_INDEX,
+    "import_boot_images": _NO_INDEX,
+    "get_token": _NO_TOKEN,
+}
 
 
-def refusal(name: str, method: str, op: str | None) -> BadRequest:
-    """Why a request that no handler of URL `name` takes is refused; an empty name is one of PATHS."""
+def refusal(name: str, path: str, method: str, op: str | None) -> BadRequest:
+    """Why a request that no handler of a URL takes is refused; one of PATHS has no name."""
+    never = NEVER.get(path.split("/")[1])
+    if never:
+        return BadRequest(never)
     if not name:
         return BadRequest("This part of MAAS's API is not supported by this region yet; describe/ lists what is.")
-    if op in OPERATIONS.get(name, "").split():
-        return BadRequest(f"op={op} is not supported by this region yet; describe/ lists what is.")
+    if op and op in OPERATIONS.get(name, "").split():
+        return BadRequest(NEVER_OPS.get(op, f"op={op} is not supported by this region yet; describe/ lists what is."))
     return BadRequest(f"Unrecognised signature: method={method} op={op and op[:80]}")

@@ -10,6 +10,7 @@ from rackyard.region.api.shapes import ROOT
 from rackyard.region.api.takes import Kind
 from rackyard.region.db.site.ssh_keys import SshKey
 from rackyard.region.services.site import ssh_keys
+from rackyard.region.services.site.key_sources import Source
 
 collection = Resource("/account/prefs/sshkeys/", "SSHKeys", "The SSH keys of whoever asks.")
 one = Resource("/account/prefs/sshkeys/<int:key_id>/", "SSHKey", "One SSH key of whoever asks.", key_id="id")
@@ -25,6 +26,15 @@ def list_keys(call: Call) -> list[dict[str, Any]]:
 def add_key(call: Call) -> dict[str, Any]:
     """One more key: the line of a .pub file."""
     return _shape(ssh_keys.add_own(call.ctx, call.actor, call.params.text("key") or ""))
+
+
+@collection.create("import", takes={"keysource": Kind.TEXT, "protocol": Kind.TEXT, "auth_id": Kind.TEXT})
+def import_keys(call: Call) -> list[dict[str, Any]]:
+    """The keys that somebody publishes at GitHub (`gh:NAME`) or Launchpad (`lp:NAME`); those that one has stay as they
+    are. Instead of `keysource` there may be `protocol` (gh, lp) and `auth_id`, the name."""
+    text = call.params.text
+    source = text("keysource") or ":".join(filter(None, (text("protocol"), text("auth_id"))))
+    return [_shape(key) for key in ssh_keys.import_own(call.ctx, call.actor, Source.parse(source))]
 
 
 @one.read()
@@ -43,7 +53,6 @@ def _shape(key: SshKey) -> dict[str, Any]:
     return {
         "id": key.id,
         "key": key.key,
-        # From where MAAS imports keys; here each was given by itself.
-        "keysource": "",
+        "keysource": key.source,
         "resource_uri": f"{ROOT}/account/prefs/sshkeys/{key.id}/",
     }

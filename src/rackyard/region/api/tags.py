@@ -120,6 +120,8 @@ def _shape(tag: Tag) -> dict[str, Any]:
         "name": tag.name,
         "comment": tag.comment,
         "definition": tag.definition,
+        # Ours: why it is not evaluated any more.
+        "definition_fault": tag.definition_fault,
         "kernel_opts": tag.kernel_opts,
         "resource_uri": f"{ROOT}/tags/{tag.name}/",
     }

@@ -60,6 +60,7 @@ CREATE TABLE ssh_key (
     key         text NOT NULL,                      -- a line as in authorized_keys
     key_sha256  bytea NOT NULL CHECK (length(key_sha256) = 32), -- without its comment
     created_at  timestamptz NOT NULL DEFAULT now(),
+    source      text NOT NULL DEFAULT '',           -- gh:NAME or lp:NAME, where it was imported
     CONSTRAINT ssh_key_once UNIQUE (account_id, key_sha256)
 );
 
@@ -270,6 +271,7 @@ CREATE TABLE region (
     names_trouble  text NOT NULL DEFAULT '',        -- why its name server does not have what it should
     zone_id        bigint NOT NULL DEFAULT 1,
     host           jsonb                            -- as of racks
+    dns_serial     bigint                           -- the largest that its zones have; not known before one was seen
 );
 
 CREATE TABLE region_service (
@@ -474,6 +476,12 @@ CREATE TABLE dns_record (
     rrdata      text NOT NULL,
     ttl         integer CONSTRAINT dns_record_ttl_range CHECK (ttl BETWEEN 1 AND 604800),
     CONSTRAINT dns_record_key UNIQUE (resource_id, rrtype, rrdata)
+);
+
+-- The serial that all zones have at least, if an administrator has set one.
+CREATE TABLE dns_serial (
+    id     integer PRIMARY KEY DEFAULT 1 CONSTRAINT dns_serial_one CHECK (id = 1),
+    serial bigint NOT NULL CONSTRAINT dns_serial_range CHECK (serial BETWEEN 1 AND 4294967295)
 );
 
 -- Domains with what is told of them: how many records operators have put there.
@@ -1076,6 +1084,7 @@ END $$;
 
 CREATE TRIGGER machine_named AFTER UPDATE ON machine FOR EACH ROW
     WHEN ((OLD.hostname, OLD.domain_id) IS DISTINCT FROM (NEW.hostname, NEW.domain_id)) EXECUTE FUNCTION notify_names();
+CREATE TRIGGER dns_serial_named AFTER INSERT OR UPDATE ON dns_serial FOR EACH STATEMENT EXECUTE FUNCTION notify_names();
 
 CREATE FUNCTION notify_upload() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -1257,7 +1266,7 @@ SELECT audit_table('api_key',
 SELECT audit_table('ssh_key',
     name => '''SHA256:'' || rtrim(encode($.key_sha256, ''base64''), ''='') || '' of '' || '
             'coalesce((SELECT username FROM account WHERE id = $.account_id), ''#'' || $.account_id)',
-    shown => ARRAY['key', 'account_id=(SELECT username FROM account WHERE id = $.account_id)']);
+    shown => ARRAY['key', 'account_id=(SELECT username FROM account WHERE id = $.account_id)', 'source']);
 SELECT audit_table('setting', name => '$.name', key => '$.name', shown => '{value}');
 SELECT audit_table('restoration', name => '''backup of '' || $.taken_at', shown => '{taken_at, archive_sha256}');
 SELECT audit_table('rack', name => '$.hostname', node => '$.system_id',
@@ -1398,3 +1407,4 @@ SELECT audit_table('region_tag', key => '$.tag_id || ''/'' || $.region_id',
     node => '(SELECT system_id FROM region WHERE id = $.region_id)',
     shown => ARRAY['tag_id=(SELECT name FROM tag WHERE id = $.tag_id)',
         'region_id=(SELECT name FROM region WHERE id = $.region_id)']);
+SELECT audit_table('dns_serial', name => '''of all zones''', shown => '{serial}');

@@ -13,6 +13,7 @@ import dns.name
 import dns.query
 import dns.rcode
 import dns.rdatatype
+import dns.rrset
 import dns.tsig
 import dns.tsigkeyring
 import dns.update
@@ -20,12 +21,15 @@ import dns.xfr
 import dns.zone
 
 from rackyard.region.errors import RackyardError, Unavailable
+from rackyard.region.services.network import dns_data
 from rackyard.region.services.network.zones import Records
 from rackyard.region.services.racks.names import Change, Zone, differences
 
 TIMEOUT_S = 5.0
 # In one update, which may have 64 kB: a name has up to some sixty addresses, most have one.
 MAX_NAMES = 100
+# The serial of a zone whose file was just made.
+_NEW = 1
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ def reconcile(server: Server, zone: Zone, before: Held | None = None) -> tuple[l
     Raises ZoneRefused when the name server answers and refuses, Unavailable when it does not answer."""
     try:
         held = before if before and _serial(server, zone.name) == before.serial else _transferred(server, zone.name)
+        serial = _raised(server, zone, held.serial)
         changes = differences(zone, held.records)
         updates = [changes[at : at + MAX_NAMES] for at in range(0, len(changes), MAX_NAMES)]
         for update in updates:
@@ -96,9 +101,9 @@ def reconcile(server: Server, zone: Zone, before: Held | None = None) -> tuple[l
         raise ZoneRefused(_words(server, zone, error)) from error
     except (dns.exception.DNSException, OSError, EOFError) as error:
         raise Unavailable(_words(server, zone, error)) from error
-    records = {**held.records, **{change.label: change.records for change in changes}}
     # Each update adds one. Where anything else has changed too, the serial tells it at the next pass.
-    serial = held.serial + len(updates)
+    serial += len(updates)
+    records = {**held.records, **{change.label: change.records for change in changes}}
     return changes, Held(serial, {label: known for label, known in records.items() if known})
 
 
@@ -114,13 +119,33 @@ def _keyring(key: Key) -> dict[dns.name.Name, dns.tsig.Key]:
     return {name: dns.tsig.Key(name, key.secret, dns.name.from_text(key.algorithm))}
 
 
+def _raised(server: Server, zone: Zone, serial: int) -> int:
+    """The zone's serial, which is `serial`, once it is no earlier than it must be."""
+    wanted = zone.serial
+    # One that was just made is no later than any: as far as a serial may go at once, and then the rest.
+    while wanted and (dns_data.is_later(wanted, serial) or serial == _NEW != wanted):
+        soa = _soa(server, zone.name)
+        if soa is None:
+            break
+        serial = wanted if dns_data.is_later(wanted, serial) else dns_data.furthest_serial(serial)
+        update = _update(server, zone.name)
+        update.add(dns.name.empty, soa.ttl, soa[0].replace(serial=serial))
+        _exchange(server, update)
+    return serial
+
+
 def _serial(server: Server, name: str) -> int | None:
     """The zone's serial, None where the name server does not tell it."""
+    soa = _soa(server, name)
+    return int(soa[0].serial) if soa else None
+
+
+def _soa(server: Server, name: str) -> dns.rrset.RRset | None:
+    """The zone's SOA record, None where the name server does not tell it."""
     question = dns.message.make_query(name, dns.rdatatype.SOA)
     question.use_tsig(_keyring(server.key))
     answer = dns.query.udp(question, server.address, timeout=TIMEOUT_S, port=server.port)
-    found = [each[0] for each in answer.answer if each.rdtype == dns.rdatatype.SOA]
-    return int(found[0].serial) if found else None
+    return next((each for each in answer.answer if each.rdtype == dns.rdatatype.SOA), None)
 
 
 def _transferred(server: Server, name: str) -> Held:
@@ -139,14 +164,24 @@ def _transferred(server: Server, name: str) -> Held:
 
 
 def _send(server: Server, name: str, changes: list[Change]) -> None:
-    update = dns.update.UpdateMessage(name)
-    update.use_tsig(_keyring(server.key))
+    update = _update(server, name)
     for change in changes:
         # All that the name has: a CNAME would keep the server from taking anything else.
         update.delete(change.label)
         for record in sorted(change.records):
             ttl, kind, data = record.split(" ", 2)
             update.add(change.label, int(ttl), kind, data)
+    _exchange(server, update)
+
+
+def _update(server: Server, name: str) -> dns.update.UpdateMessage:
+    """An update of the zone with nothing in it yet."""
+    update = dns.update.UpdateMessage(name)
+    update.use_tsig(_keyring(server.key))
+    return update
+
+
+def _exchange(server: Server, update: dns.update.UpdateMessage) -> None:
     answer = dns.query.tcp(update, server.address, timeout=TIMEOUT_S, port=server.port)
     if answer.rcode() != dns.rcode.NOERROR:
         raise _Refused(answer.rcode())

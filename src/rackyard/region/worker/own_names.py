@@ -11,6 +11,7 @@ from rackyard.daemons import dns
 from rackyard.daemons.supervisor import Supervisor
 from rackyard.region.context import Context
 from rackyard.region.errors import RackyardError, Unavailable
+from rackyard.region.services.network import dns_data
 from rackyard.region.services.racks import names
 from rackyard.region.services.racks.names import Zone
 from rackyard.region.worker import dns_update
@@ -39,6 +40,8 @@ class OwnNames:
         # should.
         self.held: dict[str, list[str]] = {}
         self.trouble = ""
+        # The largest serial of its zones, None before one was seen.
+        self.serial: int | None = None
 
     def update(self) -> list[str]:
         """One pass; the names that changed. Raises Unavailable when a zone could not be brought to its state."""
@@ -76,6 +79,7 @@ class OwnNames:
                 _log.info("%s in %s is now %s", change.label, zone.name, ", ".join(sorted(change.records)) or "gone")
                 changed.append(change.label)
         self._known = known
+        self.serial = dns_data.latest_serial(held.serial for held in known.values())
         self._mend(refused)
         if refused:
             raise Unavailable("; ".join(refused.values()))

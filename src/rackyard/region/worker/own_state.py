@@ -46,8 +46,18 @@ class OwnState:
 
     def tell(self) -> None:
         """One pass."""
-        ends_at, names = certificate_end(self._ctx.config), self._names
-        regions.tell(self._ctx, SelfReport(self._services(), ends_at, names.held, names.trouble, self._host()))
+        names = self._names
+        regions.tell(
+            self._ctx,
+            SelfReport(
+                self._services(),
+                certificate_end(self._ctx.config),
+                names.held,
+                names.trouble,
+                host=self._host(),
+                dns_serial=names.serial,
+            ),
+        )
 
     def _host(self) -> Host:
         """What the host is made of, looked at now and then."""

@@ -12,13 +12,14 @@ from rackyard.region.db.pool import Row, Transaction
 @dataclass(frozen=True)
 class Tag:
     """A tag. `kernel_opts` are words for the kernel lines of the machines that have it; with a `definition`, machines
-    have it that it describes."""
+    have it that it describes; `definition_fault` is why that is not evaluated any more."""
 
     id: int
     name: str
     comment: str
     kernel_opts: str
     definition: str
+    definition_fault: str
 
 
 def every(tx: Transaction) -> list[Tag]:

@@ -98,3 +98,19 @@ def update(tx: Transaction, kind: str, row_id: int, **columns: Any) -> None:
 def delete(tx: Transaction, kind: str, row_id: int) -> None:
     """Remove one row."""
     tx.run(f"network.domains.delete_{kind}", id=row_id)
+
+
+def wanted_serial(tx: Transaction) -> int | None:
+    """What the serial of every zone is at least, None where nobody has said so."""
+    row = tx.one("network.domains.wanted_serial")
+    return row["serial"] if row else None
+
+
+def known_serials(tx: Transaction) -> list[int]:
+    """That, and the largest that each region's zones have."""
+    return [row["serial"] for row in tx.all("network.domains.known_serials")]
+
+
+def set_serial(tx: Transaction, serial: int) -> None:
+    """Have all zones at this serial, or beyond."""
+    tx.run("network.domains.set_serial", serial=serial)

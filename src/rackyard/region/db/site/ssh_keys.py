@@ -11,10 +11,11 @@ from rackyard.region.db.pool import Row, Transaction
 
 @dataclass(frozen=True)
 class SshKey:
-    """A public key, as a line of authorized_keys has it."""
+    """A public key, as a line of authorized_keys has it; `source` is where it was imported from (`gh:ann`)."""
 
     id: int
     key: str
+    source: str
 
 
 def of_account(tx: Transaction, account_id: int) -> list[SshKey]:
@@ -27,11 +28,22 @@ def find(tx: Transaction, account_id: int, key_id: int) -> SshKey | None:
     return _key(tx.one("site.ssh_keys.find", account_id=account_id, key_id=key_id))
 
 
+def digests(tx: Transaction, account_id: int) -> dict[bytes, int]:
+    """The keys of an account: their ids by what they are known by."""
+    return {bytes(row["key_sha256"]): row["id"] for row in tx.all("site.ssh_keys.digests", account_id=account_id)}
+
+
 def add(tx: Transaction, account_id: int, key: str, key_sha256: bytes, now: datetime) -> SshKey:
     """One more key of an account."""
     added = _key(tx.one("site.ssh_keys.add", account_id=account_id, key=key, key_sha256=key_sha256, now=now))
     assert added is not None
     return added
+
+
+def add_imported(tx: Transaction, account_id: int, key: str, key_sha256: bytes, now: datetime, source: str) -> None:
+    """One more key of an account, unless somebody has added it meanwhile."""
+    columns = {"account_id": account_id, "key": key, "key_sha256": key_sha256, "now": now, "source": source}
+    tx.run("site.ssh_keys.add_imported", **columns)
 
 
 def delete(tx: Transaction, account_id: int, key_id: int) -> SshKey | None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import dns.exception
 import dns.name
@@ -17,6 +18,9 @@ from rackyard.region.services.site import validation
 # What MAAS takes besides addresses.
 TYPES = ("CNAME", "MX", "NS", "SRV", "SSHFP", "TXT")
 MAX_TTL_S = 604800
+MAX_SERIAL = 2**32 - 1
+# The furthest that a serial may go forward at once (RFC 1982 section 3.1).
+SERIAL_STEP = 2**31 - 1
 APEX = "@"
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 MAX_NAME = 253
@@ -88,6 +92,25 @@ def rrdata(kind: str, text: str, domain: str) -> str:
             "rrdata", f"{target} is no host name; a {kind} leads to letters, digits, inner hyphens only."
         )
     return str(parsed.to_text())
+
+
+def is_later(serial: int, before: int) -> bool:
+    """Whether a zone's serial is greater than another one, as secondaries see it (RFC 1982 section 3.2)."""
+    return 0 < (serial - before) % (MAX_SERIAL + 1) <= SERIAL_STEP
+
+
+def latest_serial(serials: Iterable[int]) -> int | None:
+    """The one that none of the others is later than; None of none."""
+    latest: int | None = None
+    for serial in serials:
+        if latest is None or is_later(serial, latest):
+            latest = serial
+    return latest
+
+
+def furthest_serial(before: int) -> int:
+    """The last one that is later than this one; named has none that is 0."""
+    return (before + SERIAL_STEP) % (MAX_SERIAL + 1) or MAX_SERIAL
 
 
 def _quoted(text: str) -> str:

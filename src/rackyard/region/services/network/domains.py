@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -141,6 +142,23 @@ def set_default(ctx: Context, actor: Actor, specifier: str) -> DomainDetails:
         if domain != (rows.default(tx) or internal(ctx)):
             rows.make_default(tx, None if domain.id == INTERNAL_ID else domain.id)
     return read(ctx, str(domain.id))
+
+
+def set_serial(ctx: Context, actor: Actor, text: str) -> None:
+    """Have all zones of all regions go on from this serial. Raises Forbidden, Invalid (it is no step forward)."""
+    with changing(ctx, actor) as tx:
+        if not re.fullmatch(r"[0-9]{1,10}", text) or not 1 <= int(text) <= dns_data.MAX_SERIAL:
+            raise Invalid.field(
+                "serial", f"{validation.shown(text)} is no serial; write a number from 1 to {dns_data.MAX_SERIAL}."
+            )
+        present = dns_data.latest_serial(rows.known_serials(tx))
+        if present is not None and not dns_data.is_later(int(text), present):
+            raise Invalid.field(
+                "serial",
+                f"{text} is not after the present serial, {present} (RFC 1982); the one furthest after it is "
+                f"{dns_data.furthest_serial(present)}.",
+            )
+        rows.set_serial(tx, int(text))
 
 
 def of_host(ctx: Context, tx: Transaction, hostname: str, domain: str | None, before: Domain | None) -> HostName:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
 from rackyard.region.context import Context
+from rackyard.region.db.network import domains as domain_rows
 from rackyard.region.db.pool import Row
 from rackyard.region.services.network import domains, zones
 from rackyard.region.services.network.zones import Published, Records
@@ -38,11 +39,13 @@ class Change:
 
 @dataclass(frozen=True)
 class Zone:
-    """What a zone must hold, by label, and which of its names are ours to remove; others are left alone."""
+    """What a zone must hold, by label, and which of its names are ours to remove; others are left alone. Its serial is
+    at least `serial`, if there is one."""
 
     name: str
     labels: Mapping[str, Records]
     ours: Callable[[str, Records], bool]
+    serial: int | None = None
 
 
 def subnet_label(cidr: str) -> str:
@@ -90,9 +93,11 @@ def wanted(ctx: Context) -> list[Zone]:
         serving = tx.all("racks.desired.serving")
         cidrs = {row["id"]: row["cidr"] for row in tx.all("racks.desired.subnets")}
         published = zones.published(tx, domains.internal(ctx))
+        serial = domain_rows.wanted_serial(tx)
     domain = ctx.config.domain
     own = [Zone(name, published.zones[name], lambda _label, _records: True) for name in sorted(published.zones)]
-    return [_internal(domain, serving, cidrs, published), *own, *_reverse(domain, serving, cidrs, published)]
+    found = [_internal(domain, serving, cidrs, published), *own, *_reverse(domain, serving, cidrs, published)]
+    return [replace(zone, serial=serial) for zone in found]
 
 
 def reverse_zones(serving: Iterable[Row], cidrs: Mapping[int, str], published: Published) -> list[str]:

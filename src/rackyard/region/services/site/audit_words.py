@@ -51,6 +51,7 @@ _KINDS: Mapping[str, _Kind] = MappingProxyType(
         "domain": _Kind("Domain", "DNS"),
         "dns_resource": _Kind("DNS name", "DNS"),
         "dns_record": _Kind("DNS record", "DNS"),
+        "dns_serial": _Kind("DNS serial", "DNS", tells="serial", create="was set"),
         "image": _Kind("Image", "IMAGES"),
         "zone": _Kind("Zone", "ZONES_AND_POOLS"),
         "resource_pool": _Kind("Resource pool", "ZONES_AND_POOLS"),

@@ -28,13 +28,15 @@ OLD_SILENCE_S = 90.0
 @dataclass(frozen=True)
 class SelfReport:
     """What a worker says of its host: its services, until when its certificate is good, which addresses its name server
-    has for each subnet's name, or why it does not have what it should, and what the host is made of."""
+    has for each subnet's name, or why it does not have what it should, the largest serial of its zones, and what the
+    host is made of."""
 
     services: Sequence[Service]
     cert_not_after: datetime | None
     names: Mapping[str, Sequence[str]]
     names_trouble: str
     host: Host
+    dns_serial: int | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ def tell(ctx: Context, report: SelfReport) -> None:
         "cert_not_after": report.cert_not_after,
         "names": {name: list(addresses) for name, addresses in report.names.items()},
         "names_trouble": report.names_trouble,
+        "dns_serial": report.dns_serial,
     }
     with ctx.db.transaction() as tx:
         row = tx.one("site.regions.told", name=ctx.config.name, **said)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from rackyard.region.context import Context
@@ -14,8 +16,9 @@ from rackyard.region.db.site import ssh_keys as rows
 from rackyard.region.db.site.accounts import Account
 from rackyard.region.db.site.ssh_keys import SshKey
 from rackyard.region.errors import BadRequest, Invalid, NotFound
-from rackyard.region.services.site import validation
+from rackyard.region.services.site import key_sources, validation
 from rackyard.region.services.site.authorisation import Actor, Permission, authorise
+from rackyard.region.services.site.key_sources import Source
 
 # What sshd(8), AUTHORIZED_KEYS FILE FORMAT, has, without DSA, which OpenSSH has given up; and of how many fields each
 # is made (RFC 4253 section 6.6, RFC 5656 section 3.1, RFC 8709 section 4, OpenSSH's PROTOCOL.u2f).
@@ -84,6 +87,41 @@ def add_own(ctx: Context, actor: Actor, text: str) -> SshKey:
         if len(rows.of_account(tx, account.id)) >= MAX_KEYS:
             raise BadRequest(f"{account.username} has {MAX_KEYS} SSH keys; remove one that is not needed first.")
         return rows.add(tx, account.id, public.line, public.sha256, ctx.clock.now())
+
+
+def import_own(ctx: Context, actor: Actor, source: Source) -> list[SshKey]:
+    """The actor's keys that the source publishes; those that were missing are added, those that are there stay as they
+    are. Raises Forbidden, Invalid, BadRequest, TooMany, Late."""
+    with ctx.db.transaction() as tx:
+        _own(tx, actor)
+    with ctx.fetches.enter(actor.name, "keys of others"):
+        published = key_sources.lines(ctx.config, source)
+    wanted = {public.sha256: public for public in _known(published)}
+    if not wanted:
+        raise Invalid.field(
+            "keysource", f"None of the {len(published)} lines that {source} publishes is a key of a type that is known "
+            f"here ({', '.join(TYPES)})."
+        )  # fmt: skip
+    with ctx.db.transaction() as tx:
+        account = _own(tx, actor)
+        there = rows.digests(tx, account.id)
+        new = [public for digest, public in wanted.items() if digest not in there]
+        if len(there) + len(new) > MAX_KEYS:
+            raise BadRequest(
+                f"{account.username} would have more than {MAX_KEYS} SSH keys with the {len(new)} new ones of {source};"
+                " remove some that are not needed first."
+            )
+        for public in new:
+            rows.add_imported(tx, account.id, public.line, public.sha256, ctx.clock.now(), str(source))
+        digests = rows.digests(tx, account.id)
+        ids = {digests[digest] for digest in wanted}
+        return [key for key in rows.of_account(tx, account.id) if key.id in ids]
+
+
+def _known(published: Iterable[str]) -> Iterator[PublicKey]:
+    for line in published:
+        with suppress(Invalid):
+            yield PublicKey.parse(line)
 
 
 def remove_own(ctx: Context, actor: Actor, key_id: int) -> None:

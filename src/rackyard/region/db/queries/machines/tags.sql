@@ -2,15 +2,15 @@
 
 -- name: machines.tags.all
 -- Every tag by name.
-SELECT id, name, comment, kernel_opts, definition FROM tag ORDER BY name COLLATE "C";
+SELECT id, name, comment, kernel_opts, definition, definition_fault FROM tag ORDER BY name COLLATE "C";
 
 -- name: machines.tags.find
 -- One tag.
-SELECT id, name, comment, kernel_opts, definition FROM tag WHERE name = %(name)s;
+SELECT id, name, comment, kernel_opts, definition, definition_fault FROM tag WHERE name = %(name)s;
 
 -- name: machines.tags.lock
 -- One tag, locked: what it is called and what it is on changes one after the other. Lock no machine before.
-SELECT id, name, comment, kernel_opts, definition FROM tag WHERE name = %(name)s FOR UPDATE;
+SELECT id, name, comment, kernel_opts, definition, definition_fault FROM tag WHERE name = %(name)s FOR UPDATE;
 
 -- name: machines.tags.unknown
 -- Which of these system_ids nothing has.

@@ -74,3 +74,15 @@ UPDATE dns_record SET rrtype = %(rrtype)s, rrdata = %(rrdata)s, ttl = %(ttl)s WH
 -- name: network.domains.delete_record
 -- Remove a record.
 DELETE FROM dns_record WHERE id = %(id)s;
+
+-- name: network.domains.wanted_serial
+-- What the serial of every zone is at least, if an administrator has said so.
+SELECT serial FROM dns_serial;
+
+-- name: network.domains.known_serials
+-- That, and the largest that each region's zones have.
+SELECT serial FROM dns_serial UNION SELECT dns_serial FROM region WHERE dns_serial IS NOT NULL;
+
+-- name: network.domains.set_serial
+-- An administrator has said so.
+INSERT INTO dns_serial (serial) VALUES (%(serial)s) ON CONFLICT (id) DO UPDATE SET serial = excluded.serial;

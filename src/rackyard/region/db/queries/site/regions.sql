@@ -5,7 +5,7 @@
 -- A region's worker says how it is.
 UPDATE region
 SET version = %(version)s, seen_at = now(), cert_not_after = %(cert_not_after)s, names = %(names)s,
-    names_trouble = %(names_trouble)s
+    names_trouble = %(names_trouble)s, dns_serial = coalesce(%(dns_serial)s, dns_serial)
 WHERE name = %(name)s RETURNING id;
 
 -- name: site.regions.put_host
