@@ -31,18 +31,24 @@ def argument_spec(**own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def declare(
-    result: str, kind: Callable[[RegionClient], Kind], needed: tuple[str, ...] = (), **own: Mapping[str, Any]
+    result: str,
+    kind: Callable[[RegionClient], Kind],
+    needed: tuple[str, ...] = (),
+    one_of: tuple[str, ...] = (),
+    states: tuple[str, ...] = ("present", "absent"),
+    **own: Mapping[str, Any],
 ) -> None:
     """The whole of a module that declares one object of a kind, which may need what the region has.
 
     :param result: what it returns the object as.
     :param needed: options that an object that shall be there needs.
+    :param one_of: options of which at most one is given.
+    :param states: in which of these it can be wished.
     """
     module = AnsibleModule(
-        argument_spec=argument_spec(
-            state={"type": "str", "choices": ["present", "absent"], "default": "present"}, **own
-        ),
+        argument_spec=argument_spec(state={"type": "str", "choices": list(states), "default": "present"}, **own),
         required_if=[("state", "present", needed)] if needed else [],
+        mutually_exclusive=[one_of] if one_of else [],
         supports_check_mode=True,
     )
 

@@ -96,10 +96,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 dhcp_snippet:
-  description: The snippet with the names of what it is for, empty when it is absent. In check mode as it would be.
+  description: The snippet as the region's API shows it, what it is for by name, empty when it is absent. In check mode as it would be.
   returned: success
   type: dict
   sample:
+    id: 1
     name: log servers
     value: option log-servers 198.51.100.14;
     description: ""
@@ -120,43 +121,24 @@ status:
   sample: 400
 """
 
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils import region_module
 from ..module_utils.rackyard_core import dhcp_snippets
-from ..module_utils.rackyard_core.client import RegionClient
-
-
-def ensure(client: RegionClient, options: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Read, decide, and act outside check mode."""
-    row = dhcp_snippets.find(client, options["name"].strip())
-    wanted = dhcp_snippets.target(client, options) if options["state"] == "present" else None
-    plan = dhcp_snippets.plan_for(dhcp_snippets.view_of(row), options, wanted)
-    after = dict(plan.after)
-    if plan.changed and not check_mode:
-        after = dhcp_snippets.view_of(dhcp_snippets.carry_out(client, row, plan, wanted))
-    return {**plan.result(), "dhcp_snippet": after}
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=region_module.argument_spec(
-            state={"type": "str", "choices": ["present", "absent"], "default": "present"},
-            name={"type": "str", "required": True},
-            value={"type": "str"},
-            description={"type": "str"},
-            enabled={"type": "bool"},
-            node={"type": "str"},
-            subnet={"type": "str"},
-            ip_range={"type": "str"},
-            global_snippet={"type": "bool"},
-        ),
-        mutually_exclusive=[("node", "subnet", "ip_range", "global_snippet")],
-        supports_check_mode=True,
+    region_module.declare(
+        "dhcp_snippet",
+        dhcp_snippets.dhcp_snippet_kind,
+        one_of=(*dhcp_snippets.SCOPES, "global_snippet"),
+        name={"type": "str", "required": True},
+        value={"type": "str"},
+        description={"type": "str"},
+        enabled={"type": "bool"},
+        node={"type": "str"},
+        subnet={"type": "str"},
+        ip_range={"type": "str"},
+        global_snippet={"type": "bool"},
     )
-    region_module.run(module, lambda client: ensure(client, module.params, module.check_mode))
 
 
 if __name__ == "__main__":

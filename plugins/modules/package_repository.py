@@ -86,10 +86,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 package_repository:
-  description: The repository, empty when it is absent. In check mode as it would be.
+  description: The repository as the region's API shows it, empty when it is absent. In check mode as it would be.
   returned: success
   type: dict
   sample:
+    id: 1
     name: vendor
     url: https://packages.example.org/debian
     distributions: []
@@ -111,43 +112,24 @@ status:
   sample: 400
 """
 
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils import region_module
-from ..module_utils.rackyard_core import package_repositories
-from ..module_utils.rackyard_core.client import RegionClient
-
-
-def ensure(client: RegionClient, options: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Read, decide, and act outside check mode."""
-    row = package_repositories.read(client, options["name"])
-    plan = package_repositories.plan(package_repositories.view_of(row), options)
-    after = dict(plan.after)
-    if plan.changed and not check_mode:
-        package_repositories.carry_out(client, row, plan)
-        after = package_repositories.view_of(package_repositories.read(client, options["name"]))
-    return {**plan.result(), "package_repository": after}
+from ..module_utils.rackyard_core import kinds
 
 
 def main() -> None:
     words = {"type": "list", "elements": "str"}
-    module = AnsibleModule(
-        argument_spec=region_module.argument_spec(
-            state={"type": "str", "choices": ["present", "absent"], "default": "present"},
-            name={"type": "str", "required": True},
-            url={"type": "str"},
-            distributions=words,
-            components=words,
-            arches={**words, "choices": list(package_repositories.ARCHES)},
-            key={"type": "str", "no_log": False},
-            enabled={"type": "bool"},
-            disable_sources={"type": "bool"},
-        ),
-        supports_check_mode=True,
+    region_module.declare(
+        "package_repository",
+        lambda client: kinds.PACKAGE_REPOSITORY,
+        name={"type": "str", "required": True},
+        url={"type": "str"},
+        distributions=words,
+        components=words,
+        arches={**words, "choices": list(kinds.ARCHES)},
+        key={"type": "str", "no_log": False},
+        enabled={"type": "bool"},
+        disable_sources={"type": "bool"},
     )
-    region_module.run(module, lambda client: ensure(client, module.params, module.check_mode))
 
 
 if __name__ == "__main__":

@@ -66,10 +66,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 space:
-  description: The space with its VLANs as FABRIC/VID, empty when it is absent. In check mode as it would be.
+  description: The space as the region's API shows it, its VLANs as FABRIC/VID, empty when it is absent. In check mode as it would be.
   returned: success
   type: dict
   sample:
+    id: 1
     name: dmz
     description: behind the outer firewall
     vlans: [dc1/20]
@@ -86,37 +87,17 @@ status:
   sample: 400
 """
 
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils import region_module
-from ..module_utils.rackyard_core import spaces
-from ..module_utils.rackyard_core.client import RegionClient
-
-
-def ensure(client: RegionClient, options: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Read, decide, and act outside check mode."""
-    name = options["name"]
-    row = spaces.read(client, name)
-    plan = spaces.plan(spaces.view_of(row), name, options["state"], options["description"])
-    after = dict(plan.after)
-    if plan.changed and not check_mode:
-        spaces.carry_out(client, row, plan)
-        after = spaces.view_of(spaces.read(client, name))
-    return {**plan.result(), "space": after}
+from ..module_utils.rackyard_core import kinds
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=region_module.argument_spec(
-            state={"type": "str", "choices": ["present", "absent"], "default": "present"},
-            name={"type": "str", "required": True},
-            description={"type": "str"},
-        ),
-        supports_check_mode=True,
+    region_module.declare(
+        "space",
+        lambda client: kinds.SPACE,
+        name={"type": "str", "required": True},
+        description={"type": "str"},
     )
-    region_module.run(module, lambda client: ensure(client, module.params, module.check_mode))
 
 
 if __name__ == "__main__":

@@ -68,10 +68,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 static_route:
-  description: The route with the names of its subnets, empty when it is absent. In check mode as it would be.
+  description: The route as the region's API shows it, its subnets by name, empty when it is absent. In check mode as it would be.
   returned: success
   type: dict
   sample:
+    id: 1
     source: boot
     destination: storage
     gateway_ip: 198.51.100.2
@@ -89,45 +90,20 @@ status:
   sample: 400
 """
 
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils import region_module
 from ..module_utils.rackyard_core import static_routes
-from ..module_utils.rackyard_core.client import RegionClient
-
-
-def ensure(client: RegionClient, options: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Read, decide, and act outside check mode."""
-    wish = static_routes.RouteWish.from_options(options)
-    view = static_routes.RouteView.read(client, wish)
-    if options["state"] == "present":
-        view.check(wish, check_mode)
-    row = view.find(wish)
-    decide = static_routes.plan_present if options["state"] == "present" else static_routes.plan_absent
-    plan = decide(static_routes.view_of(row), wish)
-    after = dict(plan.after)
-    if plan.changed and not check_mode:
-        static_routes.carry_out(client, view, row, plan)
-        if after:
-            after = static_routes.view_of(static_routes.RouteView.read(client, wish).find(wish))
-    return {**plan.result(), "static_route": after}
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=region_module.argument_spec(
-            state={"type": "str", "choices": ["present", "absent"], "default": "present"},
-            source={"type": "str", "required": True},
-            destination={"type": "str", "required": True},
-            gateway_ip={"type": "str"},
-            metric={"type": "int"},
-        ),
-        required_if=[("state", "present", ("gateway_ip",))],
-        supports_check_mode=True,
+    region_module.declare(
+        "static_route",
+        static_routes.static_route_kind,
+        needed=("gateway_ip",),
+        source={"type": "str", "required": True},
+        destination={"type": "str", "required": True},
+        gateway_ip={"type": "str"},
+        metric={"type": "int"},
     )
-    region_module.run(module, lambda client: ensure(client, module.params, module.check_mode))
 
 
 if __name__ == "__main__":

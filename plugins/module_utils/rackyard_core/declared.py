@@ -7,7 +7,7 @@ Such a module is its kind, its options and its docs. Objects that own lists of o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -25,15 +25,19 @@ class Kind:
 
     :param word: for people, such as ``resource pool``.
     :param listing: where the API has all of them and takes new ones; the wish's values may stand in braces.
-    :param one: where it has each, by its ``id``.
+    :param one: where it has each, by its ``id``; the field ``id_field`` has that.
+    :param made_by: how such a thing comes to be, where that is not by the API.
     :param new: the fields that are decided on, besides the key, with what a new object has of them; None where the
-        region chooses.
+        region chooses, or where it is required.
     :param key: the fields that tell one from the others; they are never changed.
+    :param required: the fields that a new object cannot be without, and one that is there need not be given.
     :param view: a row of the API in the module's words, where those differ.
     :param form: values in the module's words as the API takes them, where those differ.
     :param wish: options as the region would keep them; raises ValueError for what it would refuse.
     :param label: how people tell it from others, by its values.
     :param rows: how all of them are read, where that is not the listing.
+    :param chosen: which one is meant of those that have the key, where several can: given the wish and them in the
+        module's words, the place of that one; raises ValueError where nobody can know. The first one without it.
     :param operations: what is no field but an operation of the API, by name: it can be wished, and is ended only by
         wishing it of another object.
     :param posts: where each has no place of its own in the API: by what is done (create, update, delete) the operation
@@ -44,12 +48,16 @@ class Kind:
     listing: str
     one: str
     new: Values
+    id_field: str = "id"
+    made_by: str = ""
     key: tuple[str, ...] = ("name",)
+    required: tuple[str, ...] = ()
     view: Callable[[Row], Values] = dict
     form: Callable[[Values], Values] = dict
     wish: Callable[[Values], Values] = dict
     label: Callable[[Values], str] | None = None
     rows: Callable[[RegionClient], Iterable[Row]] | None = None
+    chosen: Callable[[Values, Sequence[Values]], int] | None = None
     operations: Mapping[str, str] = field(default_factory=dict)
     posts: Mapping[str, str] = field(default_factory=dict)
 
@@ -59,6 +67,10 @@ class Kind:
             return {}
         view = self.view(row)
         return {name: view[name] for name in (*self.key, *self.new, *self.operations)}
+
+    def whole(self, row: Row) -> dict[str, Any]:
+        """All that the API shows of it, what the module knows of in its words."""
+        return {**row, **self.view(row)} if row else {}
 
     def target(self, values: Values) -> str:
         """The object in words."""
@@ -75,6 +87,11 @@ def plan_for(kind: Kind, current: Values, wish: Values, state: str) -> Plan:
         if current.get(name) and given.get(name) is False:
             raise ValueError(f"{name}: {target} is that; wish it of another one instead")
     if not current:
+        if kind.made_by:
+            raise ValueError(f"There is no {target}; {kind.made_by}")
+        for name in kind.required:
+            if not wish.get(name):
+                raise ValueError(f"There is no {target} yet; give its {name}")
         whole = {
             **{name: wish[name] for name in kind.key},
             **kind.new,
@@ -89,25 +106,24 @@ def plan_for(kind: Kind, current: Values, wish: Values, state: str) -> Plan:
 
 def find(client: RegionClient, kind: Kind, wish: Values) -> Row:
     """The API's object that the wish is about, empty when there is none."""
-    for row in kind.rows(client) if kind.rows else client.get(_listing(kind, wish)):
-        view = kind.view(row)
-        if all(view[name] == wish[name] for name in kind.key):
-            return dict(row)
-    return {}
+    listed = kind.rows(client) if kind.rows else client.get(_listing(kind, wish))
+    shown = [(row, kind.view(row)) for row in listed]
+    found = [(row, view) for row, view in shown if all(view[name] == wish[name] for name in kind.key)]
+    if not found:
+        return {}
+    place = kind.chosen(wish, [view for _row, view in found]) if kind.chosen else 0
+    return dict(found[place][0])
 
 
 def ensure(client: RegionClient, kind: Kind, options: Values, check_mode: bool) -> tuple[Plan, Values]:
     """Read, decide, and act outside check mode; what was decided, and the object afterwards as the API shows it, what
-    can be decided on in the module's words."""
+    the module knows of in its words."""
     wish = kind.wish(options)
     row = find(client, kind, wish)
     plan = plan_for(kind, kind.shown(row), wish, options["state"])
-    if not plan.changed:
-        return plan, {**row, **plan.after}
-    if check_mode:
-        return plan, {**row, **plan.after} if plan.after else {}
-    after = _carry_out(client, kind, wish, row, plan.actions[0])
-    return plan, {**after, **kind.shown(after)}
+    if not plan.changed or check_mode:
+        return plan, {**kind.whole(row), **plan.after} if plan.after else {}
+    return plan, kind.whole(_carry_out(client, kind, wish, row, plan.actions[0]))
 
 
 def _carry_out(client: RegionClient, kind: Kind, wish: Values, row: Row, action: Action) -> Row:
@@ -129,7 +145,7 @@ def _carry_out(client: RegionClient, kind: Kind, wish: Values, row: Row, action:
 
 
 def _one(kind: Kind, row: Row) -> str:
-    return kind.one.format(id=quote(str(row["id"])))
+    return kind.one.format(id=quote(str(row[kind.id_field])))
 
 
 def _listing(kind: Kind, wish: Values) -> str:

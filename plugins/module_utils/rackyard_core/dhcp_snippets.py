@@ -1,124 +1,86 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A DHCP snippet in the region: what it should be, the plan that makes it so, and carrying that out."""
+"""DHCP snippets: for everything, or for a machine, a subnet or an IP range, which an operator names."""
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from .client import RegionClient
+from .declared import Kind
 from .machine_lookup import get_machine
-from .plan import Action, Plan, differing
 
 Row = Mapping[str, Any]
+Values = Mapping[str, Any]
 SCOPES = ("node", "subnet", "ip_range")
 
 
-class BadSnippet(ValueError):
-    """The wish contradicts what is there; the message names the snippet and the remedy."""
+def dhcp_snippet_kind(client: RegionClient) -> Kind:
+    """Snippets with the names of what they are for; what is not there is refused, in check mode as well."""
+
+    def wish(options: Values) -> dict[str, Any]:
+        wanted = {**options, "name": options["name"].strip()}
+        if wanted["value"] is not None:
+            # As the region keeps it: else it would be asked for the same each time.
+            wanted["value"] = wanted["value"].replace("\r\n", "\n").strip("\n")
+        if wanted["state"] == "present" and (wanted["global_snippet"] or any(wanted[scope] for scope in SCOPES)):
+            wanted |= {**dict.fromkeys(SCOPES, ""), **_target(client, wanted)[1]}
+        return wanted
+
+    def form(values: Values) -> dict[str, Any]:
+        fields = {name: value for name, value in values.items() if name not in SCOPES}
+        return fields | (_target(client, values)[0] if len(fields) < len(values) else {})
+
+    return Kind(
+        word="DHCP snippet",
+        listing="dhcp-snippets/",
+        one="dhcp-snippets/{id}/",
+        required=("value",),
+        new={"value": None, "description": "", "enabled": True, **dict.fromkeys(SCOPES, "")},
+        view=_view,
+        form=form,
+        wish=wish,
+    )
 
 
-@dataclass(frozen=True)
-class Target:
-    """What a snippet shall be for: the field of the API with the object's id, and the object's name; both are empty
-    where it is for everything, and where that is left alone."""
-
-    field: str = ""
-    id: str = ""
-    name: str = ""
-
-
-def find(client: RegionClient, name: str) -> Row | None:
-    """The snippet of that name, None when there is none."""
-    return next((row for row in client.get("dhcp-snippets/") if row["name"] == name), None)
-
-
-def view_of(row: Row | None) -> dict[str, Any]:
-    """A snippet in the module's words, empty for None."""
-    if row is None:
-        return {}
+def _view(row: Row) -> dict[str, Any]:
     node, ip_range = row["node"], row["iprange"]
     # Of a range, the region shows the subnet, too.
     subnet = None if ip_range else row["subnet"]
     return {
-        "name": row["name"],
-        "value": row["value"],
-        "description": row["description"],
-        "enabled": row["enabled"],
+        **row,
         "node": node["hostname"] if node else "",
         "subnet": subnet["name"] if subnet else "",
         "ip_range": ip_range["start_ip"] if ip_range else "",
     }
 
 
-def target(client: RegionClient, options: Mapping[str, Any]) -> Target | None:
-    """What the options say that it shall be for, None when they say nothing. Raises BadSnippet, RegionRefused."""
-    if options["node"]:
-        return Target("node", get_machine(client, options["node"])["system_id"], options["node"])
-    if options["subnet"]:
+def _target(client: RegionClient, values: Values) -> tuple[dict[str, Any], dict[str, str]]:
+    """What it is for, as the API takes it and by name. Raises ValueError, RegionRefused for what is not there."""
+    if values.get("node"):
+        return {"node": get_machine(client, values["node"])["system_id"]}, {"node": values["node"]}
+    if values.get("subnet"):
         for row in client.get("subnets/"):
-            if options["subnet"] in (row["name"], row["cidr"]):
-                return Target("subnet", str(row["id"]), row["name"])
-        raise _missing(options, "subnet", options["subnet"])
-    if options["ip_range"]:
-        start = _address(options)
+            if values["subnet"] in (row["name"], row["cidr"]):
+                return {"subnet": row["id"]}, {"subnet": row["name"]}
+        raise _missing("subnet", values["subnet"])
+    if values.get("ip_range"):
+        start = _address(values["ip_range"])
         for row in client.get("ipranges/"):
             if row["start_ip"] == start:
-                return Target("ip_range", str(row["id"]), start)
-        raise _missing(options, "IP range that begins with", start)
-    return Target() if options["global_snippet"] else None
+                return {"iprange": row["id"]}, {"ip_range": start}
+        raise _missing("IP range that begins with", start)
+    return {"global_snippet": True}, {}
 
 
-def plan_for(view: Mapping[str, Any], options: Mapping[str, Any], wanted: Target | None) -> Plan:
-    """``view`` is empty when there is none of this name. Raises BadSnippet for a new one that says nothing."""
-    name = options["name"].strip()
-    label = f"DHCP snippet {name}"
-    if options["state"] == "absent":
-        return Plan(view, {}, (Action("delete", label),) if view else ())
-    # As the region keeps it: else it would be asked for the same each time.
-    value = None if options["value"] is None else options["value"].replace("\r\n", "\n").strip("\n")
-    desired = {"value": value, "description": options["description"], "enabled": options["enabled"]}
-    if wanted is not None:
-        desired |= {scope: wanted.name if scope == wanted.field else "" for scope in SCOPES}
-    if view:
-        changes = differing(view, desired)
-        return Plan(view, {**view, **changes}, (Action("update", label, changes),) if changes else ())
-    if not value:
-        raise BadSnippet(f"There is no {label}, and a new one needs its value; give the lines for dhcpd")
-    empty = {"name": name, "description": "", "enabled": True, **dict.fromkeys(SCOPES, "")}
-    made = {**empty, **{field: given for field, given in desired.items() if given is not None}}
-    return Plan({}, made, (Action("create", label, made),))
-
-
-def carry_out(client: RegionClient, row: Row | None, plan: Plan, wanted: Target | None) -> Row | None:
-    """Do the plan's actions; the snippet afterwards. Raises RegionRefused with dhcpd's own words."""
-    (action,) = plan.actions
-    fields = {name: value for name, value in action.values.items() if name not in SCOPES}
-    if wanted is not None and any(scope in action.values for scope in SCOPES):
-        api_field = {"": "global_snippet", "ip_range": "iprange"}.get(wanted.field, wanted.field)
-        fields[api_field] = wanted.id or True
-    if row is None:
-        return dict(client.post("dhcp-snippets/", **fields))
-    path = f"dhcp-snippets/{row['id']}/"
-    if action.verb == "update":
-        return dict(client.put(path, **fields))
-    client.delete(path)
-    return None
-
-
-def _address(options: Mapping[str, Any]) -> str:
+def _address(text: str) -> str:
     try:
-        return str(ipaddress.ip_address(options["ip_range"]))
+        return str(ipaddress.ip_address(text))
     except ValueError as reason:
-        raise BadSnippet(
-            f"ip_range '{options['ip_range']}' is no address ({reason}); write the range's first"
-        ) from reason
+        raise ValueError(f"ip_range '{text}' is no address ({reason}); write the range's first") from reason
 
 
-def _missing(options: Mapping[str, Any], kind: str, what: str) -> BadSnippet:
-    return BadSnippet(
-        f"There is no {kind} {what} for DHCP snippet {options['name']}; declare it with module rackyard.metal.subnet"
-    )
+def _missing(kind: str, what: str) -> ValueError:
+    return ValueError(f"There is no {kind} {what} for the DHCP snippet; declare it with module rackyard.metal.subnet")

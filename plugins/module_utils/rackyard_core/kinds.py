@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,9 @@ from .declared import Kind
 from .dns import bare
 
 Values = Mapping[str, Any]
+ARCHES = ("amd64", "arm64")
+# Where MAAS shows VLANs that have no space.
+UNDEFINED = "undefined"
 
 
 def _named(options: Values) -> dict[str, Any]:
@@ -30,9 +34,73 @@ def _domain_form(values: Values) -> dict[str, Any]:
     return {**values, **({"ttl": values["ttl"] or ""} if "ttl" in values else {})}
 
 
+def _space(row: Values) -> dict[str, Any]:
+    return {**row, "vlans": [f"{vlan['fabric']}/{vlan['vid']}" for vlan in row["vlans"]]}
+
+
+def _space_wish(options: Values) -> dict[str, Any]:
+    wish = _named(options)
+    if wish["name"] == UNDEFINED:
+        raise ValueError(f"The space {UNDEFINED} is that of VLANs without a space; it is always there as it is")
+    return wish
+
+
+def _repository_wish(options: Values) -> dict[str, Any]:
+    wish = _named(options)
+    for name in ("distributions", "components"):
+        if wish[name] is not None:
+            wish[name] = list(dict.fromkeys(wish[name]))
+    if wish["arches"] is not None:
+        wish["arches"] = sorted(set(wish["arches"])) or list(ARCHES)
+    if wish["key"] is not None:
+        wish["key"] = "\n".join(line.strip() for line in wish["key"].strip().splitlines())
+    return wish
+
+
+def _repository_form(values: Values) -> dict[str, Any]:
+    # An empty list says nothing in a form; an empty text does.
+    return {name: "" if value == [] else value for name, value in values.items()}
+
+
+def _notification(row: Values) -> dict[str, Any]:
+    # Ansible has `message` as an option of its own.
+    return {**row, "content": row["message"], "user": row["user"]["username"] if row["user"] else ""}
+
+
+def _notification_wish(options: Values) -> dict[str, Any]:
+    return {**options, "content": None if options["content"] is None else options["content"].strip()}
+
+
+def _notification_form(values: Values) -> dict[str, Any]:
+    form = {"message" if name == "content" else name: value for name, value in values.items()}
+    return {**form, **({"context": json.dumps(values["context"])} if "context" in values else {})}
+
+
+def _controller(row: Values) -> dict[str, Any]:
+    return {**row, "zone": row["zone"]["name"]}
+
+
 ZONE = Kind("zone", "zones/", "zones/{id}/", {"description": ""}, wish=_named)
 POOL = Kind("resource pool", "resourcepools/", "resourcepool/{id}/", {"description": ""}, wish=_named)
 FABRIC = Kind("fabric", "fabrics/", "fabrics/{id}/", {"description": ""}, wish=_named)
+SPACE = Kind("space", "spaces/", "spaces/{id}/", {"description": ""}, view=_space, wish=_space_wish)
+PACKAGE_REPOSITORY = Kind(
+    "package repository",
+    "package-repositories/",
+    "package-repositories/{id}/",
+    {
+        "url": None,
+        "distributions": [],
+        "components": [],
+        "arches": list(ARCHES),
+        "key": "",
+        "enabled": True,
+        "disable_sources": True,
+    },
+    required=("url",),
+    form=_repository_form,
+    wish=_repository_wish,
+)
 # A ttl of 0 is the default.
 DOMAIN = Kind(
     "domain",
@@ -43,4 +111,44 @@ DOMAIN = Kind(
     form=_domain_form,
     wish=_domain_name,
     operations={"default": "set_default"},
+)
+NOTIFICATION = Kind(
+    "notification",
+    "notifications/",
+    "notifications/{id}/",
+    {
+        "content": None,
+        "context": {},
+        "category": "info",
+        "user": "",
+        "users": False,
+        "admins": False,
+        "dismissable": True,
+    },
+    key=("ident",),
+    required=("content",),
+    view=_notification,
+    form=_notification_form,
+    wish=_notification_wish,
+    rows=lambda client: client.get("notifications/", all=True),
+)
+RACK_CONTROLLER = Kind(
+    "rack controller",
+    "rackcontrollers/",
+    "rackcontrollers/{id}/",
+    {"zone": None},
+    id_field="system_id",
+    made_by="enrol it with playbook rackyard.metal.rack, which has a token made by a region",
+    key=("hostname",),
+    view=_controller,
+)
+REGION_CONTROLLER = Kind(
+    "region controller",
+    "regioncontrollers/",
+    "regioncontrollers/{id}/",
+    {"zone": None},
+    id_field="system_id",
+    made_by="install it with playbook rackyard.metal.region",
+    key=("hostname",),
+    view=_controller,
 )

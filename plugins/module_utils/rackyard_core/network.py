@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .client import RegionClient, RegionRefused
+from .kinds import UNDEFINED
 from .plan import Action, Plan
-from .spaces import UNDEFINED
 from .subnets import BadSubnet, SubnetWish, refuse_overlap
 
 Row = Mapping[str, Any]

@@ -11,9 +11,9 @@ from typing import Any
 from .client import RegionClient, RegionRefused
 from .declared import Kind
 from .dns import bare
+from .kinds import UNDEFINED
 from .macs import normal
 from .network import vlan_row, vlan_view
-from .spaces import UNDEFINED
 from .subnets import vlan_place
 
 Row = Mapping[str, Any]

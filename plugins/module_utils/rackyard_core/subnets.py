@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .kinds import UNDEFINED
 from .plan import Action, Plan, differing
-from .spaces import UNDEFINED
 
 RANGE_TYPES = ("dynamic", "reserved")
 VLAN_FIELDS = ("vlan_name", "mtu", "dhcp_on", "primary_rack", "secondary_rack", "relay_vlan", "space")

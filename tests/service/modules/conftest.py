@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,11 +14,13 @@ import psycopg2
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from flask.testing import FlaskClient
+from judge import judging
 
 from ansible_collections.rackyard.metal.plugins.module_utils.rackyard_core import region_options
 from ansible_collections.rackyard.metal.plugins.module_utils.rackyard_core.wire import Request, Response, Transport
 from ansible_collections.rackyard.metal.plugins.modules import machine
 from rackyard.region.context import Context
+from rackyard.region.db.racks.identity import Rack
 
 Result = dict[str, Any]
 MACHINE = {
@@ -93,3 +96,11 @@ def rack(execute: Callable[..., Any]) -> str:
     for name, address in (("pxe0", "10.20.0.2/24"), ("bmc0", "10.30.0.2/24")):
         execute("INSERT INTO rack_interface (rack_id, name, address) SELECT id, %s, %s FROM rack", name, address)
     return "rack1"
+
+
+@pytest.fixture
+def judge(rack: str, execute: Callable[..., Any], ctx: Context, tmp_path: Path) -> Iterator[None]:
+    """That rack's dhcpd judges DHCP snippets."""
+    ((rack_id, system_id),) = execute("UPDATE rack SET abilities = '{dhcp_check}' RETURNING id, system_id")
+    with judging(ctx, Rack(rack_id, system_id, rack), tmp_path):
+        yield

@@ -14,25 +14,6 @@ Run = Callable[..., Result]
 OPTIONS = {"name": "dmz", "description": "behind the outer firewall"}
 
 
-def test_create_then_again_converges(run: Run) -> None:
-    foretold, first, second = run(space, check=True, **OPTIONS), run(space, **OPTIONS), run(space, **OPTIONS)
-    assert first["actions"] == foretold["actions"] == ["create space dmz"]
-    assert first["space"] == foretold["space"] == {**OPTIONS, "vlans": []}
-    assert first["diff"] == {"before": {}, "after": first["space"]}
-    assert not second["changed"]
-    assert second["space"] == first["space"]
-
-
-def test_description_is_changed_only_where_it_is_given(run: Run) -> None:
-    run(space, **OPTIONS)
-    assert not run(space, name="dmz")["changed"]
-    foretold = run(space, check=True, name="dmz", description="")
-    assert run(space, **OPTIONS)["space"]["description"] == "behind the outer firewall", "check mode changes nothing"
-    done = run(space, name="dmz", description="")
-    assert done["actions"] == foretold["actions"] == ["update space dmz"]
-    assert done["space"] == foretold["space"] == {"name": "dmz", "description": "", "vlans": []}
-
-
 def test_space_is_removed_and_its_vlans_stay(run: Run) -> None:
     run(space, **OPTIONS)
     place = {"name": "web", "cidr": "10.20.0.0/24", "fabric": "lab", "vid": 20}

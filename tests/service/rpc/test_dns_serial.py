@@ -61,4 +61,4 @@ def test_serial_that_is_set_is_that_of_every_zone_of_every_region(
 
 def tells(region: Context, site: Site) -> None:
     """What the worker says of its host every two seconds."""
-    regions.tell(region, SelfReport([], None, {}, "", site.names.serial))
+    regions.tell(region, SelfReport([], None, {}, "", Host(), site.names.serial))

@@ -48,6 +48,8 @@ def test_people_see_what_is_for_them(api, reader, api_of, key_of) -> None:
         made(api, message=message, **whom)
     made(api, message="both", users="1", admins="1")
     assert (seen(api), seen(reader), seen(other)) == (["root", "both"], ["all", "you", "both"], ["all", "both"])
+    assert [each["text"] for each in api.get("notifications/?all=true").json] == ["all", "root", "you", "both"]
+    assert reader.get("notifications/?all=true").status_code == 403
     you = next(each for each in reader.get("notifications/").json if each["text"] == "you")
     assert you["user"] == {"username": "reader"}
     path = f"notifications/{you['id']}/"

@@ -28,10 +28,11 @@ _WISH: Takes = {
 }
 
 
-@collection.read()
+@collection.read(takes={"all": Kind.FLAG})
 def list_notifications(call: Call) -> list[dict[str, Any]]:
-    """What whoever asks is told and has not dismissed."""
-    return [_shape(known) for known in notifications.list_own(call.ctx, call.actor)]
+    """What whoever asks is told and has not dismissed. `all`, ours, is what anybody is told: for administrators."""
+    listed = notifications.list_all if call.params.flag("all") else notifications.list_own
+    return [_shape(known) for known in listed(call.ctx, call.actor)]
 
 
 @collection.create(takes=_WISH)

@@ -49,6 +49,13 @@ def list_own(ctx: Context, actor: Actor) -> list[Notification]:
         return [each for each in found if _is_for(actor, each) and not each.is_dismissed]
 
 
+def list_all(ctx: Context, actor: Actor) -> list[Notification]:
+    """What anybody is told, dismissed or not, by id. Raises Forbidden."""
+    with ctx.db.transaction() as tx:
+        authorise(actor, Permission.MANAGE_NOTIFICATIONS)
+        return rows.every(tx, actor.account_id)
+
+
 def read(ctx: Context, actor: Actor, notification_id: int) -> Notification:
     """One that is for the actor, or any for an administrator. Raises NotFound."""
     with ctx.db.transaction() as tx:
