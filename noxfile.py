@@ -45,7 +45,7 @@ GO_PACKAGES = ("golang-github-juju-gomaasapi-dev", "golang-go")
 # long: `./run molecule readme` after a change of roles.
 SCENARIOS = ("dhcp", "dns", "site")
 POLICY = Path("/usr/sbin/policy-rc.d")
-PYTHON_SOURCES = ("src", "plugins", "tests", "noxfile.py")
+PYTHON_SOURCES = ("src", "plugins", "extensions", "tests", "noxfile.py")
 PROCESSORS = len(os.sched_getaffinity(0))
 IMPORT_PATH = os.pathsep.join((str(ROOT / "src"), str(ROOT / "plugins" / "module_utils")))
 

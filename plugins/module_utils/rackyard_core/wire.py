@@ -52,15 +52,19 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def urllib_transport(validate_certs: bool = True, ca_path: str | None = None) -> Transport:
-    """The real network. Environment proxies apply. ``ca_path`` is a PEM file to trust besides the system's."""
+def urllib_transport(validate_certs: bool = True, ca_path: str | None = None, proxy: str | None = None) -> Transport:
+    """The real network. ``ca_path`` is a PEM file to trust besides the system's. ``proxy`` is the address of the proxy
+    for everything, empty for none; when it is None the environment's proxies apply."""
     context = ssl.create_default_context()
     if ca_path:
         context.load_verify_locations(cafile=ca_path)
     if not validate_certs:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _NoRedirect())
+    proxies = None if proxy is None else dict.fromkeys(("http", "https"), proxy) if proxy else {}
+    opener = urllib.request.build_opener(
+        urllib.request.HTTPSHandler(context=context), urllib.request.ProxyHandler(proxies), _NoRedirect()
+    )
 
     def send(request: Request, timeout_s: float) -> Response:
         prepared = urllib.request.Request(

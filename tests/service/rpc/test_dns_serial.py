@@ -10,6 +10,7 @@ import name_server
 from name_server import DOMAIN, NameServer
 
 from rackyard.region.context import Context
+from rackyard.region.db.site.hosts import Host
 from rackyard.region.services.site import regions
 from rackyard.region.services.site.regions import SelfReport
 from rackyard.region.worker.own_names import OwnNames

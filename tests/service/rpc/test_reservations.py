@@ -165,6 +165,8 @@ def test_commissioning_leaves_what_people_have_set_and_says_what_went_with_a_nic
         f"NIC enx525400000002 ({SECOND_MAC}) is no longer there; with it went what was set for it: dhcp, its tags, its "
         "name or VLAN"
     )
+    changed = [each["description"] for each in events if each["type"] == "HARDWARE_CHANGED"]
+    assert changed == [f"since it was commissioned before: NIC {SECOND_MAC} is gone"], "once, and not for other names"
     assert dhcp(agent.rack)["reservations"] == {MAC: [KEPT]}
 
 

@@ -350,6 +350,8 @@ def test_following_the_log_leaves_nothing_out(api, execute) -> None:
     assert api.get(page).json["count"] == 0
     add_events(execute, 1)
     assert api.get(page).json["count"] == 1
+    ((last,),) = execute("INSERT INTO event (type, level, created_at) VALUES ('DETAIL', 10, now()) RETURNING id")
+    assert f"after={last}" in api.get(page).json["next_uri"], "nobody has to look at it again"
 
 
 def test_follower_waits_for_an_event_with_a_smaller_id_that_is_not_committed_yet(api, ctx, execute) -> None:
@@ -366,6 +368,24 @@ def test_follower_waits_for_an_event_with_a_smaller_id_that_is_not_committed_yet
         assert [event["type"] for event in api.get(path).json["events"]] == ["NODE", "SLOW"]
     finally:
         slow.close()
+
+
+def test_follower_waits_for_a_writer_that_began_later_and_was_quicker_to_number(api, ctx, execute) -> None:
+    start = add_events(execute, 1)[0]
+    first, second = psycopg2.connect(ctx.config.dsn), psycopg2.connect(ctx.config.dsn)
+    try:
+        with first.cursor() as early, second.cursor() as late:
+            early.execute("SELECT pg_current_xact_id()")
+            late.execute("INSERT INTO event (type, created_at) VALUES ('LATE', now())")
+            early.execute("INSERT INTO event (type, created_at) VALUES ('EARLY', now())")
+            first.commit()
+            path = f"events/?op=query&after={start}"
+            assert api.get(path).json["count"] == 0, "the one that ended would hide the other"
+            second.commit()
+        assert [event["type"] for event in api.get(path).json["events"]] == ["EARLY", "LATE"]
+    finally:
+        first.close()
+        second.close()
 
 
 def test_events_of_a_rack_and_of_several_machines_are_found_by_name(api, m1, add_rack, execute) -> None:

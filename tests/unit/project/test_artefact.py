@@ -42,6 +42,8 @@ def test_artefact_has_what_a_site_runs(artefact: set[str]) -> None:
         "plugins/modules/machines.py",
         "src/rackyard/region/app.py",
         "docs/README.md",
+        "extensions/eda/plugins/event_source/events.py",
+        "extensions/eda/rulebooks/new_machine.yml",
     } <= artefact
     assert {"meta/execution-environment.yml", "meta/ee-requirements.txt", "meta/ee-bindep.txt"} <= artefact
 

@@ -19,6 +19,7 @@ from rackyard.region.services.site.events import LEVEL_NAMES
 ROOT = "/MAAS/api/2.0"
 # How MAAS writes the time of an event or a script.
 EVENT_TIME = "%a, %d %b. %Y %H:%M:%S"
+_NODE_TYPES = {"machine": "Machine", "rack": "Rack controller"}
 
 
 def moment(value: datetime | None) -> str | None:
@@ -170,12 +171,13 @@ def static_route(known: StaticRoute, network: Network) -> dict[str, Any]:
 
 
 def event(known: Event) -> dict[str, Any]:
-    """An event. `created_at` is ours: exact and sortable."""
+    """An event. Ours are `created_at`, exact and sortable, and `node_type_name`, as in MAAS's nodes."""
     return {
         "id": known.id,
         "username": known.username or None,
         "node": known.system_id,
         "hostname": known.hostname,
+        "node_type_name": _NODE_TYPES.get(known.node_kind or ""),
         "level": LEVEL_NAMES.get(known.level, str(known.level)),
         "created": event_time(known.created_at),
         "created_at": moment(known.created_at),

@@ -59,12 +59,12 @@ def query_events(call: Call) -> dict[str, Any]:
     params = call.params
     wanted = _event_filter(params)
     page = events.query(call.ctx, call.actor, wanted)
-    newest = page.events[0].id if page.events else wanted.after or 0
+    newest = page.events[0].id if page.events else 0
     oldest = page.events[-1].id if page.events else wanted.before or 0
     return {
         "count": len(page.events),
         "events": [shapes.event(known) for known in page.events],
-        "next_uri": _page_uri(params, wanted.limit, after=newest),
+        "next_uri": _page_uri(params, wanted.limit, after=newest if page.reached is None else page.reached),
         "prev_uri": _page_uri(params, wanted.limit, before=oldest),
     }
 

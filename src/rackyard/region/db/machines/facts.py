@@ -24,6 +24,37 @@ class Gone:
     links: list[str]
 
 
+@dataclass(frozen=True)
+class Counted:
+    """What people count of a machine's hardware. A disk is its model with its serial number, or with its name; NICs
+    that people have told of stay known whether they are found or not."""
+
+    cpu_count: int
+    memory_mib: int
+    system_serial: str
+    macs: list[str]
+    declared_macs: list[str]
+    disks: list[str]
+
+
+def known(tx: Transaction, machine_id: int) -> Counted | None:
+    """What the commissioning before found, None when there was none."""
+    row = tx.one("machines.facts.known", machine_id=machine_id)
+    return None if row is None else Counted(**row)
+
+
+def counted(found: HardwareFacts) -> Counted:
+    """The same of what commissioning finds now."""
+    return Counted(
+        found.cpu.count,
+        found.memory.total_mib,
+        found.firmware.system_serial,
+        [nic.mac for nic in found.nics],
+        [],
+        [" ".join(filter(None, (disk.model, disk.serial or disk.name))) for disk in found.disks],
+    )
+
+
 def store(tx: Transaction, machine_id: int, found: HardwareFacts, now: datetime) -> list[Gone]:
     """Write what commissioning learned: the machine, its NICs (by MAC) and its disks (all anew).
 

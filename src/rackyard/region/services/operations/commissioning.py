@@ -12,7 +12,7 @@ from rackyard.region.db.pool import Row, Transaction
 from rackyard.region.ephemeral.hardware import HardwareFacts
 from rackyard.region.errors import BadRequest, Conflict
 from rackyard.region.services.boots import pace, steps, timeline
-from rackyard.region.services.operations import lifecycle
+from rackyard.region.services.operations import hardware_changes, lifecycle
 from rackyard.region.services.operations.kinds import COMMISSION
 from rackyard.region.services.operations.lifecycle import Begun
 from rackyard.region.services.power import orders, queue
@@ -86,6 +86,7 @@ def abort(ctx: Context, actor: Actor, system_id: str) -> None:
 def complete(ctx: Context, tx: Transaction, machine: MachineState, facts: HardwareFacts) -> None:
     """Commissioning succeeded: facts, status Ready and the power-off job in the caller's transaction."""
     now = ctx.clock.now()
+    before = fact_rows.known(tx, machine.id)
     gone = fact_rows.store(tx, machine.id, facts, now)
     lifecycle.complete(ctx, tx, machine, lifecycle.EXPECT_OFF)
     journal.record(
@@ -94,6 +95,10 @@ def complete(ctx: Context, tx: Transaction, machine: MachineState, facts: Hardwa
         f"{len(facts.nics)} network interfaces",
         machine_id=machine.id,
     )  # fmt: skip
+    changes = [] if before is None else hardware_changes.changes(before, fact_rows.counted(facts))
+    if changes:
+        told = f"since it was commissioned before: {'; '.join(changes)}"
+        journal.record(tx, now, "HARDWARE_CHANGED", told, machine_id=machine.id, level=journal.WARNING)
     for nic in gone:
         lost = [*nic.links, *(["its tags"] if nic.tags else []), *(["its name or VLAN"] if nic.declared else [])]
         if lost or nic.type != "physical":

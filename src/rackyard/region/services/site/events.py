@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rackyard.region.context import Context
 from rackyard.region.db.pool import Transaction
@@ -18,26 +18,41 @@ from rackyard.region.services.site.journal import AUDIT
 
 LEVEL_NAMES = {0: "AUDIT", 10: "DEBUG", 20: "INFO", 30: "WARNING", 40: "ERROR", 50: "CRITICAL"}
 MAX_EVENTS = 1000
+# The objects of the audit trail that events happen to.
+NODES = ("machine", "rack")
 
 
 @dataclass(frozen=True)
 class Page:
-    """Some events, newest first."""
+    """Some events, newest first. Of a page after an id, `reached` is the id to go on after: up to there nothing that
+    matches is left."""
 
     events: list[Event]
     limit: int
+    reached: int | None = None
 
 
 def query(ctx: Context, actor: Actor, wanted: EventFilter) -> Page:
-    """Events that match; of level AUDIT those alone, and to others than administrators what they did themselves.
+    """Events that match; of level AUDIT those alone, and to others than administrators what they did themselves. After
+    an id none that one with a smaller id might still join.
 
     Raises BadRequest for a limit outside 1 to 1000."""
     if not 1 <= wanted.limit <= MAX_EVENTS:
         raise BadRequest(f"limit must be between 1 and {MAX_EVENTS}.")
     with ctx.db.transaction() as tx:
-        if wanted.level == AUDIT:
-            return Page(_trail(tx, actor, wanted), wanted.limit)
-        return Page(event_rows.select(tx, wanted), wanted.limit)
+        if wanted.after is None:
+            return Page(_matching(tx, actor, wanted), wanted.limit)
+        settled = event_rows.settled(tx)
+        if settled is None:
+            return Page([], wanted.limit, wanted.after)
+        end = settled + 1 if wanted.before is None else min(wanted.before, settled + 1)
+        found = _matching(tx, actor, replace(wanted, before=end))
+        reached = found[0].id if len(found) == wanted.limit else max(end - 1, wanted.after)
+        return Page(found, wanted.limit, reached)
+
+
+def _matching(tx: Transaction, actor: Actor, wanted: EventFilter) -> list[Event]:
+    return _trail(tx, actor, wanted) if wanted.level == AUDIT else event_rows.select(tx, wanted)
 
 
 def level_number(name: str) -> int:
@@ -79,5 +94,6 @@ def _as_event(entry: Entry) -> Event:
         username=entry.actor,
         created_at=entry.at,
         system_id=entry.node,
-        hostname=entry.name if entry.object in ("machine", "rack") else None,
+        hostname=entry.name if entry.object in NODES else None,
+        node_kind=entry.object if entry.object in NODES else None,
     )

@@ -1,5 +1,16 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
 
+-- name: machines.facts.known
+-- What the commissioning before found of the things that people count; no row when there was none.
+SELECT cpu_count, memory_mib, coalesce(hardware ->> 'system_serial', '') AS system_serial,
+       ARRAY(SELECT mac::text FROM machine_interface
+             WHERE machine_id = machine.id AND discovered AND type = 'physical' ORDER BY mac) AS macs,
+       ARRAY(SELECT mac::text FROM machine_interface
+             WHERE machine_id = machine.id AND NOT discovered AND type = 'physical' ORDER BY mac) AS declared_macs,
+       ARRAY(SELECT concat_ws(' ', nullif(model, ''), coalesce(nullif(serial, ''), name)) FROM block_device
+             WHERE machine_id = machine.id ORDER BY name) AS disks
+FROM machine WHERE id = %(machine_id)s AND commissioned_at IS NOT NULL;
+
 -- name: machines.facts.store_machine
 -- The facts of the machine itself.
 UPDATE machine

@@ -4,7 +4,8 @@
 -- Some events with the names of what they happened to, newest first.
 SELECT event.id, event.machine_id, event.rack_id, event.level, event.type, event.description, event.username,
        event.created_at, coalesce(machine.system_id, rack.system_id) AS system_id,
-       coalesce(machine.hostname, rack.hostname) AS hostname
+       coalesce(machine.hostname, rack.hostname) AS hostname,
+       CASE WHEN machine.id IS NOT NULL THEN 'machine' WHEN rack.id IS NOT NULL THEN 'rack' END AS node_kind
 FROM event
 LEFT JOIN machine ON machine.id = event.machine_id
 LEFT JOIN rack ON rack.id = event.rack_id
@@ -27,6 +28,18 @@ WHERE level >= %(level)s
   AND id > %(after)s AND (%(before)s::bigint IS NULL OR id < %(before)s)
   AND (written_by IS NULL OR written_by < pg_snapshot_xmin(pg_current_snapshot()))
 ORDER BY id ASC LIMIT %(limit)s;
+
+-- name: site.events.last_number
+-- The highest number that an event or an entry of the audit trail has.
+SELECT greatest((SELECT max(id) FROM event), (SELECT max(id) FROM audit), 0) AS id;
+
+-- name: site.events.mark
+-- A transaction's own number: those that began to write before have lower ones.
+SELECT pg_current_xact_id()::text AS mark;
+
+-- name: site.events.none_before
+-- Whether all that began to write before a transaction have ended.
+SELECT pg_snapshot_xmin(pg_current_snapshot()) >= %(mark)s::xid8 AS ended;
 
 -- name: site.events.newest_of
 -- Ids of the newest events of some machines and racks, by their indexes.
