@@ -60,6 +60,17 @@ owner_data:
     - All texts that shall be kept for the machine's owner, by name; others are removed, those that programs such as Juju keep there too.
     - A value that is no text is written as one.
   type: dict
+expect:
+  description:
+    - What the machine shall be made of. The region tells what its last commissioning found otherwise; M(rackyard.metal.drift_info) shows that.
+    - C(cpu_count), C(memory) in MiB, C(architecture) (V(amd64) or V(arm64)), C(bios_boot_method) (V(bios) or V(uefi)), C(secure_boot), and
+      C(firmware), the versions C(bios) and C(bmc).
+    - C(disks) lists all disks, each entry with C(count) (1), C(kind) (V(ssd), V(hdd), V(nvme)), C(size_gb) in 10^9 bytes with
+      C(tolerance_percent) (5), C(model) and C(serial), as far as they matter.
+    - C(nics) lists NICs that matter, each found by C(name) or C(mac_address), with C(switch) and C(port) as LLDP tells them, C(link_connected) and
+      C(link_speed) in Mbit/s.
+    - It is replaced as a whole, and an empty one is removed. Without this option what is declared stays.
+  type: dict
 power:
   description: How the machine is switched on and off.
   type: dict

@@ -12,7 +12,7 @@ author:
   - The Rackyard developers (@rackyard)
 description:
   - Creates, corrects or removes a machine, found by its host name.
-  - What the hardware is made of is not declared; M(rackyard.metal.machine_commission) finds it out.
+  - What the hardware is made of M(rackyard.metal.machine_commission) finds out. O(expect) declares what it should be.
 extends_documentation_fragment:
   - rackyard.metal.attributes
   - rackyard.metal.attributes.region
@@ -28,6 +28,7 @@ seealso:
     description: Registers many machines in one task.
   - module: rackyard.metal.machine_commission
   - module: rackyard.metal.machine_info
+  - module: rackyard.metal.drift_info
   - module: rackyard.metal.tag
 """
 
@@ -60,6 +61,18 @@ EXAMPLES = r"""
     tags: [ssd, frontend]
     owner_data:
       team: web
+  delegate_to: localhost
+
+- name: Say what a machine shall be made of, and forget about it with an empty one
+  rackyard.metal.machine:
+    hostname: web-01
+    expect:
+      cpu_count: 16
+      memory: 65536
+      disks:
+        - {count: 2, kind: ssd, size_gb: 480}
+      nics:
+        - {name: eno1, switch: leaf1, port: swp7, link_speed: 10000}
   delegate_to: localhost
 
 - name: Forget a machine
@@ -113,7 +126,7 @@ def main() -> None:
 
     def work(client: RegionClient) -> dict[str, Any]:
         wish = machines.MachineWish.from_options(module.params)
-        machine, view = machines.observe(client, wish.hostname)
+        machine, view = machines.observe(client, wish.hostname, wish.expect is not None)
         plan = machines.plan_for(view, wish, module.params["state"], module.params["update_password"])
         # Not in check mode: another task may make a tag first.
         if not module.check_mode and module.params["state"] == "present":

@@ -154,7 +154,9 @@ def _shared(orders: Iterable[Order], values: Callable[[MachineWish], Iterable[st
 
 def decide(client: RegionClient, orders: Sequence[Order]) -> list[Decision]:
     """Read what is there and plan each machine, in the order of the list. Raises BadOrders: a MAC is another's."""
-    found = client.matching("machines/", "hostname", [order.wish.hostname for order in orders], fields=FIELDS)
+    # A region of the release before does not know the field.
+    fields_read = FIELDS + (",expect" if any(order.wish.expect is not None for order in orders) else "")
+    found = client.matching("machines/", "hostname", [order.wish.hostname for order in orders], fields=fields_read)
     there = {str(machine["hostname"]): machine for machine in found}
     parameters = _power_parameters(client, [one for one in found if fields.has_bmc(one["power_type"])])
     decisions = []

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -63,6 +64,8 @@ class MachineWish:
     # All that it shall have.
     tags: tuple[str, ...] | None = None
     owner_data: Mapping[str, str] | None = None
+    # What it is declared to be made of, which the region judges; an empty one removes it.
+    expect: Mapping[str, Any] | None = None
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> MachineWish:
@@ -82,6 +85,7 @@ class MachineWish:
             pool=options.get("pool"),
             tags=machine_marks.wished_tags(options.get("tags")),
             owner_data=machine_marks.wished_owner_data(options.get("owner_data")),
+            expect=options.get("expect"),
         )
 
 
@@ -146,6 +150,8 @@ def machine_view(machine: Mapping[str, Any] | None, parameters: Mapping[str, Any
         "pool": machine["pool"]["name"],
         "power": power_view(machine, parameters),
         **machine_marks.view(machine),
+        # Shown only when it is asked for.
+        **({"expect": machine["expect"] or {}} if "expect" in machine else {}),
     }
 
 
@@ -167,7 +173,7 @@ def _plan_create(wish: MachineWish) -> Plan:
         "description": wish.description or "",
         "mac_addresses": list(wish.mac_addresses or ()),
     }
-    chosen = {name: getattr(wish, name) for name in ("commissioning_suite", "domain", "zone", "pool")}
+    chosen = {name: getattr(wish, name) for name in ("commissioning_suite", "domain", "zone", "pool", "expect")}
     values |= {name: value for name, value in chosen.items() if value}
     after = dict(values)
     if wish.power is not None:
@@ -177,7 +183,7 @@ def _plan_create(wish: MachineWish) -> Plan:
 
 
 def _plan_update(view: Mapping[str, Any], wish: MachineWish, update_password: str) -> Plan:
-    wished = ("architecture", "description", "commissioning_suite", "domain", "zone", "pool")
+    wished = ("architecture", "description", "commissioning_suite", "domain", "zone", "pool", "expect")
     values = differing(view, {name: getattr(wish, name) for name in wished})
     order = _merged_macs(view["mac_addresses"], wish.mac_addresses)
     if order != view["mac_addresses"]:
@@ -219,7 +225,9 @@ def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def form_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """The plan's values as the API's form fields."""
-    form = {name: value for name, value in values.items() if name != "power"}
+    form = {name: value for name, value in values.items() if name not in ("power", "expect")}
+    if "expect" in values:
+        form["expect"] = json.dumps(values["expect"])
     power = values.get("power")
     if power is not None:
         form["power_type"] = power.type
@@ -234,9 +242,13 @@ def form_values(values: Mapping[str, Any]) -> dict[str, Any]:
     return form
 
 
-def observe(client: RegionClient, hostname: str) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-    """The machine object, and what can be decided on."""
+def observe(
+    client: RegionClient, hostname: str, with_expect: bool = False
+) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """The machine object, and what can be decided on; what it is declared to be made of only with ``with_expect``."""
     machine = find_machine(client, hostname)
+    if machine is not None and with_expect:
+        machine |= client.get(machine_path(machine), fields="expect")
     parameters = client.get(machine_path(machine), op="power_parameters") if machine else {}
     return machine, machine_view(machine, parameters)
 

@@ -107,6 +107,22 @@ def test_long_list_is_one_json_text_and_five_statements(api, many_machines, stat
     assert len(statements) == 5
 
 
+def test_declarations_and_what_differs_take_no_statement_for_each_machine(
+    api, many_machines, statements, execute
+) -> None:
+    many_machines(100)
+    execute("""INSERT INTO machine_expect SELECT id, '{"cpu_count": 999, "disks": [{"kind": "hdd"}]}' FROM machine""")
+    execute("UPDATE machine SET commissioned_at = now()")
+    statements.clear()
+    assert all(one["expect"]["cpu_count"] == 999 for one in api.get("machines/?fields=hostname,expect").json)
+    assert statements == ["machines.registry.select"]
+    statements.clear()
+    found = api.get("machines/?op=drift").json
+    assert len(statements) == 5
+    assert [one["state"] for one in found] == ["differs"] * 100
+    assert {one["differences"][0]["declared"] for one in found} == {999}
+
+
 def test_long_list_is_sent_in_portions(api, many_machines) -> None:
     many_machines(450)
     whole = b"".join(api.get("machines/").iter_encoded())

@@ -129,12 +129,12 @@ def served(ctx: Context) -> Iterator[str]:
     thread.join()
 
 
-def playbook(name: str, url: str, key: str) -> subprocess.Popen[str]:
+def playbook(name: str, url: str, key: str, *more: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "RACKYARD_API_KEY": key}
     environment["PYTHONUNBUFFERED"] = "1"  # as on a terminal: into a pipe, Ansible's words would come in blocks
     program = str(Path(sys.executable).parent / "ansible-playbook")
     return subprocess.Popen(
-        [program, "-i", "nobody,", f"playbooks/{name}", "-e", f"rackyard_region_url={url}"],
+        [program, "-i", "nobody,", f"playbooks/{name}", "-e", f"rackyard_region_url={url}", *more],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,

@@ -72,6 +72,8 @@ LEFT_OUT: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "cpu_model", "cpu_speed_mhz", "memory_mib", "storage_mb", "hardware", "commissioned_at", "updated_at",
             "operation_id",
         ),
+        # It is named by it.
+        "machine_expect": ("machine_id",),
         "machine_interface": (
             # Which one boots is the machine's boot_mac.
             "machine_id", "is_boot", "vendor", "product", "driver", "firmware_version", "link_connected",
@@ -188,7 +190,8 @@ def test_every_table_that_is_audited_comes_into_the_trail(api, things, audited, 
     """A trigger that fails would break the change itself: so each is seen at work."""
     login = {"power_parameters_power_address": "192.0.2.9", "power_parameters_power_user": "root"}
     data = {"commission": "false", "hostname": "m2", "mac_addresses": "52:54:00:00:00:09", "power_type": "ipmi"}
-    machine = api.post("machines/", data={**data, **login, "power_parameters_power_pass": "x"}).json
+    login |= {"power_parameters_power_pass": "x", "expect": '{"cpu_count": 2}'}
+    machine = api.post("machines/", data={**data, **login}).json
     device = things["/devices/<system_id>/"]["system_id"]
     controllers = [things[f"/{kind}controllers/<system_id>/"]["system_id"] for kind in ("rack", "region")]
     tagged = {"add": [machine["system_id"], device, *controllers]}

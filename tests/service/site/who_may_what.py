@@ -61,6 +61,7 @@ OPERATIONS = {
     "/boot-resources/<int:image_id>/upload/<int:upload_id>/": {"PUT": (403, 400)},
     "/machines/": {
         "GET": (200, 200),
+        "GET drift": (200, 200),
         "GET is_registered": (200, 200),
         "GET list_allocated": (200, 200),
         "GET power_parameters": (403, 200),
@@ -72,6 +73,7 @@ OPERATIONS = {
         "GET": (200, 200),
         "GET boot_timeline": (200, 200),
         "GET details": (200, 200),
+        "GET drift": (200, 200),
         "GET power_parameters": (403, 200),
         "GET query_power_state": (400, 400),
         "POST abort": (403, 409),
@@ -209,6 +211,7 @@ OPERATIONS = {
     "/rackcontrollers/": {
         "GET": (200, 200),
         "GET describe_power_types": (200, 200),
+        "GET drift": (200, 200),
         "GET is_registered": (200, 200),
         "GET power_parameters": (200, 200),
         "POST set_zone": (403, 204),

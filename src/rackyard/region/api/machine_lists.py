@@ -31,15 +31,17 @@ Texts = Iterator[tuple[Portion[Any], Iterator[str]]]
 
 
 def fields(params: Params) -> list[str]:
-    """The fields that are asked for, in the order in which all lists have them; all of them by default."""
+    """The fields that are asked for, in the order in which all lists have them; all of them by default, but for those
+    that are shown only when they are asked for."""
     asked = params.words("fields")
     if not asked:
         return list(machine_shapes.FIELDS)
-    unknown = sorted(set(asked) - machine_shapes.FIELDS.keys())
+    known = machine_shapes.ALL_FIELDS
+    unknown = sorted(set(asked) - known.keys())
     if unknown:
         names = ", ".join(validation.shown(name) for name in unknown[:10])
-        raise Invalid.field("fields", f"A machine has no {names}; its fields are {', '.join(machine_shapes.FIELDS)}.")
-    return [name for name in machine_shapes.FIELDS if name in asked]
+        raise Invalid.field("fields", f"A machine has no {names}; its fields are {', '.join(known)}.")
+    return [name for name in known if name in asked]
 
 
 def limit(params: Params) -> int | None:

@@ -258,12 +258,16 @@ def _constant(value: Any) -> Callable[[_View], Any]:
     return lambda view: value
 
 
+# Those that are shown only to whoever asks for them by name.
+_ASKED: dict[str, Callable[[_View], Any]] = {"expect": lambda view: view.known.expect}
+
 FIELDS: Mapping[str, Callable[[_View], Any]] = {
     **{name: _constant(value) for name, value in _ABSENT.items()},
     **{name: _plain(field) for name, field in _PLAIN.items()},
     **_KNOWN,
     **_OURS,
 }
+ALL_FIELDS: Mapping[str, Callable[[_View], Any]] = {**FIELDS, **_ASKED}
 # What has to be read for some fields only; everything else is in the machine's own row.
 _FROM_INTERFACES = {"ip_addresses", "default_gateways", "interface_set", "boot_interface"}
 _FROM_DISKS = {"blockdevice_set", "physicalblockdevice_set", "boot_disk"}
@@ -274,7 +278,7 @@ _FROM_LABELS = {"tag_names", "owner_data", "workload_annotations"}
 def machine(details: MachineDetails, domain: str, fields: Iterable[str] = FIELDS) -> dict[str, Any]:
     """One machine, with all of its fields or some."""
     view = _View(details, domain)
-    return {name: FIELDS[name](view) for name in fields}
+    return {name: ALL_FIELDS[name](view) for name in fields}
 
 
 def columns_for(fields: Collection[str]) -> list[str] | None:
@@ -308,6 +312,7 @@ def parts_for(fields: Collection[str]) -> Parts:
         hardware=not wanted.isdisjoint(_FROM_HARDWARE),
         steps="current_step" in wanted,
         labels=not wanted.isdisjoint(_FROM_LABELS),
+        expect="expect" in wanted,
     )
 
 

@@ -41,6 +41,7 @@ _WISH: Takes = {
     "zone": Kind.TEXT,
     "pool": Kind.TEXT,
     "domain": Kind.TEXT,
+    "expect": Kind.TEXT,
     **fixed("subarchitecture", "min_hwe_kernel", "swap_size", "cpu_count", "memory"),
     **fixed("disable_ipv4", "deployed", "is_dpu"),
 }
@@ -110,15 +111,24 @@ def set_zone(call: Call) -> None:
     placing.set_zone(call, groups.MACHINE)
 
 
-@one.read()
+@one.read(takes={"fields": Kind.WORDS})
+def show_machine(call: Call, system_id: str) -> dict[str, Any]:
+    """One machine. Ours: `fields` (names parted by commas) leaves out all others; `expect`, what the machine is
+    declared to be made of, is shown only so."""
+    names = machine_lists.fields(call.params)
+    details = registry.read(call.ctx, system_id, machine_shapes.parts_for(names))
+    return machine_shapes.machine(details, call.ctx.config.domain, names)
+
+
 def read_machine(call: Call, system_id: str) -> dict[str, Any]:
-    """One machine."""
+    """One machine, with all that it is shown with unasked."""
     return machine_shapes.machine(registry.read(call.ctx, system_id), call.ctx.config.domain)
 
 
 @one.update(takes=_WISH)
 def update_machine(call: Call, system_id: str) -> dict[str, Any]:
-    """Change what is given."""
+    """Change what is given. Ours: `expect` is what the machine is declared to be made of, a JSON object
+    (docs/drift.md); an empty one removes it."""
     hold(call.params, _WISH, lambda: {**_NEW, **read_machine(call, system_id)})
     details = registry.update(call.ctx, call.actor, system_id, _wish(call.params))
     return machine_shapes.machine(details, call.ctx.config.domain)
@@ -195,6 +205,7 @@ def _wish(params: Params) -> Wish:
         zone=params.text("zone"),
         pool=params.text("pool"),
         domain=params.text("domain"),
+        expect=params.text("expect"),
     )
 
 

@@ -577,6 +577,12 @@ CREATE TABLE machine (
     CONSTRAINT machine_bmc_key UNIQUE (bmc_id, bmc_slot)
 );
 
+-- What machines are declared to be made of.
+CREATE TABLE machine_expect (
+    machine_id bigint PRIMARY KEY REFERENCES machine ON DELETE CASCADE,
+    expect     jsonb NOT NULL
+);
+
 CREATE TABLE machine_interface (
     id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     machine_id       bigint NOT NULL REFERENCES machine ON DELETE CASCADE,
@@ -1408,3 +1414,6 @@ SELECT audit_table('region_tag', key => '$.tag_id || ''/'' || $.region_id',
     shown => ARRAY['tag_id=(SELECT name FROM tag WHERE id = $.tag_id)',
         'region_id=(SELECT name FROM region WHERE id = $.region_id)']);
 SELECT audit_table('dns_serial', name => '''of all zones''', shown => '{serial}');
+SELECT audit_table('machine_expect', key => '$.machine_id',
+    name => 'coalesce((SELECT hostname FROM machine WHERE id = $.machine_id), ''#'' || $.machine_id)',
+    node => '(SELECT system_id FROM machine WHERE id = $.machine_id)', shown => '{expect}');

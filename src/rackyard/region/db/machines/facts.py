@@ -129,6 +129,8 @@ def _hardware(found: HardwareFacts) -> dict[str, Any]:
         "memory_modules": [asdict(module) for module in found.memory.modules],
         "boot_order": firmware["boot"],
         "bmc": None if found.bmc is None else asdict(found.bmc),
+        # NICs that were registered stay when they are gone; this is what was there.
+        "macs": [nic.mac for nic in found.nics],
     }
 
 

@@ -65,6 +65,8 @@ class Machine:
     domain_record_count: int | None
     domain_is_default: bool | None
     another_is_default: bool
+    # What it is declared to be made of; None when there is nothing, or it was not read.
+    expect: dict[str, Any] | None
 
     @property
     def zone(self) -> Group:
@@ -246,12 +248,13 @@ def select(
     with_hardware: bool = True,
     with_steps: bool = True,
     with_labels: bool = True,
+    with_expect: bool = False,
 ) -> list[Machine]:
     """Matching machines by hostname. Without hardware that is `{}`, without steps `last_step` is None, without labels
     a machine has neither tags nor texts: all of them cost."""
     rows = tx.all(
         "machines.registry.select", _names(wanted), **wanted.conditions, limit=wanted.limit,
-        with_hardware=with_hardware, with_steps=with_steps, with_labels=with_labels,
+        with_hardware=with_hardware, with_steps=with_steps, with_labels=with_labels, with_expect=with_expect,
     )  # fmt: skip
     # An empty object costs as much as another: it is text that has to be read as JSON.
     unread: dict[str, Any] = {} if with_hardware else {"hardware": {}}
@@ -327,6 +330,14 @@ def add(tx: Transaction, system_id: str, registration: Registration, owner_id: i
 def update(tx: Transaction, machine_id: int, registration: Registration, now: datetime) -> None:
     """Write what an operator changed."""
     tx.run("machines.registry.update", machine_id=machine_id, now=now, **asdict(registration))
+
+
+def declare(tx: Transaction, machine_id: int, expect: Mapping[str, Any]) -> None:
+    """What the machine is declared to be made of; nothing when it is empty."""
+    if expect:
+        tx.run("machines.registry.expect", machine_id=machine_id, expect=dict(expect))
+    else:
+        tx.run("machines.registry.expect_nothing", machine_id=machine_id)
 
 
 def delete(tx: Transaction, machine_id: int) -> None:

@@ -25,7 +25,7 @@ from rackyard.region.db.network import picture as network_rows
 from rackyard.region.db.network.picture import Subnet, Vlan
 from rackyard.region.db.pool import Transaction
 from rackyard.region.errors import Invalid, NotFound
-from rackyard.region.services.machines import groups
+from rackyard.region.services.machines import expectation, groups
 from rackyard.region.services.machines.groups import POOL, ZONE
 from rackyard.region.services.network import domains
 from rackyard.region.services.network.domains import HostName
@@ -76,6 +76,8 @@ class Wish:
     zone: str | None = None
     pool: str | None = None
     domain: str | None = None
+    # JSON of `expectation`; empty removes it.
+    expect: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ class Parts:
     hardware: bool = True
     steps: bool = True
     labels: bool = True
+    expect: bool = False
 
 
 EVERYTHING = Parts()
@@ -94,7 +97,10 @@ EVERYTHING = Parts()
 
 def select(ctx: Context, tx: Transaction, wanted: MachineFilter, parts: Parts = EVERYTHING) -> list[MachineDetails]:
     """Matching machines by hostname: at most five statements, however many machines there are."""
-    found = rows.select(tx, wanted, with_hardware=parts.hardware, with_steps=parts.steps, with_labels=parts.labels)
+    found = rows.select(
+        tx, wanted, with_hardware=parts.hardware, with_steps=parts.steps, with_labels=parts.labels,
+        with_expect=parts.expect,
+    )  # fmt: skip
     return _with_details(tx, found, ctx.clock.now(), parts)
 
 
@@ -104,10 +110,13 @@ def count_by_status(ctx: Context) -> dict[int, int]:
         return rows.count_by_status(tx)
 
 
-def read(ctx: Context, system_id: str) -> MachineDetails:
+def read(ctx: Context, system_id: str, parts: Parts = EVERYTHING) -> MachineDetails:
     """One machine. Raises NotFound."""
     with ctx.db.transaction() as tx:
-        return _read(tx, system_id, ctx.clock.now())
+        found = select(ctx, tx, MachineFilter(system_ids=[system_id]), parts)
+    if not found:
+        raise not_found(system_id)
+    return found[0]
 
 
 def create(
@@ -139,6 +148,8 @@ def create(
         if wish.power is not None:
             bmcs.give(ctx, tx, machine_id, system_id, wish.power)
             _authorise_bmc(tx, actor, machine_id)
+        if wish.expect is not None:
+            rows.declare(tx, machine_id, expectation.parsed(wish.expect))
         rows.set_macs(tx, machine_id, macs)
         journal.record(
             tx,
@@ -181,6 +192,8 @@ def update(ctx: Context, actor: Actor, system_id: str, wish: Wish) -> MachineDet
             domain_id=name.domain.id,
         )
         rows.update(tx, machine.id, registration, now)
+        if wish.expect is not None:
+            rows.declare(tx, machine.id, expectation.parsed(wish.expect))
         if wish.power is not None:
             bmcs.change(ctx, tx, machine.id, system_id, wish.power)
             _authorise_bmc(tx, actor, machine.id)

@@ -57,6 +57,9 @@ SELECT machine.id, machine.system_id, machine.hostname, machine.description, mac
        machine.cpu_model, machine.cpu_speed_mhz, machine.memory_mib, machine.storage_mb,
        CASE WHEN %(with_hardware)s THEN machine.hardware END AS hardware,
        machine.commissioned_at, machine.created_at, machine.updated_at, machine.commissioning_suite,
+       CASE WHEN %(with_expect)s THEN
+           (SELECT machine_expect.expect FROM machine_expect WHERE machine_expect.machine_id = machine.id)
+       END AS expect,
        zone.id AS zone_id, zone.name AS zone_name, zone.description AS zone_description,
        resource_pool.id AS pool_id, resource_pool.name AS pool_name, resource_pool.description AS pool_description,
        CASE WHEN %(with_steps)s THEN
@@ -120,6 +123,15 @@ SET hostname = %(hostname)s, description = %(description)s, architecture = %(arc
     commissioning_suite = %(commissioning_suite)s, zone_id = %(zone_id)s, pool_id = %(pool_id)s,
     domain_id = nullif(%(domain_id)s, 0), updated_at = %(now)s
 WHERE id = %(machine_id)s;
+
+-- name: machines.registry.expect
+-- What a machine is declared to be made of.
+INSERT INTO machine_expect (machine_id, expect) VALUES (%(machine_id)s, %(expect)s)
+ON CONFLICT (machine_id) DO UPDATE SET expect = excluded.expect;
+
+-- name: machines.registry.expect_nothing
+-- Nothing is declared of it.
+DELETE FROM machine_expect WHERE machine_id = %(machine_id)s;
 
 -- name: machines.registry.delete
 -- Remove a machine.
