@@ -45,7 +45,7 @@ GO_PACKAGES = ("golang-github-juju-gomaasapi-dev", "golang-go")
 # long: `./run molecule readme` after a change of roles.
 SCENARIOS = ("dhcp", "dns", "site")
 POLICY = Path("/usr/sbin/policy-rc.d")
-PYTHON_SOURCES = ("src", "plugins", "extensions", "tests", "noxfile.py")
+PYTHON_SOURCES = ("src", "plugins", "extensions", "docs/site", "tests", "noxfile.py")
 PROCESSORS = len(os.sched_getaffinity(0))
 IMPORT_PATH = os.pathsep.join((str(ROOT / "src"), str(ROOT / "plugins" / "module_utils")))
 
@@ -374,6 +374,30 @@ def ipv6(session: nox.Session) -> None:
     with Part(session) as part:
         debian(session, LAB_PACKAGES)
         part.pytest("tests/lab/ipv6", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The pages for operators, as a folder for a browser: `./run docs`. A warning fails, and so does a dead link."""
+    site, build = ROOT / "docs/site", ROOT / "docs/build"
+    with Part(session) as part:
+        if session.posargs[:1] == ["--diagrams"]:
+            debian(session, ("chromium",))
+            part.check("python", str(site / "diagrams.py"), *session.posargs[1:], name="diagrams")
+            return
+        binaries = environment_of(session, "docs", site / "requirements.txt") / "bin"
+        source, html = str(build / "source"), str(build / "html")
+        Path(source).mkdir(parents=True, exist_ok=True)
+        session.run("python", str(site / "sources.py"), source, env={"PYTHONPATH": IMPORT_PATH})
+        collection = ("collection", "--use-current", "--fail-on-error", "--cleanup", "similar-files-and-dirs")
+        session.run(str(binaries / "antsibull-docs"), *collection, "--dest-dir", source, "rackyard.metal")
+        sphinx = ("-b", "html", "-c", str(site), "-d", str(build / "doctrees"), "-j", "auto", "-q", "-n", "-W")
+        if part.check(str(binaries / "sphinx-build"), *sphinx, "--keep-going", source, html, name="sphinx"):
+            part.check("python", str(site / "links.py"), html, name="links")
+            session.log(f"the pages are in {html}/index.html")
+        if "--pictures" in session.posargs:
+            debian(session, ("chromium",))
+            part.check("python", str(site / "pictures.py"), html, str(build / "pictures"), name="pictures")
 
 
 @nox.session
