@@ -55,6 +55,9 @@ OPERATIONS = {
     r"POST /machines/{system_id}/ set_owner_data": "machine",
     r"POST /machines/{system_id}/ commission": "machine_commission",
     r"(POST|GET) /machines/{system_id}/ (power_on|power_off|query_power_state)": "machine_power",
+    r"POST /account/prefs/sshkeys/ import": "ssh_key",
+    r"(GET|POST) /ipaddresses/( (reserve|change|release))?": "ip_address",
+    r"GET /(machines|rackcontrollers)/({system_id}/)? drift": "drift_info",
     r"GET /machines/({system_id}/)? power_parameters": "machines",
     r"GET /machines/({system_id}/)?( boot_timeline)?": "machine_info",
     r"POST /maas/ set_config": "settings",
@@ -73,6 +76,12 @@ REASONS = {
     r"(PUT|DELETE) /fabrics/{fabric}/vlans/{vid}/": "the same as by the id, which `vlan` uses",
     r"(GET|PUT|DELETE) /subnets/{address}/{prefix}/": "the same as by the id, which `subnet` uses",
     r"PUT /boot-resources/{image_id}/upload/{upload_id}/": "a part of an upload, which `boot_resource` sends",
+    r"GET /(boot-sources|license-keys|pods|vm-hosts)/|GET /boot-resources/ is_importing":
+        "nothing is there, which clients of MAAS ask for",
+    r"POST /domains/ set_serial": "once, when zones come from elsewhere; they count on by themselves",
+    r"GET /(devices|nodes|rackcontrollers|regioncontrollers)/({system_id}/)? (details|power_parameters)":
+        "clients of MAAS ask for it; nothing has it but machines, which have their modules",
+    r"GET /rackcontrollers/{system_id}/ query_power_state": "`resource_info` shows whether a rack is alive",
     r"GET /controllers/( page)?": "the site's own status; playbook `status` shows it, a monitor asks for it",
     r"POST /(devices|machines|nodes|rackcontrollers|regioncontrollers)/ set_zone":
         "for many by their system_id; the modules have option `zone`",
@@ -96,7 +105,8 @@ REASONS = {
     r"POST /notifications/{notification_id}/ dismiss": "each says for himself that he has read it",
     r"GET /rackcontrollers/{system_id}/ list_boot_images": "all racks have what `resource_info` lists of the regions",
     r"GET /subnets/({address}/{prefix}|{subnet})/ \w+": "how addresses are used, which a monitor asks for",
-    r"GET /tags/{name}/ (machines|devices|nodes)": "`machine_info` shows the tags of each, `tag` the machines",
+    r"GET /tags/{name}/ (machines|devices|nodes|rack_controllers|region_controllers)":
+        "`machine_info` shows the tags of each, `tag` the machines",
     r"POST /tags/{name}/ rebuild": "definitions are followed by themselves",
     r"GET /users/ whoami": "asked by a program that was given a key",
     r"GET /version/": "asked by clients before anything else",

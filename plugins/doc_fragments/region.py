@@ -17,20 +17,23 @@ options:
     description:
       - API key in its text form C(consumer:token:secret).
       - The first region keeps the administrator's key in C(/etc/rackyard/admin.apikey).
-      - Taken from the environment variable E(RACKYARD_API_KEY) when not given.
+      - Taken from the environment variable E(RACKYARD_API_KEY) when not given, else from the file that E(RACKYARD_API_KEY_FILE) names.
     type: str
-    required: true
   validate_certs:
-    description: Whether the certificate of an C(https) region must be valid.
+    description:
+      - Whether the certificate of an C(https) region must be valid.
+      - Taken from the environment variable E(RACKYARD_VALIDATE_CERTS) when not given.
     type: bool
     default: true
   ca_path:
     description:
-      - PEM file of a CA to trust besides the system's.
+      - PEM file of a CA to trust besides the system's. An empty file is as good as none.
       - Taken from the environment variable E(RACKYARD_CA_PATH) when not given.
     type: path
   request_timeout_s:
-    description: Seconds that the region may take for one answer.
+    description:
+      - Seconds that the region may take for one answer.
+      - Taken from the environment variable E(RACKYARD_REQUEST_TIMEOUT_S) when not given.
     type: float
     default: 60.0
 """

@@ -35,13 +35,14 @@ options:
     env:
       - name: RACKYARD_URL
   api_key:
-    description: API key in its text form C(consumer:token:secret). One of an account that may only look is enough.
+    description:
+      - API key in its text form C(consumer:token:secret). One of an account that may only look is enough.
+      - When it is neither here nor in its variable, it is taken from the file that the environment variable E(RACKYARD_API_KEY_FILE) names.
     type: str
-    required: true
     env:
       - name: RACKYARD_API_KEY
   ca_path:
-    description: PEM file of a CA to trust besides the system's.
+    description: PEM file of a CA to trust besides the system's. An empty file is as good as none.
     type: path
     env:
       - name: RACKYARD_CA_PATH
@@ -49,10 +50,14 @@ options:
     description: Whether the certificate of an C(https) region must be valid.
     type: bool
     default: true
+    env:
+      - name: RACKYARD_VALIDATE_CERTS
   request_timeout_s:
     description: Seconds that the region may take for one answer.
     type: float
     default: 60.0
+    env:
+      - name: RACKYARD_REQUEST_TIMEOUT_S
   filters:
     description:
       - Which machines, by the filters of the region's C(machines/), such as C(pool), C(zone), C(tags), C(status), C(hostname) and their C(not_) forms. A list

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -53,10 +54,11 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def urllib_transport(validate_certs: bool = True, ca_path: str | None = None, proxy: str | None = None) -> Transport:
-    """The real network. ``ca_path`` is a PEM file to trust besides the system's. ``proxy`` is the address of the proxy
-    for everything, empty for none; when it is None the environment's proxies apply."""
+    """The real network. ``ca_path``, a PEM file that may be empty, adds to the system's CAs. ``proxy`` is the address of
+    the proxy for everything, empty for none; when it is None the environment's proxies apply."""
     context = ssl.create_default_context()
-    if ca_path:
+    # What hands out secrets as files makes one also of a CA that nobody gave.
+    if ca_path and Path(ca_path).stat().st_size > 0:
         context.load_verify_locations(cafile=ca_path)
     if not validate_certs:
         context.check_hostname = False
