@@ -54,8 +54,8 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def urllib_transport(validate_certs: bool = True, ca_path: str | None = None, proxy: str | None = None) -> Transport:
-    """The real network. ``ca_path``, a PEM file that may be empty, adds to the system's CAs. ``proxy`` is the address of
-    the proxy for everything, empty for none; when it is None the environment's proxies apply."""
+    """The real network. ``ca_path``, a PEM file that may be empty, adds to the system's CAs. ``proxy`` is the address
+    of the proxy for everything, empty for none; when it is None the environment's proxies apply."""
     context = ssl.create_default_context()
     # What hands out secrets as files makes one also of a CA that nobody gave.
     if ca_path and Path(ca_path).stat().st_size > 0:

@@ -55,7 +55,9 @@ def test_playbook_shows_reports_and_fails(
     )
     report = tmp_path / "drift.json"
     given = {"rackyard_drift_report": str(report), "rackyard_drift_check": True}
-    running = commissioning.playbook("drift.yml", served, admin_key, "--check", "--diff", "-e", json.dumps(given))
+    running = commissioning.playbook(
+        "drift.yml", served, "--check", "--diff", "-e", json.dumps(given), RACKYARD_API_KEY=admin_key
+    )
     text = running.communicate()[0]
     assert running.returncode != 0, text
     for line in (
@@ -73,7 +75,7 @@ def test_playbook_shows_reports_and_fails(
     execute("UPDATE machine SET cpu_count = 2")
     execute("UPDATE rack_daemon SET generation = 4")
     register(expect={"cpu_count": 2})
-    running = commissioning.playbook("drift.yml", served, admin_key, "-e", json.dumps(given))
+    running = commissioning.playbook("drift.yml", served, "-e", json.dumps(given), RACKYARD_API_KEY=admin_key)
     text = running.communicate()[0]
     assert running.returncode == 0, text
     assert json.loads(report.read_text())["differs"] is False

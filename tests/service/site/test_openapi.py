@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -144,7 +145,9 @@ def test_no_random_request_is_answered_by_a_fault_of_ours(described, api, key_of
             answer = who.request(method.upper(), url[1:], query_string=query, **sent)
             asked = (method, url, op, values)
             assert time.monotonic() - began < LONGEST_S, asked
-            assert answer.status_code < 500, (asked, answer.text)
+            # The server of keys that is asked is not there.
+            late = op == "import" and answer.status_code == HTTPStatus.GATEWAY_TIMEOUT
+            assert answer.status_code < 500 or late, (asked, answer.text)
             changes_own = path.startswith(("/account/", "/files/")) or op == "dismiss"
             assert before is None or changes_own or stored() == before, asked
             seen[answer.status_code] = seen.get(answer.status_code, 0) + 1

@@ -172,9 +172,9 @@ OPERATIONS = {
     },
     "/ipaddresses/": {
         "GET": (200, 200),
-        "POST change": (400, 400),
-        "POST release": (400, 400),
-        "POST reserve": (400, 400),
+        "POST change": (404, 404),
+        "POST release": (404, 404),
+        "POST reserve": (200, 200),
     },
     "/spaces/": {"GET": (200, 200), "POST": (403, 200)},
     "/spaces/<space>/": {"DELETE": (403, 204), "GET": (200, 200), "PUT": (403, 200)},

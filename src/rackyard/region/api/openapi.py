@@ -24,6 +24,7 @@ _REFUSALS = {
     "404": "No such object",
     "409": "The object's state does not allow this now",
     "503": "The region cannot answer at this moment; ask again after Retry-After",
+    "504": "Another server that has to be asked does not answer",
 }
 _BYTES = {"type": "string", "format": "binary"}
 _ARRAY = {"type": "array", "items": {"type": "string"}}

@@ -270,7 +270,7 @@ CREATE TABLE region (
     names          jsonb NOT NULL DEFAULT '{}',     -- name of a subnet → addresses that its name server has there
     names_trouble  text NOT NULL DEFAULT '',        -- why its name server does not have what it should
     zone_id        bigint NOT NULL DEFAULT 1,
-    host           jsonb                            -- as of racks
+    host           jsonb,                           -- as of racks
     dns_serial     bigint                           -- the largest that its zones have; not known before one was seen
 );
 
