@@ -54,6 +54,7 @@ OPERATIONS = {
     r"GET /fabrics/{fabric}/vlans/({vid}/)?": "resource_info",
     r"POST /machines/{system_id}/ set_owner_data": "machine",
     r"POST /machines/{system_id}/ commission": "machine_commission",
+    r"POST /machines/{system_id}/ (lock|mark_broken|mark_fixed|unlock)": "machine_mark",
     r"(POST|GET) /machines/{system_id}/ (power_on|power_off|query_power_state)": "machine_power",
     r"POST /account/prefs/sshkeys/ import": "ssh_key",
     r"(GET|POST) /ipaddresses/( (reserve|change|release))?": "ip_address",
@@ -94,7 +95,7 @@ REASONS = {
         "where programs keep what is their own",
     r"GET /machines/{system_id}/ details": "raw output of lshw and lldpd; `machine_info` shows what was read of it",
     r"GET /machines/ list_allocated": "`machine_info` shows the owner of each",
-    r"POST /machines/{system_id}/ (abort|clear_default_gateways|lock|mark_broken|mark_fixed|unlock)":
+    r"POST /machines/{system_id}/ (abort|clear_default_gateways)":
         "what a person does once: a playbook would do it again after somebody has undone it",
     r"(GET|DELETE) /nodes/({system_id}/)?( details)?": "machines, devices and controllers as one; each has its module",
     r"POST /nodes/{system_id}/interfaces/ create_(bond|bridge|vlan)": "no module yet",

@@ -1,6 +1,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What people mark a machine with: plan its tags and its owner's texts exactly as wished, carry that out."""
+"""What people mark a machine with: plan its tags, its owner's texts, whether it is broken and whether it is
+locked exactly as wished, carry that out."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from .plan import Action, Plan
 VERBS = ("give", "take", "write")
 # It names the operation in a request.
 _RESERVED = "op"
+_BROKEN = "Broken"
 
 
 def wished_tags(given: Iterable[str] | None) -> tuple[str, ...] | None:
@@ -72,6 +74,29 @@ def carry_out(client: RegionClient, machine: Mapping[str, Any], action: Action) 
         return
     field = {"give": "add", "take": "remove"}[action.verb]
     client.post(f"tags/{action.values['tag']}/", op="update_nodes", **{field: machine["system_id"]})
+
+
+def plan_marks(machine: Mapping[str, Any], broken: bool | None, locked: bool | None) -> Plan:
+    """The operations after which a machine of the API is as wished; None leaves it alone. Nothing changes while it is
+    locked: the lock goes first and comes last."""
+    before = {"broken": machine["status_name"] == _BROKEN, "locked": bool(machine["locked"])}
+    wished = {name: value for name, value in (("broken", broken), ("locked", locked)) if value is not None}
+    changes = {name: value for name, value in wished.items() if value != before[name]}
+    marking = {True: "mark_broken", False: "mark_fixed"}
+    verbs = [
+        *(["unlock"] if changes.get("locked") is False else []),
+        *([marking[changes["broken"]]] if "broken" in changes else []),
+        *(["lock"] if changes.get("locked") else []),
+    ]
+    return Plan(before, {**before, **changes}, tuple(Action(verb, f"machine {machine['hostname']}") for verb in verbs))
+
+
+def carry_out_marks(client: RegionClient, machine: Mapping[str, Any], plan: Plan, comment: str) -> dict[str, Any]:
+    """Do that plan, each operation with the comment. The machine afterwards."""
+    after = dict(machine)
+    for action in plan.actions:
+        after = client.post(machine_path(machine), op=action.verb, comment=comment)
+    return after
 
 
 def _text(value: Any) -> str:

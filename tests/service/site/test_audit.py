@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 
+import psycopg2
 import pytest
 
 from rackyard.region.cli_audit import deed_of
@@ -323,3 +324,26 @@ def test_long_values_are_cut(api) -> None:
     assert "joe" not in str(entry)
     assert "ss@" not in str(entry)
     assert len(told(api)[0]) < 300
+
+
+def test_follower_waits_for_a_writer_that_began_later_and_was_quicker_to_number(api, ctx) -> None:
+    api.post("zones/", data={"name": "z"})
+    start = api.get("audit/?limit=1").json["entries"][0]["id"]
+    write = (
+        "INSERT INTO audit (at, actor, source, address, request, action, name) "
+        "VALUES (now(), 'a', 'api', '', '', 'create', %s)"
+    )
+    first, second = psycopg2.connect(ctx.config.dsn), psycopg2.connect(ctx.config.dsn)
+    try:
+        with first.cursor() as early, second.cursor() as late:
+            early.execute("SELECT pg_current_xact_id()")
+            late.execute(write, ("late",))
+            early.execute(write, ("early",))
+            first.commit()
+            path = f"audit/?after={start}"
+            assert api.get(path).json["count"] == 0, "the one that ended would hide the other"
+            second.commit()
+        assert [entry["name"] for entry in api.get(path).json["entries"]] == ["early", "late"]
+    finally:
+        first.close()
+        second.close()

@@ -13,6 +13,7 @@ from datetime import timedelta
 from rackyard.region.context import Context
 from rackyard.region.db.pool import Transaction
 from rackyard.region.db.site import audit as rows
+from rackyard.region.db.site import events as event_rows
 from rackyard.region.db.site.audit import Entry, EntryFilter
 from rackyard.region.deed import Deed
 from rackyard.region.errors import BadRequest, Forbidden, RackyardError
@@ -28,13 +29,20 @@ _log = logging.getLogger(__name__)
 
 
 def query(ctx: Context, actor: Actor, wanted: EntryFilter) -> list[Entry]:
-    """Entries that match, newest first: an administrator's view of all, or what the actor did.
+    """Entries that match, newest first: an administrator's view of all, or what the actor did. After an id none that
+    one with a smaller id might still join.
 
     Raises BadRequest for a limit outside 1 to 1000."""
     if not 1 <= wanted.limit <= MAX_ENTRIES:
         raise BadRequest(f"limit must be between 1 and {MAX_ENTRIES}.")
     with ctx.db.transaction() as tx:
-        return select(tx, actor, wanted)
+        if wanted.after is None:
+            return select(tx, actor, wanted)
+        settled = event_rows.settled(tx)
+        if settled is None:
+            return []
+        end = settled + 1 if wanted.before is None else min(wanted.before, settled + 1)
+        return select(tx, actor, replace(wanted, before=end))
 
 
 def select(tx: Transaction, actor: Actor, wanted: EntryFilter) -> list[Entry]:
