@@ -57,7 +57,7 @@ OPERATIONS = {
     r"POST /machines/{system_id}/ (lock|mark_broken|mark_fixed|unlock)": "machine_mark",
     r"(POST|GET) /machines/{system_id}/ (power_on|power_off|query_power_state)": "machine_power",
     r"POST /account/prefs/sshkeys/ import": "ssh_key",
-    r"(GET|POST) /ipaddresses/( (reserve|change|release))?": "ip_address",
+    r"POST /ipaddresses/ (reserve|change|release)": "ip_address",
     r"GET /(machines|rackcontrollers)/({system_id}/)? drift": "drift_info",
     r"GET /machines/({system_id}/)? power_parameters": "machines",
     r"GET /machines/({system_id}/)?( boot_timeline)?": "machine_info",

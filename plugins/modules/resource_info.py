@@ -53,6 +53,7 @@ options:
       - event
       - fabric
       - file
+      - ip_address
       - ip_range
       - notification
       - package_repository

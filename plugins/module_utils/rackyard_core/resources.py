@@ -43,6 +43,7 @@ RESOURCES: Mapping[str, Resource] = {
     "event": Resource("events/", name="hostname", op="query", within="events", asked=True),
     "fabric": Resource("fabrics/"),
     "file": Resource("files/", name="filename"),
+    "ip_address": Resource("ipaddresses/", name="ip", asked=True),
     "ip_range": Resource("ipranges/", name="start_ip"),
     "notification": Resource("notifications/", name="ident"),
     "package_repository": Resource("package-repositories/"),

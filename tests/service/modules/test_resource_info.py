@@ -20,7 +20,7 @@ Run = Callable[..., Result]
 NAMES = {
     "api_key": "", "audit_entry": "dmz", "boot_resource": "i", "device": "sw1", "dhcp_snippet": "n",
     "dns_record": "a.d.org", "dns_resource_record": "a.d.org", "domain": "d.org", "event": "m1", "fabric": "f",
-    "file": "f.txt", "ip_range": "198.51.100.10", "notification": "full", "package_repository": "r",
+    "file": "f.txt", "ip_address": "198.51.100.60", "ip_range": "198.51.100.10", "notification": "full", "package_repository": "r",
     "power_type": "ipmi", "rack_controller": "rack1", "region_controller": "region1", "resource_pool": "p",
     "setting": "keep_boots", "space": "dmz", "ssh_key": None, "static_route": None, "subnet": "s", "tag": "t",
     "user": "somebody", "user_group": "g", "vlan": "untagged", "zone": "z",
@@ -31,6 +31,7 @@ NAMES = {
 def site(ctx: Context, api: Any) -> None:
     furnish(ctx, api)
     api.put("notifications/1/", data={"ident": "full"})
+    api.post("ipaddresses/?op=reserve", data={"ip": "198.51.100.60"})
 
 
 def test_each_resource_is_read(run: Run, site: None) -> None:
