@@ -74,7 +74,8 @@ options:
   name:
     description:
       - Only what is called so. That is the C(hostname) of controllers and devices and of the machine of an V(event), the C(fqdn) of a V(dns_record),
-        the C(username), the C(filename), the C(ident) of a V(notification), the C(start_ip) of an V(ip_range).
+        the C(username), the C(filename), the C(ident) of a V(notification), the C(start_ip) of an V(ip_range),
+        the C(ip) of an V(ip_address).
       - What is not there is no error, and the list is empty then.
       - An V(ssh_key) and a V(static_route) have no name.
     type: str

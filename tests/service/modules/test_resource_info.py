@@ -20,10 +20,10 @@ Run = Callable[..., Result]
 NAMES = {
     "api_key": "", "audit_entry": "dmz", "boot_resource": "i", "device": "sw1", "dhcp_snippet": "n",
     "dns_record": "a.d.org", "dns_resource_record": "a.d.org", "domain": "d.org", "event": "m1", "fabric": "f",
-    "file": "f.txt", "ip_address": "198.51.100.60", "ip_range": "198.51.100.10", "notification": "full", "package_repository": "r",
-    "power_type": "ipmi", "rack_controller": "rack1", "region_controller": "region1", "resource_pool": "p",
-    "setting": "keep_boots", "space": "dmz", "ssh_key": None, "static_route": None, "subnet": "s", "tag": "t",
-    "user": "somebody", "user_group": "g", "vlan": "untagged", "zone": "z",
+    "file": "f.txt", "ip_address": "198.51.100.60", "ip_range": "198.51.100.10", "notification": "full",
+    "package_repository": "r", "power_type": "ipmi", "rack_controller": "rack1", "region_controller": "region1",
+    "resource_pool": "p", "setting": "keep_boots", "space": "dmz", "ssh_key": None, "static_route": None,
+    "subnet": "s", "tag": "t", "user": "somebody", "user_group": "g", "vlan": "untagged", "zone": "z",
 }  # fmt: skip
 
 
