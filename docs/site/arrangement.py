@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 # Caption and pages, without suffix.
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Begin": ("README", "docs/install", "docs/real-hardware", "docs/variables"),
+    "Begin": ("README", "docs/install", "docs/real-hardware", "docs/awx", "docs/variables"),
     "Run a site": ("docs/README", "docs/operations", "docs/when-things-die", "docs/tags", "docs/ports", "docs/ipv6"),
     "When something does not work": ("docs/twelve-steps", "docs/troubleshooting"),
     "How it works": ("docs/architecture", "power-drivers"),
@@ -25,6 +25,7 @@ TITLES = {
     "README": "Start here",
     "docs/README": "All pages for operators",
     "docs/install": "Install",
+    "docs/awx": "AWX",
     "docs/tags": "Tags",
     "docs/troubleshooting": "Troubleshooting",
     "collections/rackyard/metal/index": "Modules, plugins, options of roles",
@@ -36,7 +37,8 @@ TITLES = {
 TASKS = (
     ("a region, a rack and blank machines on this computer", "README.md", "two-commands", "Two commands"),
     ("the first rack, on real hardware", "docs/real-hardware.md", "", "First steps on real hardware"),
-    ("region and rack on one host; AWX; several regions", "docs/install.md", "", "Install"),
+    ("region and rack on one host; several regions", "docs/install.md", "", "Install"),
+    ("a team with AWX, in ten minutes", "docs/awx.md", "", "AWX"),
     ("high availability: what goes on when something dies", "docs/when-things-die.md", "", "When things die"),
     ("upgrade, one host at a time", "docs/operations.md", "upgrade", "Upgrade"),
     ("back up, and restore", "docs/operations.md", "back-up", "Back up"),

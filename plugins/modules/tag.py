@@ -50,11 +50,15 @@ options:
     type: str
   machines:
     description:
-      - Host names or system_ids of all machines that shall have the tag; others lose it.
+      - Host names or system_ids of all machines that shall have the tag; others lose it, unless O(purge=false).
       - Without this option the tag stays where it is. An empty list takes it from all machines.
       - The region refuses to give a tag that has a definition.
     type: list
     elements: str
+  purge:
+    description: Whether machines that O(machines) does not name lose the tag. With V(false) the named ones get it and nobody loses it.
+    type: bool
+    default: true
 seealso:
   - module: rackyard.metal.machine
 """
@@ -74,6 +78,13 @@ EXAMPLES = r"""
   rackyard.metal.tag:
     name: nvidia
     definition: //node[@class='display']/vendor[contains(., 'NVIDIA')]
+  delegate_to: localhost
+
+- name: Mark one machine more
+  rackyard.metal.tag:
+    name: gpu
+    machines: [web-03]
+    purge: false
   delegate_to: localhost
 
 - name: Forget a tag
@@ -129,7 +140,7 @@ def ensure(client: RegionClient, options: Mapping[str, Any], check_mode: bool) -
         plan = tags.plan_absent(view, wish.name)
     else:
         wished = None if wish.machines is None else tags.find_members(client, wish.machines)
-        plan = tags.plan_present(view, wish, wished)
+        plan = tags.plan_present(view, wish, wished, purge=options["purge"])
     after = dict(plan.after)
     if plan.changed and not check_mode:
         tags.carry_out(client, wish.name, plan)
@@ -146,6 +157,7 @@ def main() -> None:
             definition={"type": "str"},
             kernel_opts={"type": "str"},
             machines={"type": "list", "elements": "str"},
+            purge={"type": "bool", "default": True},
         ),
         supports_check_mode=True,
     )

@@ -95,8 +95,10 @@ def plan_absent(view: TagView, name: str) -> Plan:
     return Plan(before, {}, (Action("delete", f"tag {name}"),) if before else ())
 
 
-def plan_present(view: TagView, wish: TagWish, wished: Members | None) -> Plan:
-    """Create or correct the tag; ``wished`` are the machines that the wish names, None to leave them alone."""
+def plan_present(view: TagView, wish: TagWish, wished: Members | None, *, purge: bool = True) -> Plan:
+    """Create or correct the tag; ``wished`` are the machines that the wish names, None to leave them alone.
+
+    Without ``purge`` the machines that have the tag already keep it."""
     before = view.shown()
     values = {"comment": wish.comment, "definition": wish.definition, "kernel_opts": wish.kernel_opts}
     actions: list[Action] = []
@@ -110,6 +112,7 @@ def plan_present(view: TagView, wish: TagWish, wished: Members | None) -> Plan:
             actions.append(Action("update", f"tag {wish.name}", changes))
         after = {**before, **changes, **({"definition_fault": ""} if "definition" in changes else {})}
     if wished is not None:
+        wished = wished if purge else {**view.members, **wished}
         actions += _moves(wish.name, view.members, wished)
         after["machines"] = sorted(wished.values())
     return Plan(before, after, tuple(actions))

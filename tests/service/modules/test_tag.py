@@ -66,6 +66,15 @@ def test_each_change_is_made_once(run: Run, machines: dict[str, str], change: Re
     assert not run(tag, **options)["changed"]
 
 
+def test_without_purge_nobody_loses_the_tag(run: Run, machines: dict[str, str]) -> None:
+    run(tag, **OPTIONS)
+    more = {"name": "gpu", "machines": ["m2", "m3"], "purge": False}
+    foretold, done = run(tag, check=True, **more), run(tag, **more)
+    assert foretold["actions"] == done["actions"] == ["give tag gpu to m3"]
+    assert foretold["tag"]["machines"] == done["tag"]["machines"] == ["m1", "m2", "m3"]
+    assert not run(tag, **more)["changed"]
+
+
 def test_what_is_not_mentioned_is_left_alone(run: Run, machines: dict[str, str]) -> None:
     made = run(tag, **OPTIONS)
     again = run(tag, name="gpu")
