@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
@@ -234,3 +235,13 @@ def test_workflow_goes_on_step_by_step_and_passes_its_answers_on(awx: Store) -> 
         template = awx.named("job_templates", f"Lab {step}")
         assert nodes[step]["unified_job_template"] == template["id"]
         assert set(survey(awx, template)) <= set(asked)
+
+
+def test_container_is_built_of_this_collection_and_stays_out_of_it() -> None:
+    galaxy = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))
+    container = yaml.safe_load((ROOT / "execution-environment.yml").read_text(encoding="utf-8"))
+    archive = f"{galaxy['namespace']}-{galaxy['name']}-{galaxy['version']}.tar.gz"
+    (files,) = container["additional_build_files"]
+    assert files["src"] == archive
+    assert container["dependencies"]["galaxy"]["collections"][0]["name"] == f"{files['dest']}/{archive}"
+    assert "execution-environment.yml" in galaxy["build_ignore"]
