@@ -385,6 +385,8 @@ def docs(session: nox.Session) -> None:
             debian(session, ("chromium",))
             part.check("python", str(site / "diagrams.py"), *session.posargs[1:], name="diagrams")
             return
+        # The API's pages are made by the region's own code.
+        debian(session, host_python_packages())
         binaries = environment_of(session, "docs", site / "requirements.txt") / "bin"
         source, html = str(build / "source"), str(build / "html")
         Path(source).mkdir(parents=True, exist_ok=True)
