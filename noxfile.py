@@ -100,7 +100,7 @@ class Part:
         self.check("pytest", *report, *arguments, name=name)
 
     def pytest_side_by_side(self, folder: str, processes: int, dist: str) -> None:
-        """Run a folder's tests in several processes, but for those that measure and want the machine for themselves."""
+        """Run a folder's tests in several processes, but for those that measure and want little beside them."""
         self.pytest(folder, "-m", "not alone", "-n", str(processes), "--dist", dist)
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
@@ -225,7 +225,7 @@ def service(session: nox.Session) -> None:
             part.pytest("tests/service", *session.posargs)
         else:  # they wait as much as they work
             part.pytest_side_by_side("tests/service", PROCESSORS + 1, "worksteal")
-            part.pytest("tests/service", "-m", "alone", name="alone")
+            part.pytest("tests/service", "-m", "alone", "-n", "2", "--dist", "loadgroup", name="alone")
 
 
 def host_python_packages() -> tuple[str, ...]:

@@ -5,8 +5,10 @@ Fills the database of a DSN (an empty one; it is migrated first) by SQL, starts 
 does, and asks it over its socket. Prints the median of the rounds (until the whole answer is there; what a client makes
 of it is not counted), the size of the answer, and by how much the lists of everything had its memory grow at most. With
 --ironic, a folder that has OpenStack Ironic's programs (a virtual environment with `pip install ironic
-psycopg2-binary`), the same question goes to Ironic on the same PostgreSQL server, turn and turn about, and a line has
-the ratio. Ironic runs alone, without a queue or sign-on, with fake hardware.
+psycopg2-binary`), the same question goes to Ironic on the same PostgreSQL server, and two lines have the ratio: of both
+asked turn and turn about, where each finds the processors' caches full of the other's work, and of both asked some
+times in a row, as by people and by pages that ask again. Ironic runs alone, without a queue or sign-on, with fake
+hardware.
 
 Usage (`./run bench api` brings the database): lists.py DSN [--machines N] [--many N] [--rounds N] [--ironic FOLDER]
 """
@@ -42,6 +44,8 @@ from rackyard.region.services.site.authorisation import COMMAND_LINE
 FIELDS = "system_id,hostname,status_name,power_state,zone"
 IRONIC_FIELDS = "uuid,name,power_state,provision_state,maintenance"
 API = "/MAAS/api/2.0"
+# What a row is, where one is asked some times before the other.
+IN_A_ROW = 10
 # As commissioning leaves machines: two NICs, four disks, 16 memory modules. %(first)s to %(last)s.
 FILL = """
 INSERT INTO bmc (type, address, parameters)
@@ -232,18 +236,19 @@ def timed(question: Question) -> float:
 
 
 def compare(ours: Question, theirs: Question | None, rounds: int) -> None:
-    """Both, turn and turn about; ours alone without another."""
+    """Both, turn and turn about and then in rows; ours alone without another."""
     asked = {"five fields": ours} | ({"Ironic": theirs} if theirs else {})
     answers = {name: question.ask() for name, question in asked.items()}
-    times: dict[str, list[float]] = {name: [] for name in asked}
-    for _round in range(rounds):
+    for words, row in (("", 1), (f", {IN_A_ROW} in a row", IN_A_ROW)):
+        times: dict[str, list[float]] = {name: [] for name in asked}
+        for _turn in range(-(-rounds // row)):
+            for name, question in asked.items():
+                times[name] += [timed(question) for _each in range(row)]
         for name, question in asked.items():
-            times[name].append(timed(question))
-    for name, question in asked.items():
-        report(name, times[name], len(answers[name]), question.count(answers[name]))
-    if theirs:
-        ratio = statistics.median(times["Ironic"]) / statistics.median(times["five fields"])
-        print(f"ratio of the medians, Ironic to Rackyard: {ratio:.1f}")
+            report(name + words, times[name], len(answers[name]), question.count(answers[name]))
+        if theirs:
+            ratio = statistics.median(times["Ironic"]) / statistics.median(times["five fields"])
+            print(f"ratio of the medians{words}, Ironic to Rackyard: {ratio:.1f}", flush=True)
 
 
 def report(name: str, seconds: list[float], size: int, count: int) -> None:

@@ -29,6 +29,8 @@ from .play import INTERFACES, declare_network
 
 NAME = f"10-20-0-0--24.{DOMAIN}"
 REGION, RACK = "10.98.71.1", "10.98.71.2"
+# These addresses are this machine's, so one test has them at a time.
+pytestmark = [pytest.mark.alone, pytest.mark.xdist_group("liveness")]
 # What a rack's agent does all the time: its poll for jobs, with the agent's own transport.
 AGENT = """
 import sys, time
@@ -141,7 +143,6 @@ def site(door: Door, api: Any, rack: RackClient, world: Context, execute: Any, t
             place.stop()
 
 
-@pytest.mark.alone
 def test_rack_without_power_is_found_dead_in_10_s_and_its_return_at_once(site: Site, world: Context):
     site.agent()
     site.wait(site.named_there, 60)
@@ -162,7 +163,6 @@ def test_rack_without_power_is_found_dead_in_10_s_and_its_return_at_once(site: S
     assert site.alive()
 
 
-@pytest.mark.alone
 def test_region_whose_worker_hangs_is_found_dead_in_10_s_and_its_return_at_once(site: Site, world: Context):
     def alive() -> bool:
         # Until its worker has spoken it is judged by its ports, as a region of the release before.
@@ -178,7 +178,6 @@ def test_region_whose_worker_hangs_is_found_dead_in_10_s_and_its_return_at_once(
     assert site.wait(alive, 15) < 5
 
 
-@pytest.mark.alone
 def test_killed_agent_is_missed_unless_another_one_polls_for_the_rack(site: Site):
     first = site.agent()
     site.wait(site.named_there, 60)
@@ -193,7 +192,6 @@ def test_killed_agent_is_missed_unless_another_one_polls_for_the_rack(site: Site
     assert site.wait(lambda: not site.named_there(), 15) < 10
 
 
-@pytest.mark.alone
 def test_frozen_agent_is_missed_when_its_poll_has_ended(site: Site):
     agent = site.agent(wait_s=3)
     site.wait(site.named_there, 60)
@@ -202,7 +200,6 @@ def test_frozen_agent_is_missed_when_its_poll_has_ended(site: Site):
     assert site.wait(lambda: not site.alive(), 15) < 3 + 10
 
 
-@pytest.mark.alone
 def test_rack_is_not_dead_because_its_region_did_not_listen(site: Site):
     site.agent()
     for name in ("polls", "rpc"):
