@@ -101,7 +101,7 @@ class Part:
 
     def pytest_side_by_side(self, folder: str, processes: int, dist: str) -> None:
         """Run a folder's tests in several processes, but for those that measure and want little beside them."""
-        self.pytest(folder, "-m", "not alone", "-n", str(processes), "--dist", dist)
+        self.pytest(folder, "-m", "not alone and not rulebooks", "-n", str(processes), "--dist", dist)
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         """Write the note; fail the session if a check has failed."""
@@ -354,6 +354,16 @@ def lab(session: nox.Session) -> None:
     with Part(session) as part:
         debian(session, LAB_PACKAGES)
         part.pytest("tests/lab", "--ignore", "tests/lab/ha", "--ignore", "tests/lab/ipv6", *session.posargs)
+
+
+@nox.session
+def rulebooks(session: nox.Session) -> None:
+    """The collection's rulebooks in ansible-rulebook: `./run rulebooks`."""
+    with Part(session) as part:
+        debian(session, (*TEST_PACKAGES, *host_python_packages(), "default-jre-headless"))
+        made = environment_of(session, "rulebooks", ROOT / "tests/service/rpc/rulebooks_requirements.txt")
+        os.environ["RACKYARD_RULEBOOK"] = str(made / "bin" / "ansible-rulebook")
+        part.pytest("tests/service/rpc", "-m", "rulebooks", *session.posargs)
 
 
 @nox.session

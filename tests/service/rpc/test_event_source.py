@@ -33,7 +33,6 @@ class Region:
     """nginx of a region and the process behind it, which can be restarted."""
 
     def __init__(self, config: Config, place: Path) -> None:
-        Authority().install(config)
         self._toml, self._bind, self._log = place / "region.toml", place / "run/region.sock", place / "region.log"
         self._bind.parent.mkdir()
         self._process = ExitStack()
@@ -54,7 +53,8 @@ class Region:
 
 
 @pytest.fixture
-def region(config: Config, tmp_path: Path) -> Iterator[Region]:
+def region(config: Config, authority: Authority, tmp_path: Path) -> Iterator[Region]:
+    """It shows the authority's certificates."""
     running = Region(config, tmp_path)
     running.start()
     running.nginx.start()
