@@ -71,10 +71,10 @@ def read(params: Params) -> MachineFilter:
         not_hostnames=_texts(params, "not_hostname"),
         description=_pattern(params.text("description")),
         not_description=_pattern(params.text("not_description")),
-        macs=_macs(params, "mac_address"),
-        not_macs=_macs(params, "not_mac_address"),
-        boot_macs=_macs(params, "pxe_mac"),
-        not_boot_macs=_macs(params, "not_pxe_mac"),
+        macs=macs(params, "mac_address"),
+        not_macs=macs(params, "not_mac_address"),
+        boot_macs=macs(params, "pxe_mac"),
+        not_boot_macs=macs(params, "not_pxe_mac"),
         ips=_addresses(params, "ip_addresses"),
         not_ips=_addresses(params, "not_ip_addresses"),
         statuses=_statuses(params, "status"),
@@ -128,7 +128,8 @@ def _each_once(names: list[str] | None) -> list[str] | None:
     return list(dict.fromkeys(names)) if names else None
 
 
-def _macs(params: Params, name: str) -> list[str] | None:
+def macs(params: Params, name: str) -> list[str] | None:
+    """The MACs that a parameter names, None when it is not given. Raises Invalid for what is none."""
     given = params.texts(name)
     return None if given is None else [validation.mac(name, text) for text in given]
 
