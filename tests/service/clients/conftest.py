@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 from flask import Flask
-from werkzeug.serving import make_server
 
 from rackyard.region.context import Context
 from rackyard.region.db.racks.identity import Rack
@@ -21,30 +20,27 @@ from rackyard.region.services.racks import dhcp_checks
 from rackyard.region.services.site import accounts, images
 from rackyard.region.services.site.authorisation import COMMAND_LINE
 from rackyard.region.turns import Turn
-from tests.service.clients.replay import Region
+from tests.service.clients.replay import Region, listening
 from tests.service.conftest import Api, Cluster, enrolled_rack, region_config, run_sql
 
 
 @pytest.fixture
 def url(app: Flask) -> Iterator[str]:
     """Where the region listens."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.port}/MAAS/"
-    server.shutdown()
-    thread.join()
+    with listening(app) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
 def region(
     cluster: Cluster, app_of: Callable[[Context], Flask], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Region]:
-    """A region whose machines can be commissioned: an image, a network with DHCP, and a rack that does as it is told."""
+    """A region whose machines can be commissioned: it has an image, a network with DHCP and a rack that obeys."""
     database = cluster.create(cluster.template)
     dsn = cluster.dsn(database)
     ctx = Context.from_config(region_config(dsn, tmp_path_factory.mktemp("region"), Fernet.generate_key()))
-    api = Api(app_of(ctx).test_client(), accounts.create_admin(ctx, COMMAND_LINE, "admin"))
+    app, key = app_of(ctx), accounts.create_admin(ctx, COMMAND_LINE, "admin")
+    api = Api(app.test_client(), key)
     rack_id = enrolled_rack(ctx, "rack1", "172.16.255.1/16")
     run_sql(
         dsn,
@@ -57,7 +53,7 @@ def region(
     turn = Turn()
     agent = threading.Thread(target=_obey, args=(ctx, rack_id, turn))
     agent.start()
-    yield Region(api, dsn, rack_id)
+    yield Region(api, ctx, app, key, rack_id)
     turn.end()
     agent.join()
     ctx.close()

@@ -5,16 +5,23 @@ client then reads. Each check makes what it needs, under names of its own, so th
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+from flask import Flask
+from werkzeug.serving import make_server
+
 from rackyard.region.api import not_yet
+from rackyard.region.context import Context
 from tests.service.conftest import Api, run_sql
 
 # What is refused because it belongs to a part of MAAS that is not built yet, and what never will be.
-SCRIPTS, DEPLOYMENT, NEVER = "enlistment, scripts and tests", "deployment", "not here by design"
+SCRIPTS, DEPLOYMENT = "enlistment, scripts and tests", "deployment"
+OTHER, NEVER = "parameters refused by name", "not here by design"
 TYPES: Mapping[str, type] = {"str": str, "int": int, "bool": bool, "list": list, "dict": dict}
 _BMC = {
     "power_type": "ipmi",
@@ -32,7 +39,10 @@ _MADE: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "space": ("spaces/", {"name": "space{n}"}),
     "fabric": ("fabrics/", {"name": "fabric{n}"}),
     "vlan": ("fabrics/{fabric[id]}/vlans/", {"vid": "30", "name": "vlan{n}"}),
-    "subnet": ("subnets/", {"cidr": "{net}.0/24", "name": "subnet{n}", "vlan": "{fabric[vlans][0][id]}", "gateway_ip": "{net}.1"}),
+    "subnet": (
+        "subnets/",
+        {"cidr": "{net}.0/24", "name": "subnet{n}", "vlan": "{fabric[vlans][0][id]}", "gateway_ip": "{net}.1"},
+    ),
     "far": ("subnets/", {"cidr": "{far_net}.0/24", "vlan": "{fabric[vlans][0][id]}"}),
     "range": ("ipranges/", {"type": "reserved", "start_ip": "{subnet_net}.10", "end_ip": "{subnet_net}.20"}),
     "route": (
@@ -72,10 +82,12 @@ _MADE: Mapping[str, tuple[str, Mapping[str, str]]] = {
 class Region:
     """A region with one rack, and a caller who is an administrator."""
 
-    def __init__(self, api: Api, dsn: str, rack_id: str) -> None:
+    def __init__(self, api: Api, ctx: Context, app: Flask, key: str, rack_id: str) -> None:
         self.api = api
+        self.ctx = ctx
+        self.key = key
         self.rack_id = rack_id
-        self._dsn = dsn
+        self._app = app
         self._numbers = count(1)
         self.described: list[dict[str, Any]] = [
             {**(each["auth"] or each["anon"]), "name": each["name"]} for each in api.get("describe/").json["resources"]
@@ -87,7 +99,22 @@ class Region:
 
     def execute(self, statement: str, *values: object) -> list[tuple]:
         """SQL: what a commissioning has found."""
-        return run_sql(self._dsn, statement, values)
+        return run_sql(self.ctx.config.dsn, statement, values)
+
+    def listening(self) -> AbstractContextManager[str]:
+        """Its URL, for programs."""
+        return listening(self._app)
+
+
+@contextmanager
+def listening(app: Flask) -> Iterator[str]:
+    """The URL of an application that listens."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.port}/MAAS/"
+    server.shutdown()
+    thread.join()
 
 
 class Things(dict[str, Any]):
@@ -192,8 +219,12 @@ def _refused(region: Region, check: Check, path: str, given: Mapping[str, Any], 
         assert answer.text in {*not_yet.NEVER.values(), *not_yet.NEVER_OPS.values()}
     elif actions:
         assert set(answer.json) <= set(given), "what is refused is a parameter"
-        assert all(re.search("not supported by this region yet|does not support", str(words)) for words in answer.json.values())
-        named = {name for action in actions for name in action["doc"].rpartition("Parameters: ")[2].rstrip(".").split(", ")}
+        assert all(
+            re.search("not supported by this region yet|does not support", str(words)) for words in answer.json.values()
+        )
+        named = {
+            name for action in actions for name in action["doc"].rpartition("Parameters: ")[2].rstrip(".").split(", ")
+        }
         assert not named & set(answer.json)
         return
     else:

@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.service.clients.replay import DEPLOYMENT, NEVER, SCRIPTS, Check, Region, run
-from tests.service.conftest import oauth_header
+from tests.service.clients.replay import DEPLOYMENT, NEVER, OTHER, SCRIPTS, Check, Region, run
 
 OK = {"GET": (200,), "POST": (200, 201, 204), "PUT": (200,), "DELETE": (204,)}
 NIC = "{ready[system_id]} {ready[interface_set][0][id]}"
@@ -40,9 +39,12 @@ COMMANDS: list[tuple[str, Mapping[str, Any], str, Mapping[str, Any]]] = [
     ("sshkeys create", {"key": "ssh-ed25519 {public} a"}, "id:int key:str keysource:str", {}),
     ("sshkey read {key[id]}", {}, "key:str", {"id": "{key[id]}"}),
     ("sshkey delete {key[id]}", {}, "", {}),
+    ("boot-resources create", {"name": "custom/x{n}", "architecture": "amd64/generic", "filetype": "tgz", "sha256": "0" * 64,
+                               "size": "9", "title": "X"}, "id:int sets:dict type:str", {"name": "custom/x{n}"}),
     ("machines read", {"hostname": "{ready[hostname]}"}, f"[].system_id:str [].{MACHINE.split()[2]}",
      {"[].hostname": "{ready[hostname]}"}),
-    ("machines read", {"zone": "default", "tags": "", "pool": "default", "mac_address": "{machine[interface_set][0][mac_address]}"},
+    ("machines read", {"zone": "default", "tags": "", "pool": "default",
+     "mac_address": "{machine[interface_set][0][mac_address]}"},
      "[].system_id:str", {"[].system_id": "{machine[system_id]}"}),
     ("machines create", NEW | {"commission": "false"}, MACHINE, {"hostname": "new{n}", "status_name": "New"}),
     ("machines create", NEW, MACHINE, {"hostname": "new{n}", "status_name": "Commissioning"}),
@@ -52,8 +54,10 @@ COMMANDS: list[tuple[str, Mapping[str, Any], str, Mapping[str, Any]]] = [
     ("machines set-zone", {"nodes": ["{machine[system_id]}"], "zone": "{zone[name]}"}, "", {}),
     ("machine read {ready[system_id]}", {}, MACHINE, {"status_name": "Ready"}),
     ("machine update {machine[system_id]}",
-     {"hostname": "b{n}", "zone": "{zone[name]}", "pool": "{pool[name]}", "domain": "{domain[name]}", "description": "x"},
-     MACHINE, {"hostname": "b{n}", "zone.name": "{zone[name]}", "pool.name": "{pool[name]}", "domain.name": "{domain[name]}",
+     {"hostname": "b{n}", "zone": "{zone[name]}", "pool": "{pool[name]}", "domain": "{domain[name]}",
+     "description": "x"},
+     MACHINE, {"hostname": "b{n}", "zone.name": "{zone[name]}", "pool.name": "{pool[name]}",
+     "domain.name": "{domain[name]}",
                "description": "x"}),
     ("machine delete {machine[system_id]}", {}, "", {}),
     ("machine commission {ready[system_id]}", {"skip_networking": "1", "skip_storage": "1"}, MACHINE,
@@ -63,7 +67,8 @@ COMMANDS: list[tuple[str, Mapping[str, Any], str, Mapping[str, Any]]] = [
     ("machine power-off {ready[system_id]}", {"stop_mode": "hard"}, MACHINE, {}),
     ("machine query-power-state {ready[system_id]}", {}, "state:str", {"state": "on"}),
     ("machine power-parameters {ready[system_id]}", {}, "power_address:str", {"power_address": "{bmc}"}),
-    ("machine set-owner-data {ready[system_id]}", {"team": "storage"}, "owner_data:dict", {"owner_data.team": "storage"}),
+    ("machine set-owner-data {ready[system_id]}", {"team": "storage"}, "owner_data:dict",
+     {"owner_data.team": "storage"}),
     ("machine set-workload-annotations {ready[system_id]}", {"app": "db"}, "", {"workload_annotations.app": "db"}),
     ("machine lock {ready[system_id]}", {"comment": "in use"}, MACHINE, {"locked": True}),
     ("machine unlock {locked[system_id]}", {}, MACHINE, {"locked": False}),
@@ -77,7 +82,8 @@ COMMANDS: list[tuple[str, Mapping[str, Any], str, Mapping[str, Any]]] = [
      "id:int vlan:dict?", {"mac_address": "{new_mac}", "name": "back0"}),
     ("interfaces create-bond {ready[system_id]}", {"name": "bond0", "parents": ["{ready[interface_set][0][id]}"]},
      "id:int parents:list", {"type": "bond"}),
-    ("interfaces create-bridge {ready[system_id]}", {"name": "br0", "parent": "{ready[interface_set][0][id]}"}, "id:int",
+    ("interfaces create-bridge {ready[system_id]}", {"name": "br0", "parent": "{ready[interface_set][0][id]}"},
+     "id:int",
      {"type": "bridge"}),
     (f"interface read {NIC}", {}, "id:int resource_uri:str effective_mtu:int enabled:bool tags:list", {}),
     (f"interface update {NIC}", {"name": "front0"}, "id:int", {"name": "front0"}),
@@ -87,22 +93,28 @@ COMMANDS: list[tuple[str, Mapping[str, Any], str, Mapping[str, Any]]] = [
     ("interface unlink-subnet {linked[system_id]} {linked[id]}", {"id": "{linked[links][0][id]}"}, "id:int",
      {"links": []}),
     ("interface disconnect {linked[system_id]} {linked[id]}", {}, "id:int", {"links": []}),
-    ("interface set-default-gateway {linked[system_id]} {linked[id]}", {"link_id": "{linked[links][0][id]}"}, "id:int", {}),
+    ("interface set-default-gateway {linked[system_id]} {linked[id]}", {"link_id": "{linked[links][0][id]}"}, "id:int",
+     {}),
     (f"interface add-tag {NIC}", {"tag": "uplink"}, "id:int", {"tags": "uplink"}),
     ("interface remove-tag {tagged[system_id]} {tagged[id]}", {"tag": "uplink"}, "id:int", {"tags": []}),
-    ("block-devices read {ready[system_id]}", {}, "[].id:int [].name:str [].size:int [].block_size:int [].tags:list", {}),
-    ("block-device read {ready[system_id]} {ready[blockdevice_set][0][id]}", {}, "id:int path:str model:str", {"name": "sda"}),
+    ("block-devices read {ready[system_id]}", {}, "[].id:int [].name:str [].size:int [].block_size:int [].tags:list",
+     {}),
+    ("block-device read {ready[system_id]} {ready[blockdevice_set][0][id]}", {}, "id:int path:str model:str",
+     {"name": "sda"}),
     ("node-script-results read {commissioning[system_id]}", {}, "[].id:int [].results[].name:str", {}),
-    ("fabrics create", {"name": "f{n}", "description": "d"}, "id:int vlans[].id:int resource_uri:str", {"name": "f{n}"}),
+    ("fabrics create", {"name": "f{n}", "description": "d"}, "id:int vlans[].id:int resource_uri:str",
+     {"name": "f{n}"}),
     ("fabric update {fabric[id]}", {"name": "g{n}"}, "id:int", {"name": "g{n}"}),
     ("fabric delete {fabric[id]}", {}, "", {}),
     ("vlans create {fabric[id]}", {"vid": "20", "name": "web", "mtu": "9000"}, VLAN, {"vid": 20, "mtu": 9000}),
     ("vlans read {fabric[id]}", {}, "[].id:int [].vid:int", {}),
-    ("vlan update {fabric[id]} 0", {"space": "{space[name]}", "mtu": "1400"}, VLAN, {"space": "{space[name]}", "mtu": 1400}),
+    ("vlan update {fabric[id]} 0", {"space": "{space[name]}", "mtu": "1400"}, VLAN, {"space": "{space[name]}",
+     "mtu": 1400}),
     ("vlan delete {vlan[fabric_id]} 30", {}, "", {}),
     ("subnets create", {"cidr": "{new_net}.0/24", "vlan": "{fabric[vlans][0][id]}", "gateway_ip": "{new_net}.1",
                         "dns_servers": ["{new_net}.2", "{new_net}.3"]},
-     "id:int vlan.id:int space:str managed:bool", {"cidr": "{new_net}.0/24", "dns_servers": ["{new_net}.2", "{new_net}.3"]}),
+     "id:int vlan.id:int space:str managed:bool", {"cidr": "{new_net}.0/24", "dns_servers": ["{new_net}.2",
+     "{new_net}.3"]}),
     ("subnet read {subnet[cidr]}", {}, "id:int cidr:str", {"id": "{subnet[id]}"}),
     ("subnet update {subnet[id]}", {"gateway_ip": "{net}.1", "managed": "0", "allow_dns": "false"}, "id:int",
      {"gateway_ip": "{net}.1", "managed": False, "allow_dns": False}),
@@ -110,7 +122,8 @@ COMMANDS: list[tuple[str, Mapping[str, Any], str, Mapping[str, Any]]] = [
     ("subnet ip-addresses {linked[links][0][subnet][id]}", {}, "[].ip:str [].alloc_type:int", {"[].ip": "{net}.50"}),
     ("subnet unreserved-ip-ranges {subnet[id]}", {}, "[].start:str [].end:str [].num_addresses:int", {}),
     ("subnet delete {subnet[id]}", {}, "", {}),
-    ("ipranges create", {"type": "reserved", "start_ip": "{subnet_net}.30", "end_ip": "{subnet_net}.40", "comment": "x"},
+    ("ipranges create", {"type": "reserved", "start_ip": "{subnet_net}.30", "end_ip": "{subnet_net}.40",
+     "comment": "x"},
      "id:int subnet.name:str", {"type": "reserved", "comment": "x"}),
     ("iprange update {range[id]}", {"comment": "y"}, "id:int", {"comment": "y"}),
     ("iprange delete {range[id]}", {}, "", {}),
@@ -134,7 +147,8 @@ COMMANDS: list[tuple[str, Mapping[str, Any], str, Mapping[str, Any]]] = [
      {"name": "d{n}.example.net", "ttl": 60, "authoritative": True}),
     ("domain delete {domain[id]}", {}, "", {}),
     ("dnsresources create", {"fqdn": "www.{domain[name]}", "ip_addresses": "{new_net}.70"},
-     "id:int address_ttl:int? resource_records:list", {"fqdn": "www.{domain[name]}", "ip_addresses[].ip": "{new_net}.70"}),
+     "id:int address_ttl:int? resource_records:list", {"fqdn": "www.{domain[name]}",
+     "ip_addresses[].ip": "{new_net}.70"}),
     ("dnsresource-records create", {"fqdn": "m.{domain[name]}", "rrtype": "MX", "rrdata": "10 mail.example.org."},
      "id:int ttl:int?", {"rrtype": "MX"}),
     ("dnsresource delete {name[id]}", {}, "", {}),
@@ -193,6 +207,20 @@ LATER = [
         (NEVER, "vm-hosts create", "POST", "vm-hosts/"),
         (NEVER, "license-keys create", "POST", "license-keys/"),
     )
+] + [
+    Check(f"{command} {name}", method, path, {name: value}, later=later)
+    for later, command, method, path, name, value in (
+        (SCRIPTS, "machine commission", "POST", "machines/{ready[system_id]}/?op=commission", "enable_ssh", "1"),
+        (SCRIPTS, "machine commission", "POST", "machines/{ready[system_id]}/?op=commission", "testing_scripts", "x"),
+        (DEPLOYMENT, "machines read", "GET", "machines/", "agent_name", "of-a-model"),
+        (DEPLOYMENT, "machines read", "GET", "machines/", "storage", "root:10"),
+        (DEPLOYMENT, "machine update", "PUT", "machines/{ready[system_id]}/", "swap_size", "1"),
+        (DEPLOYMENT, "machine update", "PUT", "machines/{ready[system_id]}/", "min_hwe_kernel", "hwe-22.04"),
+        (OTHER, "subnet update", "PUT", "subnets/{subnet[id]}/", "rdns_mode", "0"),
+        (OTHER, "subnet update", "PUT", "subnets/{subnet[id]}/", "active_discovery", "1"),
+        (OTHER, "subnet update", "PUT", "subnets/{subnet[id]}/", "disabled_boot_architectures", "pxe"),
+        (OTHER, "vlan update", "PUT", "fabrics/{fabric[id]}/vlans/0/", "fabric", "boot"),
+    )
 ]  # fmt: skip
 
 
@@ -201,7 +229,9 @@ def sent(api: Any, method: str, path: str, given: Mapping[str, Any]) -> Any:
     pairs = [(name, each) for name, value in given.items() for each in (value if isinstance(value, list) else [value])]
     if method in ("GET", "DELETE"):
         place, _, query = path.partition("?")
-        return api.request(method, place, query_string=[*(part.split("=") for part in query.split("&") if part), *pairs])
+        return api.request(
+            method, place, query_string=[*(part.split("=") for part in query.split("&") if part), *pairs]
+        )
     if not pairs:
         return api.request(method, path)
     form = MIMEMultipart("form-data", boundary="the-boundary")
@@ -244,5 +274,3 @@ def test_command_works(region: Region, command: tuple[str, Mapping[str, Any], st
 @pytest.mark.parametrize("check", LATER, ids=lambda check: check.name)
 def test_command_of_what_is_not_here_is_refused_in_words(region: Region, check: Check) -> None:
     run(region, check, sent, OK)
-
-

@@ -53,7 +53,9 @@ _DOWNLOADS = {"output": "combined", "filetype": "txt"}
 def list_nodes(call: Call) -> Response:
     """What has a system_id and matches what is given, each in its own shape: machines, devices, racks, regions. One of
     the values of each filter; only machines are in a resource pool."""
-    known = [devices.shape(details) for details in device_services.find_all(call.ctx, node_filters.of_devices(call.params))]
+    known = [
+        devices.shape(details) for details in device_services.find_all(call.ctx, node_filters.of_devices(call.params))
+    ]
     also = [*known, *controllers.list_racks(call), *controllers.list_regions(call)]
     return machine_lists.answer(call, node_filters.of_machines(call.params), also=also)
 
