@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
@@ -22,6 +23,8 @@ from tests.service.conftest import Api, run_sql
 # What is refused because it belongs to a part of MAAS that is not built yet, and what never will be.
 SCRIPTS, DEPLOYMENT = "enlistment, scripts and tests", "deployment"
 OTHER, NEVER = "parameters refused by name", "not here by design"
+WORKS = "works"
+DOCS = Path(__file__).resolve().parents[3] / "docs/clients.md"
 TYPES: Mapping[str, type] = {"str": str, "int": int, "bool": bool, "list": list, "dict": dict}
 _BMC = {
     "power_type": "ipmi",
@@ -77,6 +80,13 @@ _MADE: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "record": ("dnsresourcerecords/", {"fqdn": "txt.{domain[name]}", "rrtype": "TXT", "rrdata": "a"}),
     "address": ("ipaddresses/?op=reserve", {"subnet": "{subnet[id]}"}),
 }
+
+
+def documented(client: str) -> dict[str, int]:
+    """How many checks of a client docs/clients.md has, by what becomes of them."""
+    rows = [line.strip("| ").split(" | ") for line in DOCS.read_text("utf-8").splitlines() if line.startswith("| ")]
+    (row,) = [row for row in rows if row[0] == client]
+    return {kind: int(number) for kind, number in zip(rows[0][2:], row[2:], strict=True) if number != "0"}
 
 
 class Region:

@@ -6,11 +6,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests.service.clients.replay import Region, Things
+from tests.service.clients.replay import DEPLOYMENT, NEVER, WORKS, Region, Things, documented
 from tests.service.conftest import uploading
 
 PYTHON = os.environ.get("RACKYARD_CLIENTS_PYTHON", "")
@@ -30,3 +31,5 @@ def test_program_of_an_operator_works_unchanged(region: Region) -> None:
     assert ran.returncode == 0, ran.stderr
     outcomes = json.loads(ran.stdout)
     assert {name: told for name, told in outcomes.items() if told != "passed"} == {}
+    kinds = {"later": DEPLOYMENT, "never": NEVER}
+    assert Counter(kinds.get(name.split(":")[0], WORKS) for name in outcomes) == documented("python-libmaas")

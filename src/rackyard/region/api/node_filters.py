@@ -57,7 +57,7 @@ def _matches(shown: dict[str, Any], wanted: MachineFilter) -> bool:
             (wanted.system_ids, {shown["system_id"]}),
             (wanted.hostnames, {shown["hostname"]}),
             (wanted.macs, macs),
-            (wanted.domains, {shown["domain"]["id"]}),
+            (wanted.domains, {str(shown["domain"]["id"])}),
             (wanted.zones, {shown["zone"]["name"]}),
         )
     )
