@@ -49,6 +49,10 @@ def resolved(ctx: Context, tx: Transaction, wanted: MachineFilter) -> MachineFil
         fabrics=wanted.fabrics, not_fabrics=wanted.not_fabrics,
     )  # fmt: skip
     _check(
+        "class of fabrics", lambda: (each.class_type for each in network_rows.fabrics(tx) if each.class_type),
+        fabric_classes=wanted.fabric_classes, not_fabric_classes=wanted.not_fabric_classes,
+    )  # fmt: skip
+    _check(
         "VLAN (by its id)", lambda: (str(each.id) for each in network_rows.vlans(tx)),
         vlans=wanted.vlans, not_vlans=wanted.not_vlans,
     )  # fmt: skip
