@@ -156,7 +156,7 @@ def test_filters_hold_for_power_parameters_too(api, fleet) -> None:
     "name",
     [
         "fabrics", "vlans", "subnets", "spaces", "owner", "zone", "pool", "tags", "power_state", "status",
-        "simple_status", "arch", "mac_address",
+        "simple_status", "arch", "mac_address", "fabric_classes",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("negative", [False, True])
