@@ -165,6 +165,13 @@ class Things(dict[str, Any]):
         """The network of a subnet that is there."""
         return self["subnet"]["cidr"].removesuffix(".0/24")
 
+    def _carrier(self) -> Any:
+        """A machine that has a tag."""
+        system_id = self["machine"]["system_id"]
+        added = self._region.api.post(f"tags/{self['tag']['name']}/?op=update_nodes", data={"add": system_id})
+        assert added.json["added"] == 1, added.text
+        return self._region.api.get(f"machines/{system_id}/").json
+
     def _ready(self) -> Any:
         """A machine as commissioning leaves it, with one disk."""
         system_id = self["machine"]["system_id"]

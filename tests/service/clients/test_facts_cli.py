@@ -141,7 +141,7 @@ COMMANDS: list[tuple[str, Mapping[str, Any], str, Mapping[str, Any]]] = [
     ("tags create", {"name": "t{n}", "definition": "//node[@class='display']", "kernel_opts": "quiet"},
      "name:str comment:str resource_uri:str", {"definition": "//node[@class='display']", "kernel_opts": "quiet"}),
     ("tag update-nodes {tag[name]}", {"add": ["{machine[system_id]}"]}, "", {"added": 1, "removed": 0}),
-    ("tag machines {tag[name]}", {}, ":list", {}),
+    ("tag machines {carrier[tag_names][0]}", {}, "[].fqdn:str", {"[].system_id": "{carrier[system_id]}"}),
     ("tag delete {tag[name]}", {}, "", {}),
     ("domains create", {"name": "d{n}.example.net", "ttl": "60"}, "id:int is_default:bool resource_record_count:int",
      {"name": "d{n}.example.net", "ttl": 60, "authoritative": True}),
