@@ -86,9 +86,7 @@ def _controller(row: Values) -> dict[str, Any]:
 
 ZONE = Kind("zone", "zones/", "zones/{id}/", {"description": ""}, wish=_named)
 POOL = Kind("resource pool", "resourcepools/", "resourcepool/{id}/", {"description": ""}, wish=_named)
-FABRIC = Kind(
-    "fabric", "fabrics/", "fabrics/{id}/", {"description": "", "class_type": ""}, view=_fabric, wish=_named
-)
+FABRIC = Kind("fabric", "fabrics/", "fabrics/{id}/", {"description": "", "class_type": ""}, view=_fabric, wish=_named)
 SPACE = Kind("space", "spaces/", "spaces/{id}/", {"description": ""}, view=_space, wish=_space_wish)
 PACKAGE_REPOSITORY = Kind(
     "package repository",
