@@ -11,7 +11,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Begin": ("README", "docs/install", "docs/real-hardware", "docs/awx", "docs/variables"),
     "Run a site": (
-        "docs/README", "docs/operations", "docs/when-things-die", "docs/tags", "docs/clients", "docs/ports", "docs/ipv6",
+        "docs/README", "docs/operations", "docs/when-things-die", "docs/tags", "docs/clients", "docs/ports",
+        "docs/ipv6",
     ),
     "When something does not work": ("docs/twelve-steps", "docs/troubleshooting"),
     "How it works": ("docs/architecture", "power-drivers"),
