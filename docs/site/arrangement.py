@@ -10,7 +10,10 @@ ROOT = Path(__file__).resolve().parents[2]
 # Caption and pages, without suffix.
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Begin": ("README", "docs/install", "docs/real-hardware", "docs/awx", "docs/variables"),
-    "Run a site": ("docs/README", "docs/operations", "docs/when-things-die", "docs/tags", "docs/ports", "docs/ipv6"),
+    "Run a site": (
+        "docs/README", "docs/operations", "docs/when-things-die", "docs/tags", "docs/clients", "docs/ports",
+        "docs/ipv6",
+    ),
     "When something does not work": ("docs/twelve-steps", "docs/troubleshooting"),
     "How it works": ("docs/architecture", "power-drivers"),
     "Reference": (
@@ -26,6 +29,7 @@ TITLES = {
     "docs/README": "All pages for operators",
     "docs/install": "Install",
     "docs/awx": "AWX",
+    "docs/clients": "Clients of MAAS",
     "docs/tags": "Tags",
     "docs/troubleshooting": "Troubleshooting",
     "collections/rackyard/metal/index": "Modules, plugins, options of roles",
@@ -48,6 +52,7 @@ TASKS = (
     ("power drivers: which BMCs, with which settings", "power-drivers.md", "", "Power drivers"),
     ("a boot that stopped, step by step", "docs/twelve-steps.md", "", "The twelve steps"),
     ("a message, and what to do", "docs/troubleshooting.md", "", "Troubleshooting"),
+    ("MAAS's clients: what works with them", "docs/clients.md", "", "Clients of MAAS"),
     ("machines told apart by their hardware", "docs/tags.md", "", "Tags"),
     ("IPv6 in boot networks", "docs/ipv6.md", "", "IPv6"),
     ("take Rackyard off a host", "docs/operations.md", "take-rackyard-off-a-host", "Uninstall"),

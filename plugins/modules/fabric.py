@@ -37,6 +37,9 @@ options:
   description:
     description: Free text. Without this option it is left alone.
     type: str
+  class_type:
+    description: What kind of network it is, in your own word, such as C(10g). Empty is none; without this option it is left alone.
+    type: str
 seealso:
   - module: rackyard.metal.subnet
 """
@@ -48,6 +51,7 @@ EXAMPLES = r"""
     api_key: "{{ rackyard_api_key }}"
     name: dc1
     description: Switches of the first hall
+    class_type: 10g
   delegate_to: localhost
 
 - name: Remove a fabric
@@ -89,6 +93,7 @@ def main() -> None:
         lambda client: kinds.FABRIC,
         name={"type": "str", "required": True},
         description={"type": "str"},
+        class_type={"type": "str"},
     )
 
 

@@ -12,6 +12,7 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -276,8 +277,8 @@ def api(client: FlaskClient, admin_key: str) -> Api:
     return Api(client, admin_key)
 
 
-@pytest.fixture
-def upload_worker(ctx: Context, execute) -> Iterator[None]:
+@contextmanager
+def uploading(ctx: Context) -> Iterator[None]:
     """The worker of a region, as far as it makes files of what was uploaded."""
     task = Task("uploaded images", 15, partial(uploads.tend, ctx), leader_only=False, on_change=True)
     loop = Loop(ctx, [task], lambda: True)
@@ -285,8 +286,15 @@ def upload_worker(ctx: Context, execute) -> Iterator[None]:
     thread.start()
     yield
     loop.stop()
-    execute("NOTIFY rackyard_desired")  # which it waits for
+    run_sql(ctx.config.dsn, "NOTIFY rackyard_desired")  # which it waits for
     thread.join()
+
+
+@pytest.fixture
+def upload_worker(ctx: Context) -> Iterator[None]:
+    """`uploading` in the test's world."""
+    with uploading(ctx):
+        yield
 
 
 @pytest.fixture

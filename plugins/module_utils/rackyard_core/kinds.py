@@ -34,6 +34,10 @@ def _domain_form(values: Values) -> dict[str, Any]:
     return {**values, **({"ttl": values["ttl"] or ""} if "ttl" in values else {})}
 
 
+def _fabric(row: Values) -> dict[str, Any]:
+    return {**row, "class_type": row["class_type"] or ""}
+
+
 def _space(row: Values) -> dict[str, Any]:
     return {**row, "vlans": [f"{vlan['fabric']}/{vlan['vid']}" for vlan in row["vlans"]]}
 
@@ -82,7 +86,7 @@ def _controller(row: Values) -> dict[str, Any]:
 
 ZONE = Kind("zone", "zones/", "zones/{id}/", {"description": ""}, wish=_named)
 POOL = Kind("resource pool", "resourcepools/", "resourcepool/{id}/", {"description": ""}, wish=_named)
-FABRIC = Kind("fabric", "fabrics/", "fabrics/{id}/", {"description": ""}, wish=_named)
+FABRIC = Kind("fabric", "fabrics/", "fabrics/{id}/", {"description": "", "class_type": ""}, view=_fabric, wish=_named)
 SPACE = Kind("space", "spaces/", "spaces/{id}/", {"description": ""}, view=_space, wish=_space_wish)
 PACKAGE_REPOSITORY = Kind(
     "package repository",

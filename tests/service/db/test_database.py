@@ -22,7 +22,7 @@ from ..conftest import oauth_header
 
 
 def add_fabric(tx, name: str) -> int:
-    return tx.one("network.picture.add_fabric", name=name, description="")["id"]
+    return tx.one("network.picture.add_fabric", name=name, description="", class_type="")["id"]
 
 
 def test_transaction_rolls_back_when_its_block_raises(ctx) -> None:

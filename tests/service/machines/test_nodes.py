@@ -32,6 +32,33 @@ def test_everything_is_listed_and_read_in_its_own_shape(api, three) -> None:
     assert "GET nodes/" in missing.text
 
 
+def test_lists_show_what_matches_and_refuse_what_nothing_has(api, three) -> None:
+    machine, rack, region = three
+    api.post("zones/", data={"name": "east"})
+    api.post("rackcontrollers/?op=set_zone", data={"nodes": rack, "zone": "east"})
+    domain = api.get(f"rackcontrollers/{rack}/").json["domain"]["name"]
+    for query, found in {
+        "hostname=rack1": {rack},
+        "hostname=rack1&hostname=m1": {machine, rack},
+        f"id={machine}&id=abcdef": {machine, region},
+        "mac_address=52-54-00-AA-00-01": {rack},
+        "zone=east": {rack},
+        "zone=default": {machine, region},
+        f"domain={domain}": {machine, rack, region},
+        "pool=default": {machine},
+        "hostname=rack1&zone=default": set(),
+    }.items():
+        assert {each["system_id"] for each in api.get(f"nodes/?{query}").json} == found, query
+        for listing, system_id in (("rackcontrollers", rack), ("regioncontrollers", region)):
+            shown = [each["system_id"] for each in api.get(f"{listing}/?{query}").json]
+            assert shown == [system_id] * (system_id in found), (listing, query)
+    for listing in ("nodes", "rackcontrollers", "regioncontrollers"):
+        for wrong in ("zone=west", "domain=none.example.org", "pool=web", "mac_address=x", "agent_name=x"):
+            refused = api.get(f"{listing}/?{wrong}")
+            assert refused.status_code == 400, (listing, wrong)
+            assert wrong.partition("=")[0] in refused.json
+
+
 def test_only_a_machine_is_deleted_here(api, three) -> None:
     machine, *controllers = three
     assert [api.delete(f"nodes/{each}/").status_code for each in controllers] == [404, 404]

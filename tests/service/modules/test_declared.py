@@ -40,7 +40,7 @@ KINDS = {
         {"value": "option time-offset 1;", "subnet": "store", "enabled": False, "description": "noon"},
     ),
     dns_domain: ({"name": "example.org"}, {"ttl": 60}, {"ttl": 0, "authoritative": False}),
-    fabric: ({"name": "dc2"}, {"description": "a"}, {"description": "b"}),
+    fabric: ({"name": "dc2"}, {"description": "a"}, {"description": "b", "class_type": "10g"}),
     ip_address: ({"ip": "198.51.100.50"}, {"hostname": "vip"}, {"hostname": "db", "mac": "00:00:5e:00:53:01"}),
     ip_range: (
         {"start_ip": "198.51.100.10"},

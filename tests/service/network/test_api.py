@@ -90,8 +90,11 @@ def test_bad_fabric_name_is_refused(api, fabric, name, words) -> None:
 
 
 def test_fabric_can_be_renamed_described_and_deleted(api, fabric) -> None:
-    changed = ok(api.put("fabrics/lab/", data={"name": "hall-1", "description": "north"}))
-    assert (changed["name"], changed["description"]) == ("hall-1", "north")
+    changed = ok(api.put("fabrics/lab/", data={"name": "hall-1", "description": "north", "class_type": "10g"}))
+    assert (changed["name"], changed["description"], changed["class_type"]) == ("hall-1", "north", "10g")
+    assert "cannot be a name" in refused(api.put("fabrics/hall-1/", data={"class_type": "10g\nx"}), "class_type")
+    assert ok(api.put("fabrics/hall-1/", data={"description": ""}))["class_type"] == "10g"
+    assert ok(api.put("fabrics/hall-1/", data={"class_type": ""}))["class_type"] is None
     assert api.delete("fabrics/hall-1/").status_code == 204
     assert api.get("fabrics/hall-1/").status_code == 404
 

@@ -209,6 +209,14 @@ def test_operations_that_maas_has_and_this_region_not_yet_are_refused_in_words(a
                 answer = ask(f"{place}?op={op}")
                 words = not_yet.NEVER_OPS.get(op, f"op={op} is not supported by this region yet")
                 assert (answer.status_code, answer.text.split(";")[0]) == (400, words.split(";")[0])
+    for name, methods in not_yet.PLAIN.items():
+        place = re.sub(r"<(int:)?[^>]+>", "1", by_name[name].path).removeprefix("/")
+        for method in methods.split():
+            assert (method, None) not in by_name[name].actions
+            answer = api.request(method, place)
+            assert (answer.status_code, answer.text.split(";")[0]) == (
+                400, f"{method} here is not supported by this region yet",
+            )  # fmt: skip
     assert api.post("machines/?op=nonsense").text.startswith("Unrecognised signature")
 
 

@@ -113,8 +113,6 @@ def test_commissioning_takes_the_parameters_of_libmaas(api, machine) -> None:
 def test_networks_refuse_what_cannot_be_changed(api, fabric) -> None:
     vlan = f"vlans/{fabric['vlans'][0]['id']}/"
     api.post("fabrics/", data={"name": "other"})
-    assert refused(api.post("fabrics/", data={"class_type": "10g"}), "class_type")
-    assert refused(api.put("fabrics/lab/", data={"class_type": "10g"}), "class_type")
     for path in (vlan, "fabrics/lab/vlans/0/"):
         assert refused(api.put(path, data={"fabric": "other"}), "fabric")
     assert refused(api.post("fabrics/lab/vlans/", data={"vid": "5", "fabric": "other"}), "fabric")
@@ -127,7 +125,6 @@ def test_networks_refuse_what_cannot_be_changed(api, fabric) -> None:
 
 def test_networks_take_what_is_so_already(api, fabric) -> None:
     vlan = f"vlans/{fabric['vlans'][0]['id']}/"
-    assert api.put("fabrics/lab/", data={"class_type": ""}).status_code == 200
     for same in ({"fabric": "lab"}, {"fabric": str(fabric["id"])}, {"fabric": ""}):
         assert api.put(vlan, data=same).status_code == 200, same
     api.post("spaces/", data={"name": "dmz"})

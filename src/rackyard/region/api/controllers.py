@@ -8,7 +8,7 @@ from typing import Any
 from flask import Response
 
 from rackyard.region import status_page
-from rackyard.region.api import bson, controller_shapes, placing, power_types, shapes
+from rackyard.region.api import bson, controller_shapes, node_filters, placing, power_types, shapes
 from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.takes import Kind, Takes, fixed, hold
 from rackyard.region.services.machines import groups
@@ -37,8 +37,13 @@ def show_controllers(call: Call) -> Response:
     return Response(status_page.page(overview.controllers(call.ctx)) + "\n", mimetype="text/plain")
 
 
-@collection.read()
+@collection.read(takes=node_filters.FILTER)
 def list_racks(call: Call) -> list[dict[str, Any]]:
+    """Enrolled racks that match what is given: one of the values of each filter. None is in a resource pool."""
+    return node_filters.controllers(call, racks(call))
+
+
+def racks(call: Call) -> list[dict[str, Any]]:
     """Every enrolled rack."""
     site = _site(call)
     return [controller_shapes.rack(details, site) for details in view.list_all(call.ctx)]
@@ -116,8 +121,13 @@ def delete_rack(call: Call, system_id: str) -> None:
     enrolment.revoke(call.ctx, call.actor, system_id)
 
 
-@region_collection.read()
+@region_collection.read(takes=node_filters.FILTER)
 def list_regions(call: Call) -> list[dict[str, Any]]:
+    """Regions that have told about themselves and match what is given, as with racks."""
+    return node_filters.controllers(call, all_regions(call))
+
+
+def all_regions(call: Call) -> list[dict[str, Any]]:
     """Every region that has told about itself."""
     site, network = _site(call), picture.read(call.ctx)
     known = [details for details in regions.list_all(call.ctx) if details.controller]

@@ -45,6 +45,8 @@ FILTER: Takes = {
     "not_tags": Kind.WORDS,
     "fabrics": Kind.TEXTS,
     "not_fabrics": Kind.TEXTS,
+    "fabric_classes": Kind.TEXTS,
+    "not_fabric_classes": Kind.TEXTS,
     "vlans": Kind.TEXTS,
     "not_vlans": Kind.TEXTS,
     "subnets": Kind.TEXTS,
@@ -71,10 +73,10 @@ def read(params: Params) -> MachineFilter:
         not_hostnames=_texts(params, "not_hostname"),
         description=_pattern(params.text("description")),
         not_description=_pattern(params.text("not_description")),
-        macs=_macs(params, "mac_address"),
-        not_macs=_macs(params, "not_mac_address"),
-        boot_macs=_macs(params, "pxe_mac"),
-        not_boot_macs=_macs(params, "not_pxe_mac"),
+        macs=macs(params, "mac_address"),
+        not_macs=macs(params, "not_mac_address"),
+        boot_macs=macs(params, "pxe_mac"),
+        not_boot_macs=macs(params, "not_pxe_mac"),
         ips=_addresses(params, "ip_addresses"),
         not_ips=_addresses(params, "not_ip_addresses"),
         statuses=_statuses(params, "status"),
@@ -97,6 +99,8 @@ def read(params: Params) -> MachineFilter:
         not_tags=_each_once(params.words("not_tags")),
         fabrics=_texts(params, "fabrics"),
         not_fabrics=_texts(params, "not_fabrics"),
+        fabric_classes=_texts(params, "fabric_classes"),
+        not_fabric_classes=_texts(params, "not_fabric_classes"),
         vlans=_texts(params, "vlans"),
         not_vlans=_texts(params, "not_vlans"),
         subnets=_texts(params, "subnets"),
@@ -128,7 +132,8 @@ def _each_once(names: list[str] | None) -> list[str] | None:
     return list(dict.fromkeys(names)) if names else None
 
 
-def _macs(params: Params, name: str) -> list[str] | None:
+def macs(params: Params, name: str) -> list[str] | None:
+    """The MACs that a parameter names, None when it is not given. Raises Invalid for what is none."""
     given = params.texts(name)
     return None if given is None else [validation.mac(name, text) for text in given]
 

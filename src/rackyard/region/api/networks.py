@@ -11,7 +11,7 @@ from rackyard.region.api.params import Params
 from rackyard.region.api.takes import Kind, Takes, fixed, hold
 from rackyard.region.db.network.picture import Subnet
 from rackyard.region.services.network import fabrics, ip_ranges, picture, subnets
-from rackyard.region.services.network.fabrics import FindVlan, VlanWish
+from rackyard.region.services.network.fabrics import FabricWish, FindVlan, VlanWish
 from rackyard.region.services.network.ip_ranges import RangeWish
 from rackyard.region.services.network.subnets import SubnetWish
 
@@ -29,7 +29,7 @@ subnet_of_cidr = Resource("/subnets/<address>/<prefix>/", "SubnetByCidr", "One s
 range_collection = Resource("/ipranges/", "IPRanges", "All IP ranges.")
 one_range = Resource("/ipranges/<int:range_id>/", "IPRange", "One IP range.", range_id="id")
 
-_FABRIC: Takes = {"name": Kind.TEXT, "description": Kind.TEXT, **fixed("class_type")}
+_FABRIC: Takes = {"name": Kind.TEXT, "description": Kind.TEXT, "class_type": Kind.TEXT}
 _VLAN: Takes = {
     "vid": Kind.TEXT,
     "name": Kind.TEXT,
@@ -76,10 +76,8 @@ def list_fabrics(call: Call) -> list[dict[str, Any]]:
 
 @fabric_collection.create(takes=_FABRIC)
 def create_fabric(call: Call) -> dict[str, Any]:
-    """A new fabric with its untagged VLAN."""
-    hold(call.params, _FABRIC, dict)
-    name, description = call.params.text("name"), call.params.text("description")
-    made = fabrics.create_fabric(call.ctx, call.actor, name, description)
+    """A new fabric with its untagged VLAN. `class_type` is what kind of network it is, in your own word."""
+    made = fabrics.create_fabric(call.ctx, call.actor, _fabric_wish(call.params))
     return shapes.fabric(made, picture.read(call.ctx))
 
 
@@ -92,10 +90,8 @@ def read_fabric(call: Call, fabric: str) -> dict[str, Any]:
 
 @one_fabric.update(takes=_FABRIC)
 def update_fabric(call: Call, fabric: str) -> dict[str, Any]:
-    """Change name or description."""
-    hold(call.params, _FABRIC, dict)
-    name, description = call.params.text("name"), call.params.text("description")
-    changed = fabrics.update_fabric(call.ctx, call.actor, fabric, name, description)
+    """Change what is given; an empty `class_type` is none."""
+    changed = fabrics.update_fabric(call.ctx, call.actor, fabric, _fabric_wish(call.params))
     return shapes.fabric(changed, picture.read(call.ctx))
 
 
@@ -263,6 +259,10 @@ def _update_vlan(call: Call, find: FindVlan) -> dict[str, Any]:
 
 def _subnet(call: Call, known: Subnet) -> dict[str, Any]:
     return shapes.subnet(known, picture.read(call.ctx).vlan_of(known))
+
+
+def _fabric_wish(params: Params) -> FabricWish:
+    return FabricWish(params.text("name"), params.text("description"), params.text("class_type"))
 
 
 def _vlan_wish(params: Params) -> VlanWish:

@@ -9,17 +9,24 @@ from typing import Any, TypeVar
 
 from flask import Response
 
-from rackyard.region.api import controllers, devices, machine_lists, machine_shapes, machines, placing, result_files
+from rackyard.region.api import (
+    controllers,
+    devices,
+    machine_lists,
+    machine_shapes,
+    machines,
+    node_filters,
+    placing,
+    result_files,
+)
 from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.shapes import ROOT, event_time, moment
 from rackyard.region.api.takes import Kind
-from rackyard.region.db.machines.registry import MachineFilter
 from rackyard.region.db.machines.results import ScriptResult
 from rackyard.region.errors import NotFound
 from rackyard.region.services.machines import devices as device_services
 from rackyard.region.services.machines import groups, registry, results
 from rackyard.region.services.machines import interfaces as machine_interfaces
-from rackyard.region.services.machines.devices import Wanted
 from rackyard.region.services.machines.results import ResultSet
 from rackyard.region.services.site import validation
 
@@ -42,12 +49,15 @@ Shown = TypeVar("Shown")
 _DOWNLOADS = {"output": "combined", "filetype": "txt"}
 
 
-@collection.read()
+@collection.read(takes=node_filters.FILTER)
 def list_nodes(call: Call) -> Response:
-    """Everything that has a system_id, each in its own shape: machines, devices, racks, regions."""
-    known = [devices.shape(details) for details in device_services.find_all(call.ctx, Wanted())]
+    """What has a system_id and matches what is given, each in its own shape: machines, devices, racks, regions. One of
+    the values of each filter; only machines are in a resource pool."""
+    known = [
+        devices.shape(details) for details in device_services.find_all(call.ctx, node_filters.of_devices(call.params))
+    ]
     also = [*known, *controllers.list_racks(call), *controllers.list_regions(call)]
-    return machine_lists.answer(call, MachineFilter(), also=also)
+    return machine_lists.answer(call, node_filters.of_machines(call.params), also=also)
 
 
 @collection.create("set_zone", takes=placing.TAKES)

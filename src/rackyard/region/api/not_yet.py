@@ -21,6 +21,13 @@ OPERATIONS = {
     "RackController": "abort import_boot_images override_failed_testing power_off power_on test",
     "BootResources": "import stop_import",
 }
+# The methods without an `op` that a URL does not take yet.
+PLAIN = {
+    "BlockDevices": "POST",
+    "BlockDevice": "PUT DELETE",
+    "NodeScriptResult": "PUT DELETE",
+    "RegionController": "DELETE",
+}
 PATHS = (
     "/nodes/<_id>/blockdevices/<_disk>/partitions/",
     "/nodes/<_id>/blockdevices/<_disk>/partition/<_partition>",
@@ -83,4 +90,6 @@ def refusal(name: str, path: str, method: str, op: str | None) -> BadRequest:
         return BadRequest("This part of MAAS's API is not supported by this region yet; describe/ lists what is.")
     if op and op in OPERATIONS.get(name, "").split():
         return BadRequest(NEVER_OPS.get(op, f"op={op} is not supported by this region yet; describe/ lists what is."))
+    if not op and method in PLAIN.get(name, "").split():
+        return BadRequest(f"{method} here is not supported by this region yet; describe/ lists what is.")
     return BadRequest(f"Unrecognised signature: method={method} op={op and op[:80]}")

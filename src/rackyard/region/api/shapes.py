@@ -100,7 +100,7 @@ def fabric(known: Fabric, network: Network) -> dict[str, Any]:
         "id": known.id,
         "name": known.name,
         "description": known.description,
-        "class_type": None,
+        "class_type": known.class_type or None,
         "vlans": [vlan(member) for member in network.vlans if member.fabric_id == known.id],
         "resource_uri": f"{ROOT}/fabrics/{known.id}/",
     }

@@ -92,14 +92,14 @@ def list_devices_of_tag(call: Call, name: str) -> list[dict[str, Any]]:
 def list_racks_of_tag(call: Call, name: str) -> list[dict[str, Any]]:
     """The racks that have the tag, as in the list of racks."""
     tags.read(call.ctx, name)
-    return [rack for rack in controllers.list_racks(call) if name in rack["tag_names"]]
+    return [rack for rack in controllers.racks(call) if name in rack["tag_names"]]
 
 
 @one.read("region_controllers")
 def list_regions_of_tag(call: Call, name: str) -> list[dict[str, Any]]:
     """The regions that have the tag, as in the list of regions."""
     tags.read(call.ctx, name)
-    return [region for region in controllers.list_regions(call) if name in region["tag_names"]]
+    return [region for region in controllers.all_regions(call) if name in region["tag_names"]]
 
 
 @one.read("nodes")

@@ -17,7 +17,7 @@ __all__ = ["NOTHING", "Kind", "Takes", "fixed", "hold", "refuse_unknown"]
 _HARMLESS = {"op", "format"}
 # What MAAS's lists can be asked about, each also with `not_` before it, and what nothing here has: `agent_name` comes
 # with `op=allocate`, and so does the grammar of `storage`, `interfaces` and `devices`, which chooses disks and NICs.
-_LATER = {"agent_name", "storage", "interfaces", "devices", "pod", "pod_type", "parent", "fabric_classes"}
+_LATER = {"agent_name", "storage", "interfaces", "devices", "pod", "pod_type", "parent"}
 _LATER |= {"osystem", "distro_series", "error_description"}
 
 

@@ -296,7 +296,8 @@ CREATE TABLE database_timeline (
 CREATE TABLE fabric (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name        text NOT NULL CONSTRAINT fabric_name_key UNIQUE,
-    description text NOT NULL DEFAULT ''
+    description text NOT NULL DEFAULT '',
+    class_type  text NOT NULL DEFAULT '' -- in an operator's own word, such as 10g
 );
 
 -- VLANs that reach each other; one without a space is in MAAS's undefined one, which is no row.
@@ -1281,7 +1282,7 @@ SELECT audit_table('region', name => '$.name', node => '$.system_id',
     shown => ARRAY['system_id', 'name', 'zone_id=(SELECT name FROM zone WHERE id = $.zone_id)']);
 SELECT audit_table('enroll_token', name => 'coalesce(nullif($.name, ''''), ''any rack'')', shown => '{name, expires_at}',
     secret => '{secret_sha256}');
-SELECT audit_table('fabric', name => '$.name', shown => '{name, description}');
+SELECT audit_table('fabric', name => '$.name', shown => '{name, description, class_type}');
 SELECT audit_table('space', name => '$.name', shown => '{name, description}');
 SELECT audit_table('vlan',
     name => '$.vid || '' of '' || coalesce((SELECT name FROM fabric WHERE id = $.fabric_id), ''#'' || $.fabric_id)',

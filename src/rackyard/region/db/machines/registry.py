@@ -206,6 +206,8 @@ class MachineFilter:
     not_tags: list[str] | None = None
     fabrics: list[str] | None = None
     not_fabrics: list[str] | None = None
+    fabric_classes: list[str] | None = None
+    not_fabric_classes: list[str] | None = None
     vlans: list[str] | None = None
     not_vlans: list[str] | None = None
     subnets: list[str] | None = None

@@ -29,6 +29,7 @@ class Fabric:
     id: int
     name: str
     description: str
+    class_type: str
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,12 @@ from rackyard.region.status import SIMPLE
 _STATES = ("on", "off", "unknown", "error")
 
 
+def named(ctx: Context, wanted: MachineFilter) -> MachineFilter:
+    """`resolved`, for lists of what is no machine and is asked about in the same words."""
+    with ctx.db.reading() as tx:
+        return resolved(ctx, tx, wanted)
+
+
 def resolved(ctx: Context, tx: Transaction, wanted: MachineFilter) -> MachineFilter:
     """The same with ids for what it says of subnets and domains. Raises Invalid for names that nothing has. As many
     statements as it takes to know each kind of thing that is asked about, however many are named."""
@@ -41,6 +47,10 @@ def resolved(ctx: Context, tx: Transaction, wanted: MachineFilter) -> MachineFil
     _check(
         "fabric", lambda: (each.name for each in network_rows.fabrics(tx)),
         fabrics=wanted.fabrics, not_fabrics=wanted.not_fabrics,
+    )  # fmt: skip
+    _check(
+        "class of fabrics", lambda: (each.class_type for each in network_rows.fabrics(tx) if each.class_type),
+        fabric_classes=wanted.fabric_classes, not_fabric_classes=wanted.not_fabric_classes,
     )  # fmt: skip
     _check(
         "VLAN (by its id)", lambda: (str(each.id) for each in network_rows.vlans(tx)),

@@ -24,6 +24,15 @@ FindVlan = Callable[[Network], Vlan]
 
 
 @dataclass(frozen=True)
+class FabricWish:
+    """What an operator wants a fabric to be; None leaves things as they are. An empty `class_type` means none."""
+
+    name: str | None = None
+    description: str | None = None
+    class_type: str | None = None
+
+
+@dataclass(frozen=True)
 class VlanWish:
     """What an operator wants a VLAN to be; None leaves things as they are. An empty rack means none, and so does an
     empty `relay_vlan`, which is an id, and an empty `space`, which is an id or a name."""
@@ -39,10 +48,10 @@ class VlanWish:
     space: str | None = None
 
 
-def create_fabric(ctx: Context, actor: Actor, name: str | None, description: str | None) -> Fabric:
+def create_fabric(ctx: Context, actor: Actor, wish: FabricWish) -> Fabric:
     """A new fabric with its untagged VLAN (VID 0), as MAAS makes it. Raises Forbidden, Invalid."""
     with picture.changing(ctx, actor) as (tx, before):
-        fabric_id = _add_fabric(tx, before, name, description)
+        fabric_id = _add_fabric(tx, before, wish)
         return picture.load(tx).fabric(str(fabric_id))
 
 
@@ -50,17 +59,16 @@ def with_default(tx: Transaction, before: Network) -> Network:
     """The network with a fabric that is there when none is named: the first subnet of a site makes it."""
     if before.fabrics:
         return before
-    _add_fabric(tx, before, None, None)
+    _add_fabric(tx, before, FabricWish())
     return picture.load(tx)
 
 
-def update_fabric(ctx: Context, actor: Actor, specifier: str, name: str | None, description: str | None) -> Fabric:
+def update_fabric(ctx: Context, actor: Actor, specifier: str, wish: FabricWish) -> Fabric:
     """Change what is given. Raises Forbidden, NotFound, Invalid."""
     with picture.changing(ctx, actor) as (tx, before):
         fabric = before.fabric(specifier)
-        label = fabric.name if name is None or name == fabric.name else _free_name(before, name)
-        text = fabric.description if description is None else validation.text("description", description)
-        rows.update(tx, "fabric", fabric.id, name=label, description=text)
+        label = fabric.name if wish.name is None or wish.name == fabric.name else _free_name(before, wish.name)
+        rows.update(tx, "fabric", fabric.id, name=label, **_fabric_texts(wish, fabric.description, fabric.class_type))
         return picture.load(tx).fabric(str(fabric.id))
 
 
@@ -117,13 +125,21 @@ def delete_vlan(ctx: Context, actor: Actor, find: FindVlan) -> None:
         rows.delete(tx, "vlan", vlan.id)
 
 
-def _add_fabric(tx: Transaction, before: Network, name: str | None, description: str | None) -> int:
-    label = _free_name(before, name or f"fabric-{1 + max((fabric.id for fabric in before.fabrics), default=-1)}")
-    text = validation.text("description", description or "")
-    fabric_id = rows.add(tx, "fabric", name=label, description=text)
+def _add_fabric(tx: Transaction, before: Network, wish: FabricWish) -> int:
+    next_name = f"fabric-{1 + max((fabric.id for fabric in before.fabrics), default=-1)}"
+    label = _free_name(before, wish.name or next_name)
+    fabric_id = rows.add(tx, "fabric", name=label, **_fabric_texts(wish, "", ""))
     columns = _vlan_columns(tx, VlanWish(vid=str(DEFAULT_VID), name="untagged"), fabric_id, None)
     rows.add(tx, "vlan", **columns, relay_vlan_id=None, space_id=None)
     return fabric_id
+
+
+def _fabric_texts(wish: FabricWish, description: str, class_type: str) -> dict[str, str]:
+    if wish.description is not None:
+        description = validation.text("description", wish.description)
+    if wish.class_type is not None:
+        class_type = validation.name("class_type", wish.class_type) if wish.class_type else ""
+    return {"description": description, "class_type": class_type}
 
 
 def _free_name(before: Network, name: str) -> str:

@@ -154,6 +154,16 @@ machine.id IN (SELECT machine_id FROM machine_place WHERE fabric = ANY (%(fabric
 -- In none of these fabrics.
 machine.id NOT IN (SELECT machine_id FROM machine_place WHERE fabric = ANY (%(not_fabrics)s::text[]))
 
+-- condition: machines.filters.fabric_classes
+-- In a fabric of one of these classes.
+machine.id IN (SELECT machine_id FROM machine_place JOIN fabric ON fabric.name = machine_place.fabric
+               WHERE class_type = ANY (%(fabric_classes)s::text[]))
+
+-- condition: machines.filters.not_fabric_classes
+-- In no fabric of these classes.
+machine.id NOT IN (SELECT machine_id FROM machine_place JOIN fabric ON fabric.name = machine_place.fabric
+                   WHERE class_type = ANY (%(not_fabric_classes)s::text[]))
+
 -- condition: machines.filters.vlans
 -- On one of these VLANs.
 machine.id IN (SELECT machine_id FROM machine_place WHERE vlan = ANY (%(vlans)s::text[]))

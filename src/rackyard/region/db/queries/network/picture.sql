@@ -17,7 +17,7 @@ SELECT id, name, description FROM space ORDER BY id;
 
 -- name: network.picture.fabrics
 -- All fabrics.
-SELECT id, name, description FROM fabric ORDER BY id;
+SELECT id, name, description, class_type FROM fabric ORDER BY id;
 
 -- name: network.picture.vlans
 -- All VLANs with the names of their fabric and racks, and their space.
@@ -70,11 +70,11 @@ DELETE FROM space WHERE id = %(id)s;
 
 -- name: network.picture.add_fabric
 -- A new fabric.
-INSERT INTO fabric (name, description) VALUES (%(name)s, %(description)s) RETURNING id;
+INSERT INTO fabric (name, description, class_type) VALUES (%(name)s, %(description)s, %(class_type)s) RETURNING id;
 
 -- name: network.picture.update_fabric
 -- Change a fabric.
-UPDATE fabric SET name = %(name)s, description = %(description)s WHERE id = %(id)s;
+UPDATE fabric SET name = %(name)s, description = %(description)s, class_type = %(class_type)s WHERE id = %(id)s;
 
 -- name: network.picture.delete_fabric
 -- Remove a fabric.
