@@ -12,7 +12,7 @@ author:
   - The Rackyard developers (@rackyard)
 description:
   - Stores, replaces or removes a file of the account that O(api_key) belongs to. The region keeps it as it is and makes nothing of it.
-  - Whoever knows the address that RV(file.anon_resource_uri) tells can read it without an account. Keep no secrets there.
+  - Whoever knows the address that C(anon_resource_uri) of the result tells can read it without an account. Keep no secrets there.
   - Settings C(file_max_mib) and C(files_max_mib) say how large a file, and all of an account, may be.
 extends_documentation_fragment:
   - rackyard.metal.attributes
