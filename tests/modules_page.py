@@ -55,6 +55,7 @@ OPERATIONS = {
     r"(POST|DELETE|GET) /files/({filename}/)?( get)?": "file",
     r"POST /machines/{system_id}/ set_(owner_data|workload_annotations)": "machine",
     r"POST /devices/{system_id}/ set_(owner_data|workload_annotations)": "device",
+    r"POST /machines/{system_id}/ abort": "machine_abort",
     r"POST /machines/{system_id}/ commission": "machine_commission",
     r"POST /machines/{system_id}/ (lock|mark_broken|mark_fixed|unlock)": "machine_mark",
     r"(POST|GET) /machines/{system_id}/ (power_on|power_off|query_power_state)": "machine_power",
@@ -93,7 +94,7 @@ REASONS = {
     r"POST /dhcp-snippets/{snippet_id}/ revert": "what was before is in the playbook's history; declare that",
     r"GET /machines/{system_id}/ details": "raw output of lshw and lldpd; `machine_info` shows what was read of it",
     r"GET /machines/ list_allocated": "`machine_info` shows the owner of each",
-    r"POST /machines/{system_id}/ (abort|clear_default_gateways)":
+    r"POST /machines/{system_id}/ clear_default_gateways":
         "what a person does once: a playbook would do it again after somebody has undone it",
     r"(GET|DELETE) /nodes/({system_id}/)?( details)?": "machines, devices and controllers as one; each has its module",
     r"POST /nodes/{system_id}/interfaces/{interface}/ (add_tag|remove_tag|disconnect)":

@@ -48,9 +48,7 @@ def texts_view(row: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     return {kind: dict(row.get(kind) or {}) for kind in TEXTS}
 
 
-def with_marks(
-    plan: Plan, hostname: str, tags: tuple[str, ...] | None, texts: Mapping[str, Mapping[str, str]]
-) -> Plan:
+def with_marks(plan: Plan, hostname: str, tags: tuple[str, ...] | None, texts: Mapping[str, Mapping[str, str]]) -> Plan:
     """The plan of a machine that shall be there, and what makes its marks as wished; None leaves its tags alone."""
     target = f"machine {hostname}"
     after = dict(plan.after)

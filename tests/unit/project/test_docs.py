@@ -28,7 +28,9 @@ ROLES = [
 # Set by the lab's own inventory.
 LAB = {"rackyard_lab_dir"}
 # What stands in backquotes or after a prompt.
-TOLD = re.compile(r"(?:`|^[#$] .*?)(playbooks/|rackyard-region |rackyard-rack )(?!rackyard-)([a-z][a-z-_]+)\b", re.MULTILINE)
+TOLD = re.compile(
+    r"(?:`|^[#$] .*?)(playbooks/|rackyard-region |rackyard-rack )(?!rackyard-)([a-z][a-z-_]+)\b", re.MULTILINE
+)
 COMMANDS = {"rackyard-region ": region_cli.main, "rackyard-rack ": rack_cli.main}
 NAME = re.compile(r"\brackyard_[a-z][a-z0-9_]*")
 LEAF_FILES = [*ROOT.glob("playbooks/*.yml"), *ROOT.glob("playbooks/tasks/*.yml")]
@@ -222,7 +224,10 @@ def test_playbooks_and_commands_that_pages_tell_are_there(capsys: pytest.Capture
 
 def test_networks_that_a_page_declares_are_what_the_modules_take() -> None:
     spec = yaml.safe_load(subnet.DOCUMENTATION)["options"]
-    known = {"rackyard_subnets": spec.keys(), "rackyard_static_routes": yaml.safe_load(static_route.DOCUMENTATION)["options"].keys()}
+    known = {
+        "rackyard_subnets": spec.keys(),
+        "rackyard_static_routes": yaml.safe_load(static_route.DOCUMENTATION)["options"].keys(),
+    }
     found = 0
     for text in re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/networks.md").read_text(encoding="utf-8"), re.DOTALL):
         for name, entries in yaml.safe_load(text).items():
