@@ -52,7 +52,10 @@ OPERATIONS = {
     r"GET /boot-resources/{image_id}/": "boot_resource",
     r"POST /domains/{domain}/ set_default": "dns_domain",
     r"GET /fabrics/{fabric}/vlans/({vid}/)?": "resource_info",
-    r"POST /machines/{system_id}/ set_owner_data": "machine",
+    r"(POST|DELETE|GET) /files/({filename}/)?( get)?": "file",
+    r"POST /machines/{system_id}/ set_(owner_data|workload_annotations)": "machine",
+    r"POST /devices/{system_id}/ set_(owner_data|workload_annotations)": "device",
+    r"POST /machines/{system_id}/ abort": "machine_abort",
     r"POST /machines/{system_id}/ commission": "machine_commission",
     r"POST /machines/{system_id}/ (lock|mark_broken|mark_fixed|unlock)": "machine_mark",
     r"(POST|GET) /machines/{system_id}/ (power_on|power_off|query_power_state)": "machine_power",
@@ -62,9 +65,9 @@ OPERATIONS = {
     r"GET /machines/({system_id}/)? power_parameters": "machines",
     r"GET /machines/({system_id}/)?( boot_timeline)?": "machine_info",
     r"POST /maas/ set_config": "settings",
-    r"GET /nodes/{system_id}/interfaces/({interface}/)?": "machine_info",
-    r"GET /nodes/{system_id}/blockdevices/({disk_id}/)?": "machine_info",
-    r"POST /nodes/{system_id}/interfaces/ create_physical": "machine_interface",
+    r"GET /nodes/{system_id}/(interfaces|blockdevices|results)/({\w+}/)?": "resource_info",
+    r"GET /subnets/({address}/{prefix}|{subnet})/ \w+": "resource_info",
+    r"POST /nodes/{system_id}/interfaces/ create_(physical|bond|bridge|vlan)": "machine_interface",
     r"POST /nodes/{system_id}/interfaces/{interface}/ (link_subnet|unlink_subnet|set_default_gateway)":
         "machine_interface",
     r"POST /tags/{name}/ update_nodes": "tag",
@@ -88,24 +91,19 @@ REASONS = {
         "for many by their system_id; the modules have option `zone`",
     r"GET /(devices|machines|nodes|rackcontrollers|regioncontrollers)/ is_registered":
         "asked without a key by what would register itself",
-    r"POST /(devices/{system_id}/ set_owner_data|(devices|machines)/{system_id}/ set_workload_annotations)":
-        "what a program of its own keeps with a machine or device, not what an operator declares",
     r"POST /dhcp-snippets/{snippet_id}/ revert": "what was before is in the playbook's history; declare that",
-    r"(POST|DELETE) /files/({filename}/)?|GET /files/({filename}/| get| get_by_key)":
-        "where programs keep what is their own",
     r"GET /machines/{system_id}/ details": "raw output of lshw and lldpd; `machine_info` shows what was read of it",
     r"GET /machines/ list_allocated": "`machine_info` shows the owner of each",
-    r"POST /machines/{system_id}/ (abort|clear_default_gateways)":
+    r"POST /machines/{system_id}/ clear_default_gateways":
         "what a person does once: a playbook would do it again after somebody has undone it",
     r"(GET|DELETE) /nodes/({system_id}/)?( details)?": "machines, devices and controllers as one; each has its module",
-    r"POST /nodes/{system_id}/interfaces/ create_(bond|bridge|vlan)": "no module yet",
     r"POST /nodes/{system_id}/interfaces/{interface}/ (add_tag|remove_tag|disconnect)":
         "`machine_interface` has tags and links as wishes",
-    r"GET /nodes/{system_id}/results/({boot_id}/)?( download)?":
-        "the output of a boot's scripts; `machine_commission` and `machine_info` tell the steps of it",
+    r"GET /files/ get_by_key": "for whoever has no key; `ansible.builtin.uri` reads the address that `file` tells",
+    r"GET /nodes/{system_id}/results/{boot_id}/ download":
+        "the same as one file, for people; `resource_info` reads the words",
     r"POST /notifications/{notification_id}/ dismiss": "each says for himself that he has read it",
     r"GET /rackcontrollers/{system_id}/ list_boot_images": "all racks have what `resource_info` lists of the regions",
-    r"GET /subnets/({address}/{prefix}|{subnet})/ \w+": "how addresses are used, which a monitor asks for",
     r"GET /tags/{name}/ (machines|devices|nodes|rack_controllers|region_controllers)":
         "`machine_info` shows the tags of each, `tag` the machines",
     r"POST /tags/{name}/ rebuild": "definitions are followed by themselves",

@@ -11,14 +11,14 @@ ROOT = Path(__file__).resolve().parents[2]
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Begin": ("README", "docs/install", "docs/real-hardware", "docs/awx", "docs/variables"),
     "Run a site": (
-        "docs/README", "docs/operations", "docs/when-things-die", "docs/tags", "docs/clients", "docs/ports",
-        "docs/ipv6",
+        "docs/README", "docs/operations", "docs/upgrade", "docs/backup", "docs/networks", "docs/ipv6",
+        "docs/when-things-die", "docs/tags", "docs/drift", "docs/events", "docs/clients", "docs/ports",
     ),
     "When something does not work": ("docs/twelve-steps", "docs/troubleshooting"),
     "How it works": ("docs/architecture", "power-drivers"),
     "Reference": (
         "playbooks/index", "roles/index", "collections/rackyard/metal/index", "collections/environment_variables",
-        "api/index", "inventory/index",
+        "docs/modules", "api/index", "inventory/index",
     ),
     "Working on Rackyard": ("CONTRIBUTING", "CHANGELOG"),
 }  # fmt: skip
@@ -40,14 +40,14 @@ TITLES = {
 # What an operator comes for, and where that is told.
 TASKS = (
     ("a region, a rack and blank machines on this computer", "README.md", "two-commands", "Two commands"),
-    ("the first rack, on real hardware", "docs/real-hardware.md", "", "First steps on real hardware"),
+    ("the first rack, on real hardware", "docs/real-hardware.md", "", "The first rack"),
     ("region and rack on one host; several regions", "docs/install.md", "", "Install"),
     ("a team with AWX, in ten minutes", "docs/awx.md", "", "AWX"),
     ("high availability: what goes on when something dies", "docs/when-things-die.md", "", "When things die"),
-    ("upgrade, one host at a time", "docs/operations.md", "upgrade", "Upgrade"),
-    ("back up, and restore", "docs/operations.md", "back-up", "Back up"),
-    ("networks: VLANs, DHCP, routers, routes", "docs/real-hardware.md", "a-network-behind-a-router", "Networks"),
-    ("addresses, interfaces and names of machines", "docs/operations.md",
+    ("upgrade, one host at a time", "docs/upgrade.md", "", "Upgrade"),
+    ("back up, and restore", "docs/backup.md", "", "Back up and restore"),
+    ("networks: VLANs, DHCP, routers, routes", "docs/networks.md", "", "Networks"),
+    ("addresses, interfaces and names of machines", "docs/networks.md",
      "addresses-and-network-interfaces-of-machines", "Addresses"),
     ("power drivers: which BMCs, with which settings", "power-drivers.md", "", "Power drivers"),
     ("a boot that stopped, step by step", "docs/twelve-steps.md", "", "The twelve steps"),

@@ -60,6 +60,9 @@ owner_data:
     - All texts that shall be kept for the machine's owner, by name; others are removed, those that programs such as Juju keep there too.
     - A value that is no text is written as one.
   type: dict
+workload_annotations:
+  description: All texts about what runs on the machine, by name, as O(%(entry)sowner_data) otherwise. Lists of machines can be filtered by them.
+  type: dict
 expect:
   description:
     - What the machine shall be made of. The region tells what its last commissioning found otherwise; M(rackyard.metal.drift_info) shows that.

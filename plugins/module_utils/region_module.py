@@ -24,6 +24,13 @@ GRANTS = {
     },
 }
 
+# An entry of option ``links`` of an interface.
+LINK = {
+    "mode": {"type": "str", "required": True, "choices": ["auto", "static", "dhcp", "link_up"]},
+    "subnet": {"type": "str"},
+    "ip_address": {"type": "str"},
+}
+
 
 def argument_spec(**own: Mapping[str, Any]) -> dict[str, Any]:
     """The module's own options and the connection's."""

@@ -52,7 +52,14 @@ options:
   zone:
     description: Name of its zone, V(default) for a new device if not given.
     type: str
+  owner_data:
+    description: All texts that shall be kept for the device's owner, by name; others are removed. A value that is no text is written as one.
+    type: dict
+  workload_annotations:
+    description: All texts about what runs on the device, by name, as O(owner_data) otherwise.
+    type: dict
 seealso:
+  - module: rackyard.metal.device_interface
   - module: rackyard.metal.dns_domain
   - module: rackyard.metal.machine
   - module: rackyard.metal.zone
@@ -67,6 +74,8 @@ EXAMPLES = r"""
     domain: lab.example.org
     mac_addresses: ["00:00:5e:00:53:01"]
     description: top of rack 4
+    owner_data:
+      asset: "4711"
   delegate_to: localhost
 
 - name: Declare a container of a machine
@@ -95,6 +104,8 @@ device:
     parent: ""
     description: top of rack 4
     zone: default
+    owner_data: {asset: "4711"}
+    workload_annotations: {}
 actions:
   description: What was done, or would be in check mode.
   returned: success
@@ -126,7 +137,7 @@ def ensure(client: RegionClient, options: Mapping[str, Any], check_mode: bool) -
     if options["state"] == "absent":
         plan = devices.plan_absent(view, wish.hostname)
     else:
-        plan = devices.plan_present(view, wish.hostname, devices.resolved(client, wish, is_new=not view))
+        plan = devices.plan_present(view, wish, devices.resolved(client, wish, is_new=not view))
     after = dict(plan.after)
     if plan.changed and not check_mode:
         devices.carry_out(client, row, plan)
@@ -144,6 +155,8 @@ def main() -> None:
             parent={"type": "str"},
             description={"type": "str"},
             zone={"type": "str"},
+            owner_data={"type": "dict"},
+            workload_annotations={"type": "dict"},
         ),
         supports_check_mode=True,
     )

@@ -61,6 +61,8 @@ EXAMPLES = r"""
     tags: [ssd, frontend]
     owner_data:
       team: web
+    workload_annotations:
+      service: shop
   delegate_to: localhost
 
 - name: Say what a machine shall be made of, and forget about it with an empty one

@@ -37,6 +37,10 @@ options:
       - V(api_key), V(file) and V(ssh_key) are those of the account whose API key is used, V(notification) is what that account is told, or
         with C(all=true) in O(filters) what anybody is, for administrators.
       - V(dns_record) is a name with all it stands for, V(dns_resource_record) each record that is no address.
+      - A V(block_device), an V(interface) and a V(script_result), which is what the scripts of a boot said, are read O(of) a machine, interfaces
+        of a device too. With C(include_output=true) in O(filters), their words are there in base64.
+      - V(subnet_address) is who has which address O(of) a subnet, V(subnet_free) and V(subnet_taken) are stretches of it that are to be had or
+        not, and V(subnet_usage) is one object with numbers.
       - V(event) and V(audit_entry) are the newest ones; O(filters) with C(limit), C(before) and C(after) has others.
       - V(setting) is read by O(name).
     type: str
@@ -44,6 +48,7 @@ options:
     choices:
       - api_key
       - audit_entry
+      - block_device
       - boot_resource
       - device
       - dhcp_snippet
@@ -53,6 +58,7 @@ options:
       - event
       - fabric
       - file
+      - interface
       - ip_address
       - ip_range
       - notification
@@ -61,23 +67,31 @@ options:
       - rack_controller
       - region_controller
       - resource_pool
+      - script_result
       - setting
       - space
       - ssh_key
       - static_route
       - subnet
+      - subnet_address
+      - subnet_free
+      - subnet_taken
+      - subnet_usage
       - tag
       - user
       - user_group
       - vlan
       - zone
+  of:
+    description: Host name of the machine or device, or name or CIDR of the subnet, that has what is to be read.
+    type: str
   name:
     description:
       - Only what is called so. That is the C(hostname) of controllers and devices and of the machine of an V(event), the C(fqdn) of a V(dns_record),
         the C(username), the C(filename), the C(ident) of a V(notification), the C(start_ip) of an V(ip_range),
-        the C(ip) of an V(ip_address).
+        the C(ip) of an V(ip_address) and of a V(subnet_address), the C(start) of a V(subnet_free) and V(subnet_taken).
       - What is not there is no error, and the list is empty then.
-      - An V(ssh_key) and a V(static_route) have no name.
+      - An V(ssh_key), a V(static_route), a V(script_result) and a V(subnet_usage) have no name.
     type: str
   filters:
     description:
@@ -121,6 +135,22 @@ EXAMPLES = r"""
       limit: 5
   delegate_to: localhost
 
+- name: Find room for ten addresses
+  rackyard.metal.resource_info:
+    resource: subnet_free
+    of: boot
+  delegate_to: localhost
+  register: free
+  failed_when: free.resources | selectattr('num_addresses', 'ge', 10) | length == 0
+
+- name: Read what the scripts of a machine's boots said
+  rackyard.metal.resource_info:
+    resource: script_result
+    of: web-01
+    filters:
+      include_output: true
+  delegate_to: localhost
+
 - name: See what a name stands for
   rackyard.metal.resource_info:
     resource: dns_record
@@ -157,6 +187,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec=region_module.argument_spec(
             resource={"type": "str", "required": True, "choices": list(resources.RESOURCES)},
+            of={"type": "str"},
             name={"type": "str"},
             filters={"type": "dict", "default": {}},
             fields={"type": "list", "elements": "str", "default": []},
@@ -165,7 +196,7 @@ def main() -> None:
     )
 
     def work(client: RegionClient) -> dict[str, Any]:
-        wanted = (module.params[option] for option in ("resource", "name", "filters", "fields"))
+        wanted = (module.params[option] for option in ("resource", "of", "name", "filters", "fields"))
         return {"changed": False, "resources": resources.read(client, *wanted)}
 
     region_module.run(module, work)

@@ -22,6 +22,7 @@ from .wire import (
     Response,
     Transport,
     encode_form,
+    encode_parts,
     fitting,
     grouped,
     header_of,
@@ -157,6 +158,11 @@ class RegionClient:
         """Create in the collection ``path``, or do the operation ``op`` on it."""
         return self._call("POST", f"{path}?{urlencode({'op': op})}" if op else path, values)[0]
 
+    def post_file(self, path: str, name: str, content: bytes, **values: str) -> Any:
+        """Create in the collection ``path`` of a file, which is the field ``name``, and other fields."""
+        kind, body = encode_parts(values, name, content)
+        return self._call("POST", path, body, {"Content-Type": kind})[0]
+
     def put(self, path: str, **values: Any) -> Any:
         """Change the given fields of the object at ``path``."""
         return self._call("PUT", path, values)[0]
@@ -222,7 +228,7 @@ class RegionClient:
         )
 
     def _answer(self, asked: str, response: Response) -> Any:
-        if response.status == 204:
+        if response.status == 204 or (response.status == 201 and not response.body):
             return None
         if response.status not in (200, 201):
             raise self._refusal(asked, response)

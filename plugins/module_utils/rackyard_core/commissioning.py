@@ -53,6 +53,19 @@ def start(client: RegionClient, machine: Mapping[str, Any]) -> dict[str, Any]:
     return started
 
 
+def plan_abort(machine: Mapping[str, Any]) -> Plan:
+    """Stop what is under way, if anything is."""
+    under_way = machine["status"] == STATUS_COMMISSIONING
+    actions = (Action("abort", f"machine {machine['hostname']}"),) if under_way else ()
+    return Plan({"under_way": under_way}, {"under_way": False}, actions)
+
+
+def abort(client: RegionClient, machine: Mapping[str, Any]) -> dict[str, Any]:
+    """Ask for the end of it; the machine object afterwards."""
+    stopped: dict[str, Any] = client.post(machine_path(machine), op="abort")
+    return stopped
+
+
 def read_timeline(client: RegionClient, machine: Mapping[str, Any]) -> dict[str, Any]:
     """The timeline of the machine's latest boot."""
     timeline: dict[str, Any] = client.get(machine_path(machine), op="boot_timeline")

@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from . import macs, tags
+from . import machine_marks, macs, tags
 from .client import RegionClient, RegionRefused
 from .dns import bare
 from .plan import Action, Plan, differing
@@ -24,6 +24,8 @@ class DeviceWish:
     parent: str | None = None
     description: str | None = None
     zone: str | None = None
+    # Those of machine_marks.TEXTS that are given, all that it shall have of each.
+    texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> DeviceWish:
@@ -41,6 +43,7 @@ class DeviceWish:
             parent=options.get("parent"),
             description=options.get("description"),
             zone=options.get("zone"),
+            texts=machine_marks.wished_texts(options),
         )
 
 
@@ -60,6 +63,7 @@ def view_of(row: Mapping[str, Any]) -> dict[str, Any]:
         "parent": row["parent"] or "",
         "description": row["description"],
         "zone": row["zone"]["name"],
+        **machine_marks.texts_view(row),
     }
 
 
@@ -93,8 +97,15 @@ def plan_absent(view: Mapping[str, Any], hostname: str) -> Plan:
     return Plan(view, {}, (Action("delete", f"device {hostname}"),) if view else ())
 
 
-def plan_present(view: Mapping[str, Any], hostname: str, values: Mapping[str, Any]) -> Plan:
+def plan_present(view: Mapping[str, Any], wish: DeviceWish, values: Mapping[str, Any]) -> Plan:
     """Create or correct; ``values`` are what ``resolved`` gives. Raises ValueError for a new device without MACs."""
+    plan, target = _plan_itself(view, wish.hostname, values), f"device {wish.hostname}"
+    # A new one has none.
+    after = {**machine_marks.texts_view({}), **plan.after}
+    return machine_marks.with_texts(Plan(plan.before, after, plan.actions), target, wish.texts)
+
+
+def _plan_itself(view: Mapping[str, Any], hostname: str, values: Mapping[str, Any]) -> Plan:
     target = f"device {hostname}"
     if not view:
         if values["mac_addresses"] is None:
@@ -109,8 +120,12 @@ def carry_out(client: RegionClient, row: Mapping[str, Any], wanted: Plan) -> Non
     """Do the plan's actions. Raises RegionRefused with the region's own words."""
     for action in wanted.actions:
         if action.verb == "create":
-            client.post("devices/", **action.values)
-        elif action.verb == "update":
-            client.put(f"devices/{row['system_id']}/", **action.values)
+            row = client.post("devices/", **action.values)
+            continue
+        path = f"devices/{row['system_id']}/"
+        if action.verb == "update":
+            client.put(path, **action.values)
+        elif action.verb == "write":
+            machine_marks.write_texts(client, path, action)
         else:
-            client.delete(f"devices/{row['system_id']}/")
+            client.delete(path)

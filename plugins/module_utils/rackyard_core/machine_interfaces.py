@@ -1,6 +1,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A NIC of a machine with its links to subnets: what it should be, the plan that makes it so, and carrying that out."""
+"""A network interface of a machine or device with its links to subnets: what it should be, the plan that makes it so,
+and carrying that out."""
 
 from __future__ import annotations
 
@@ -9,13 +10,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import macs
-from .client import RegionClient
+from . import interface_types, macs
+from .client import RegionClient, RegionRefused
 from .machine_lookup import get_machine
 from .plan import Action, Plan, differing
 
 Row = Mapping[str, Any]
 WITH_ADDRESS = ("auto", "static")
+# Whose interfaces they are, and what a new one has unless it is wished otherwise.
+MACHINE, DEVICE = "machine", "device"
+_BLANK: Mapping[str, Row] = {
+    MACHINE: {
+        "name": "", "type": interface_types.PHYSICAL, "parents": [], "vlan": "", "mtu": 0, "enabled": True, "tags": [],
+    },
+    DEVICE: {"name": "", "vlan": "", "tags": []},
+}  # fmt: skip
 
 
 class BadInterface(ValueError):
@@ -39,13 +48,14 @@ class LinkWish:
             raise BadInterface(f"A link of mode {mode} needs its subnet; name it or give its CIDR")
         if text and mode != "static":
             raise BadInterface(f"ip_address {text} goes with mode static, not {mode}")
-        if options["default_gateway"] and mode not in WITH_ADDRESS:
+        is_gateway = bool(options.get("default_gateway"))
+        if is_gateway and mode not in WITH_ADDRESS:
             raise BadInterface(f"default_gateway goes with modes auto and static, not {mode}")
         try:
             address = str(ipaddress.ip_address(text)) if text else ""
         except ValueError as reason:
             raise BadInterface(f"ip_address '{text}' is no address ({reason})") from reason
-        return cls(mode, subnet, address, bool(options["default_gateway"]))
+        return cls(mode, subnet, address, is_gateway)
 
     def is_met_by(self, link: Row) -> bool:
         """Whether a link of the region is what is wished, apart from the default gateway."""
@@ -62,52 +72,73 @@ class LinkWish:
 
 @dataclass(frozen=True)
 class InterfaceWish:
-    """A NIC as an operator declares it. None means "leave it alone"; links are all that there shall be."""
+    """A NIC as an operator declares it. None means "leave it alone"; links are all that there shall be.
 
-    machine: str
+    :param owner: the hostname of the machine or device, whose ``kind`` says which.
+    :param values: what can be changed, besides the name of what is found by its MAC.
+    """
+
+    kind: str
+    owner: str
     name: str | None
     mac_address: str | None
+    type: str | None
+    parents: Sequence[str] | None
     values: Mapping[str, Any]
     links: Sequence[LinkWish] | None
 
     @classmethod
-    def from_options(cls, options: Mapping[str, Any]) -> InterfaceWish:
-        """From the options of module ``machine_interface``. Raises BadInterface."""
+    def from_options(cls, kind: str, options: Mapping[str, Any]) -> InterfaceWish:
+        """From the options of module ``machine_interface`` or ``device_interface``. Raises BadInterface."""
+        wished_type, parents = options.get("type"), options.get("parents")
         try:
             mac = None if options["mac_address"] is None else macs.normal(options["mac_address"])
+            parameters = interface_types.given_parameters(wished_type, options)
+            if wished_type is not None:
+                interface_types.require_parents(wished_type, parents)
         except ValueError as reason:
             raise BadInterface(str(reason)) from reason
+        is_made = wished_type not in (None, interface_types.PHYSICAL)
+        if is_made and not options["name"]:
+            raise BadInterface(f"name: a {wished_type} is found by its name; give one")
+        if mac and wished_type == interface_types.VLAN:
+            raise BadInterface("mac_address: a vlan has that of what it is on; leave it out")
         links = None if options["links"] is None else [LinkWish.from_options(each) for each in options["links"]]
         if links is not None and sum(link.default_gateway for link in links) > 1:
             raise BadInterface("A machine has one default gateway; say default_gateway at one link")
-        tags = None if options["tags"] is None else sorted(set(options["tags"]))
-        values = {"vlan": options["vlan"], "mtu": options["mtu"], "enabled": options["enabled"], "tags": tags}
-        return cls(options["machine"], options["name"], mac, values, links)
+        values = {name: options.get(name) for name in ("vlan", "mtu", "enabled")}
+        values["tags"] = None if options["tags"] is None else sorted(set(options["tags"]))
+        values |= parameters | ({"mac_address": mac} if is_made else {})
+        by_mac = None if is_made else mac
+        return cls(kind, options[kind], options["name"], by_mac, wished_type, parents, values, links)
 
     def __str__(self) -> str:
-        return f"interface {self.name or self.mac_address} of {self.machine}"
+        return f"interface {self.name or self.mac_address} of {self.owner}"
 
 
 @dataclass(frozen=True)
 class InterfaceView:
-    """A machine, the NIC that is meant, None when there is none, and what wishes name: subnets, VLANs."""
+    """Whose interface is meant, all that are there, the one that is meant, None when there is none, and what wishes
+    name: subnets, VLANs."""
 
+    kind: str
     system_id: str
     nic: Row | None
+    nics: Sequence[Row]
     subnets: Sequence[Row]
     fabrics: Sequence[Row]
 
     @classmethod
     def read(cls, client: RegionClient, wish: InterfaceWish) -> InterfaceView:
-        """What is there now: by its MAC if that is given, else by its name. Raises RegionRefused."""
-        machine = get_machine(client, wish.machine)
+        """What is there now: by its MAC if that tells it, else by its name. Raises RegionRefused."""
+        owner = (get_machine if wish.kind == MACHINE else get_device)(client, wish.owner)
         key, value = ("mac_address", wish.mac_address) if wish.mac_address else ("name", wish.name)
-        nics = client.get(f"nodes/{machine['system_id']}/interfaces/")
+        nics = client.get(f"nodes/{owner['system_id']}/interfaces/")
         # What is made of a NIC shows its MAC as well.
         found = [nic for nic in nics if nic[key] == value and (key == "name" or nic["type"] == "physical")]
-        gateways = [each["link_id"] for each in machine["default_gateways"].values()]
-        nic = {**found[0], "gateways": gateways} if found else None
-        return cls(machine["system_id"], nic, client.get("subnets/"), client.get("fabrics/"))
+        gateways = [each["link_id"] for each in owner.get("default_gateways", {}).values()]
+        nic = {**found[0], "gateways": gateways, "links": _own_links(wish.kind, found[0])} if found else None
+        return cls(wish.kind, owner["system_id"], nic, nics, client.get("subnets/"), client.get("fabrics/"))
 
     @property
     def path(self) -> str:
@@ -117,9 +148,11 @@ class InterfaceView:
     def check(self, wish: InterfaceWish, check_mode: bool) -> None:
         """Refuse what the region would refuse. Raises BadInterface.
 
-        In check mode a subnet or VLAN may be missing: another task may be to declare it first."""
-        if self.nic is None and not wish.mac_address:
-            raise BadInterface(f"There is no {wish}; give its mac_address to create it, or correct the name")
+        In check mode a subnet, VLAN or parent may be missing: another task may be to declare it first."""
+        try:
+            self._check_type(wish, check_mode)
+        except ValueError as reason:
+            raise BadInterface(str(reason)) from reason
         if wish.values["vlan"] and not check_mode and self.vlan_id(wish.values["vlan"]) is None:
             raise BadInterface(f"There is no VLAN {wish.values['vlan']} (FABRIC/VID) for the {wish}")
         for link in wish.links or ():
@@ -130,6 +163,32 @@ class InterfaceView:
                 )
             if row and not _is_in(link.ip_address, row["cidr"]):
                 raise BadInterface(f"{link.ip_address} of the {wish} lies outside {row['cidr']}; correct ip_address")
+
+    def _check_type(self, wish: InterfaceWish, check_mode: bool) -> None:
+        kind = wish.type or interface_types.PHYSICAL
+        if self.nic is not None:
+            parameters = {name: value for name, value in wish.values.items() if name.startswith(("bond_", "bridge_"))}
+            interface_types.require_same(str(wish), self.nic, wish.type, wish.parents)
+            interface_types.require_known(self.nic["type"], parameters, str(wish))
+            if self.nic["type"] == interface_types.VLAN and wish.values["vlan"] not in (None, self.shown()["vlan"]):
+                raise BadInterface(f"vlan: {wish} is VLAN {self.shown()['vlan']} and stays so; declare another one")
+        elif kind == interface_types.PHYSICAL:
+            if not wish.mac_address:
+                raise BadInterface(f"There is no {wish}; give its mac_address to create it, or correct the name")
+            interface_types.require_parents(kind, wish.parents)
+            interface_types.given_parameters(kind, wish.values)
+        elif not wish.parents:
+            raise BadInterface(f"parents: there is no {wish} yet; name what the {kind} is made of")
+        elif kind == interface_types.VLAN and not wish.values["vlan"]:
+            raise BadInterface(f"vlan: there is no {wish} yet; say which VLAN it is, as FABRIC/VID")
+        missing = [] if self.nic is not None else sorted({*(wish.parents or ())} - {nic["name"] for nic in self.nics})
+        if missing and not check_mode:
+            known = ", ".join(sorted(nic["name"] for nic in self.nics)) or "none"
+            raise BadInterface(f"parents: {wish.owner} has no interface {', '.join(missing)}; it has {known}")
+
+    def named(self, names: Sequence[str]) -> list[Row]:
+        """The interfaces of these names, in their order."""
+        return [nic for name in names for nic in self.nics if nic["name"] == name]
 
     def subnet(self, text: str) -> Row | None:
         """The subnet of that name or CIDR."""
@@ -146,15 +205,42 @@ class InterfaceView:
         if self.nic is None:
             return {}
         vlan, params = self.nic["vlan"], self.nic["params"] or {}
-        return {
-            "name": self.nic["name"],
-            "mac_address": self.nic["mac_address"],
+        whole = {
+            **self.nic,
             "vlan": f"{vlan['fabric']}/{vlan['vid']}" if vlan else "",
             "mtu": params.get("mtu", 0),
-            "enabled": self.nic["enabled"],
             "tags": sorted(self.nic["tags"]),
-            "links": [_link(link, link["id"] in self.nic["gateways"]) for link in self.nic["links"]],
+            "parents": sorted(self.nic["parents"]),
         }
+        return {
+            **{name: whole[name] for name in _BLANK[self.kind]},
+            "mac_address": self.nic["mac_address"],
+            **{name: params[name] for name in interface_types.PARAMETERS[self.nic["type"]] if name in params},
+            "links": [self.link(link, link["id"] in self.nic["gateways"]) for link in self.nic["links"]],
+        }
+
+    def link(self, row: Row, is_gateway: bool) -> dict[str, Any]:
+        """One of its links in the module's words."""
+        subnet = row.get("subnet")
+        return self.shown_link(row["mode"], subnet["name"] if subnet else "", row.get("ip_address", ""), is_gateway)
+
+    def shown_link(self, mode: str, subnet: str, ip_address: str, is_gateway: bool) -> dict[str, Any]:
+        """Nothing sets up a device's routes."""
+        shown = {"mode": mode, "subnet": subnet, "ip_address": ip_address}
+        return {**shown, "default_gateway": is_gateway} if self.kind == MACHINE else shown
+
+
+def get_device(client: RegionClient, hostname: str) -> Row:
+    """The device of that host name. Raises RegionRefused."""
+    found = [row for row in client.get("devices/", hostname=hostname) if row["hostname"] == hostname]
+    if not found:
+        raise RegionRefused(f"There is no device '{hostname}'; declare it with rackyard.metal.device", 404)
+    return dict(found[0])
+
+
+def _own_links(kind: str, nic: Row) -> list[Row]:
+    """Those that somebody made: one of a device that nobody linked is shown with the address that it leases."""
+    return [link for link in nic["links"] if kind == MACHINE or link["mode"] != "dhcp" or "ip_address" not in link]
 
 
 def _is_in(address: str, cidr: str) -> bool:
@@ -165,16 +251,6 @@ def _words(row: Row) -> str:
     return " ".join(filter(None, (row["mode"], row.get("ip_address", ""))))
 
 
-def _link(row: Row, is_gateway: bool) -> dict[str, Any]:
-    subnet = row.get("subnet")
-    return {
-        "mode": row["mode"],
-        "subnet": subnet["name"] if subnet else "",
-        "ip_address": row.get("ip_address", ""),
-        "default_gateway": is_gateway,
-    }
-
-
 def plan_present(view: InterfaceView, wish: InterfaceWish) -> Plan:
     """Create or correct the NIC, then its links: unlink what is not wished, link what is missing."""
     before = view.shown()
@@ -182,9 +258,10 @@ def plan_present(view: InterfaceView, wish: InterfaceWish) -> Plan:
     actions: list[Action] = []
     if view.nic is None:
         given = {name: value for name, value in desired.items() if value is not None}
-        actions.append(Action("create", str(wish), {"mac_address": wish.mac_address, **given}))
-        after = {"name": "", "vlan": "", "mtu": 0, "enabled": True, "tags": [], "links": []}
-        after |= {"mac_address": wish.mac_address, **given}
+        if wish.mac_address:
+            given["mac_address"] = wish.mac_address
+        actions.append(Action("create", str(wish), given))
+        after = {**_new(view, wish), **given}
     else:
         changes = differing(before, desired)
         after = {**before, **changes}
@@ -197,6 +274,16 @@ def plan_present(view: InterfaceView, wish: InterfaceWish) -> Plan:
         actions += _link_actions(known, wish, view)
         after["links"] = _links_after(known, wish, view)
     return Plan(before, after, tuple(actions))
+
+
+def _new(view: InterfaceView, wish: InterfaceWish) -> dict[str, Any]:
+    """What a new one has as far as nothing else is wished."""
+    blank = {**_BLANK[view.kind], "links": []}
+    if wish.type in (None, interface_types.PHYSICAL):
+        return blank
+    parents = wish.parents or ()
+    made = interface_types.new(str(wish.type), view.named(parents))
+    return {**blank, **made, "type": wish.type, "parents": sorted(parents)}
 
 
 def _link_actions(known: Sequence[Row], wish: InterfaceWish, view: InterfaceView) -> list[Action]:
@@ -236,26 +323,41 @@ def _links_after(known: Sequence[Row], wish: InterfaceWish, view: InterfaceView)
     after = []
     for index, row in sorted(kept.items(), key=lambda each: int(each[1]["id"])):
         own = wish.links[index].default_gateway if wish.links else False
-        after.append(_link(row, own or (row["id"] in gateways and not wished)))
+        after.append(view.link(row, own or (row["id"] in gateways and not wished)))
     for link in missing:
         subnet = view.subnet(link.subnet)
-        after.append(
-            {
-                "mode": link.mode,
-                "subnet": subnet["name"] if subnet else link.subnet,
-                "ip_address": link.ip_address,
-                "default_gateway": link.default_gateway,
-            }
-        )
+        name = subnet["name"] if subnet else link.subnet
+        after.append(view.shown_link(link.mode, name, link.ip_address, link.default_gateway))
     return after
 
 
 def plan_absent(view: InterfaceView, wish: InterfaceWish) -> Plan:
-    """Remove."""
+    """Remove. Raises BadInterface for what is of another type."""
+    if view.nic is not None:
+        try:
+            interface_types.require_same(str(wish), view.nic, wish.type, None)
+        except ValueError as reason:
+            raise BadInterface(str(reason)) from reason
     return Plan(view.shown(), {}, (Action("delete", str(wish)),) if view.nic else ())
 
 
-def carry_out(client: RegionClient, view: InterfaceView, plan: Plan) -> None:
+def ensure(client: RegionClient, kind: str, options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Read, decide, and act outside check mode: what the modules return. Raises BadInterface, RegionRefused."""
+    wish = InterfaceWish.from_options(kind, options)
+    view = InterfaceView.read(client, wish)
+    if options["state"] == "absent":
+        plan = plan_absent(view, wish)
+    else:
+        view.check(wish, check_mode)
+        plan = plan_present(view, wish)
+    after = dict(plan.after)
+    if plan.changed and not check_mode:
+        carry_out(client, view, wish, plan)
+        after = InterfaceView.read(client, wish).shown()
+    return {**plan.result(), "interface": after}
+
+
+def carry_out(client: RegionClient, view: InterfaceView, wish: InterfaceWish, plan: Plan) -> None:
     """Do the plan's actions in order. Raises RegionRefused with the region's own words."""
     nic_id = view.nic["id"] if view.nic else None
     for action in plan.actions:
@@ -268,7 +370,9 @@ def carry_out(client: RegionClient, view: InterfaceView, plan: Plan) -> None:
             values["tags"] = ",".join(values["tags"])
         own = f"{view.path}{nic_id}/"
         if action.verb == "create":
-            nic_id = client.post(view.path, op="create_physical", **values)["id"]
+            made_of = interface_types.form(wish.type, view.named(wish.parents)) if wish.type and wish.parents else {}
+            operation = f"create_{wish.type or interface_types.PHYSICAL}"
+            nic_id = client.post(view.path, op=operation, **values, **made_of)["id"]
         elif action.verb == "update":
             client.put(own, **values)
         elif action.verb == "delete":
@@ -284,4 +388,5 @@ def carry_out(client: RegionClient, view: InterfaceView, plan: Plan) -> None:
 def _wire(view: InterfaceView, link: LinkWish) -> dict[str, Any]:
     row = view.subnet(link.subnet)
     given = {"mode": link.mode, "ip_address": link.ip_address, "subnet": row["id"] if row else link.subnet}
-    return {**{name: value for name, value in given.items() if value}, "default_gateway": link.default_gateway}
+    gateway = {"default_gateway": True} if link.default_gateway else {}
+    return {name: value for name, value in given.items() if value} | gateway

@@ -21,7 +21,7 @@ from .power import fields
 # What a plan is made from; the rest of a machine, its hardware above all, stays where it is.
 FIELDS = (
     "system_id,hostname,status_name,architecture,description,commissioning_suite,power_type,boot_interface,"
-    "interface_set,domain,zone,pool,tag_names,owner_data"
+    "interface_set,domain,zone,pool,tag_names,owner_data,workload_annotations"
 )
 # Requests under way at once: a region process has 32 threads, and others want some of them.
 CONNECTIONS = 8

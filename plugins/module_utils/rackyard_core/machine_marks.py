@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What people mark a machine with: plan its tags, its owner's texts, whether it is broken and whether it is
-locked exactly as wished, carry that out."""
+"""What people mark a machine with: plan its tags, its texts, whether it is broken and whether it is locked exactly as
+wished, carry that out. Devices have such texts too."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from .plan import Action, Plan
 
 # What an action of this file begins with.
 VERBS = ("give", "take", "write")
+# Texts by name, as the API and the modules call them: of whoever has it, and about what runs on it.
+TEXTS = ("owner_data", "workload_annotations")
 # It names the operation in a request.
 _RESERVED = "op"
 _BROKEN = "Broken"
@@ -24,23 +26,30 @@ def wished_tags(given: Iterable[str] | None) -> tuple[str, ...] | None:
     return None if given is None else tuple(sorted({text.strip() for text in given}))
 
 
-def wished_owner_data(given: Mapping[str, Any] | None) -> dict[str, str] | None:
-    """Option ``owner_data`` as the region keeps it: texts, none of them empty. Raises ValueError for a bad name."""
-    if given is None:
-        return None
+def wished_texts(options: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """The given ones of TEXTS as the region keeps them: texts, none of them empty. Raises ValueError for a bad name."""
+    return {kind: _texts(kind, options[kind]) for kind in TEXTS if options.get(kind) is not None}
+
+
+def _texts(kind: str, given: Mapping[str, Any]) -> dict[str, str]:
     if _RESERVED in given:
-        raise ValueError(f"owner_data: the region keeps no text of the name '{_RESERVED}'; choose another name")
+        raise ValueError(f"{kind}: the region keeps no text of the name '{_RESERVED}'; choose another name")
     texts = {str(name): _text(value) for name, value in given.items()}
     return {name: text for name, text in texts.items() if text}
 
 
 def view(machine: Mapping[str, Any]) -> dict[str, Any]:
     """What can be decided on."""
-    return {"tags": sorted(machine.get("tag_names") or ()), "owner_data": dict(machine.get("owner_data") or {})}
+    return {"tags": sorted(machine.get("tag_names") or ()), **texts_view(machine)}
 
 
-def with_marks(plan: Plan, hostname: str, tags: tuple[str, ...] | None, owner_data: Mapping[str, str] | None) -> Plan:
-    """The plan of a machine that shall be there, and what makes its marks as wished; None leaves them alone."""
+def texts_view(row: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """The texts of a machine or device of the API."""
+    return {kind: dict(row.get(kind) or {}) for kind in TEXTS}
+
+
+def with_marks(plan: Plan, hostname: str, tags: tuple[str, ...] | None, texts: Mapping[str, Mapping[str, str]]) -> Plan:
+    """The plan of a machine that shall be there, and what makes its marks as wished; None leaves its tags alone."""
     target = f"machine {hostname}"
     after = dict(plan.after)
     actions = list(plan.actions)
@@ -49,13 +58,19 @@ def with_marks(plan: Plan, hostname: str, tags: tuple[str, ...] | None, owner_da
         actions += [Action("give", f"tag {tag} to {target}", {"tag": tag}) for tag in tags if tag not in current]
         actions += [Action("take", f"tag {tag} from {target}", {"tag": tag}) for tag in current if tag not in tags]
         after["tags"] = list(tags)
-    if owner_data is not None:
-        had = plan.before.get("owner_data", {})
-        gone = {name: "" for name in had if name not in owner_data}
-        changes = {**{name: text for name, text in owner_data.items() if had.get(name) != text}, **gone}
+    return with_texts(Plan(plan.before, after, tuple(actions)), target, texts)
+
+
+def with_texts(plan: Plan, target: str, texts: Mapping[str, Mapping[str, str]]) -> Plan:
+    """The plan of what shall be there, and what makes those of its texts that are given as wished."""
+    after, actions = dict(plan.after), list(plan.actions)
+    for kind, wished in texts.items():
+        had = plan.before.get(kind, {})
+        gone = {name: "" for name in had if name not in wished}
+        changes = {**{name: text for name, text in wished.items() if had.get(name) != text}, **gone}
         if changes:
-            actions.append(Action("write", f"owner_data of {target}", changes))
-        after["owner_data"] = dict(owner_data)
+            actions.append(Action("write", f"{kind} of {target}", {"kind": kind, "texts": changes}))
+        after[kind] = dict(wished)
     return Plan(plan.before, after, tuple(actions))
 
 
@@ -70,10 +85,15 @@ def require_tags(client: RegionClient, wished: Iterable[str]) -> None:
 def carry_out(client: RegionClient, machine: Mapping[str, Any], action: Action) -> None:
     """Do one of this file's actions."""
     if action.verb == "write":
-        client.post(machine_path(machine), op="set_owner_data", **action.values)
+        write_texts(client, machine_path(machine), action)
         return
     field = {"give": "add", "take": "remove"}[action.verb]
     client.post(f"tags/{action.values['tag']}/", op="update_nodes", **{field: machine["system_id"]})
+
+
+def write_texts(client: RegionClient, path: str, action: Action) -> Any:
+    """Do an action of ``with_texts`` on the machine or device at that path of the API; what the API shows of it."""
+    return client.post(path, f"set_{action.values['kind']}", **action.values["texts"])
 
 
 def plan_marks(machine: Mapping[str, Any], broken: bool | None, locked: bool | None) -> Plan:

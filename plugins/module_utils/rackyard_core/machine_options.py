@@ -25,6 +25,7 @@ def machine_options() -> dict[str, dict[str, Any]]:
         "pool": {"type": "str"},
         "tags": {"type": "list", "elements": "str"},
         "owner_data": {"type": "dict"},
+        "workload_annotations": {"type": "dict"},
         "expect": {"type": "dict"},
         "power": {
             "type": "dict",

@@ -63,7 +63,8 @@ class MachineWish:
     pool: str | None = None
     # All that it shall have.
     tags: tuple[str, ...] | None = None
-    owner_data: Mapping[str, str] | None = None
+    # Those of machine_marks.TEXTS that are given, all that it shall have of each.
+    texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     # What it is declared to be made of, which the region judges; an empty one removes it.
     expect: Mapping[str, Any] | None = None
 
@@ -84,7 +85,7 @@ class MachineWish:
             zone=options.get("zone"),
             pool=options.get("pool"),
             tags=machine_marks.wished_tags(options.get("tags")),
-            owner_data=machine_marks.wished_owner_data(options.get("owner_data")),
+            texts=machine_marks.wished_texts(options),
             expect=options.get("expect"),
         )
 
@@ -163,7 +164,7 @@ def plan_absent(view: Mapping[str, Any], hostname: str) -> Plan:
 def plan_present(view: Mapping[str, Any], wish: MachineWish, update_password: str = "on_create") -> Plan:
     """Create or correct the machine. ``update_password=always`` sends the password each time, so it always changes."""
     plan = _plan_update(view, wish, update_password) if view else _plan_create(wish)
-    return machine_marks.with_marks(plan, wish.hostname, wish.tags, wish.owner_data)
+    return machine_marks.with_marks(plan, wish.hostname, wish.tags, wish.texts)
 
 
 def _plan_create(wish: MachineWish) -> Plan:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import secrets
 import ssl
 import urllib.error
 import urllib.request
@@ -90,6 +91,18 @@ def encode_form(values: Mapping[str, Any]) -> bytes:
         # An empty list is one empty value: a name that is not mentioned would leave things as they are.
         pairs += [(name, _form_text(one)) for one in several or [""]]
     return urlencode(pairs).encode()
+
+
+def encode_parts(values: Mapping[str, str], file: str, content: bytes) -> tuple[str, bytes]:
+    """Form body in parts (RFC 7578), the last of which is a file named as its field; its Content-Type, and the body."""
+    boundary = secrets.token_hex(24)
+    parts = [(f'name="{name}"', value.encode()) for name, value in values.items()]
+    parts.append((f'name="{file}"; filename="{file}"', content))
+    body = b"".join(
+        f"--{boundary}\r\nContent-Disposition: form-data; {named}\r\n\r\n".encode() + value + b"\r\n"
+        for named, value in parts
+    )
+    return f"multipart/form-data; boundary={boundary}", body + f"--{boundary}--\r\n".encode()
 
 
 def _form_text(value: Any) -> str:

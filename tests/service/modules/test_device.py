@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rackyard.metal.plugins.modules import device, dns_domain, zone
+from ansible_collections.rackyard.metal.plugins.modules import device, device_interface, dns_domain, subnet, zone
 
 Result = dict[str, Any]
 Run = Callable[..., Result]
@@ -24,6 +24,8 @@ MADE = {
     "parent": "",
     "description": "top of rack",
     "zone": "default",
+    "owner_data": {},
+    "workload_annotations": {},
 }
 
 
@@ -119,3 +121,45 @@ def test_absent_converges(run: Run) -> None:
     assert gone["diff"] == {"before": MADE, "after": {}}
     assert gone["device"] == {}
     assert not run(device, hostname="sw1", state="absent")["changed"]
+
+
+def test_texts_are_all_that_there_shall_be(run: Run) -> None:
+    made = {**SW1, "owner_data": {"asset": 4711, "empty": ""}, "workload_annotations": {"role": "leaf"}}
+    for wish, owner, workload, actions in (
+        (made, {"asset": "4711"}, {"role": "leaf"}, ["create device sw1", "write owner_data of device sw1"]),
+        ({**SW1, "owner_data": {"rack": "4"}}, {"rack": "4"}, {"role": "leaf"}, ["write owner_data of device sw1"]),
+        ({**SW1, "workload_annotations": {}}, {"rack": "4"}, {}, ["write workload_annotations of device sw1"]),
+    ):
+        foretold, done = run(device, check=True, **wish), run(device, **wish)
+        assert (done["device"]["owner_data"], done["device"]["workload_annotations"]) == (owner, workload)
+        assert (foretold["device"], foretold["diff"]) == (done["device"], done["diff"])
+        assert foretold["actions"] == done["actions"]
+        assert done["actions"][: len(actions)] == actions
+        assert not run(device, **wish)["changed"]
+
+
+def test_interface_is_made_linked_and_removed(run: Run, execute: Run) -> None:
+    run(subnet, name="boot", cidr="10.20.0.0/24", fabric="lab")
+    run(subnet, name="store", cidr="10.99.0.0/24", fabric="far")
+    run(device, **SW1)
+    mac = "52:54:00:30:00:03"
+    static = {"mode": "static", "subnet": "boot", "ip_address": "10.20.0.60"}
+    for wish, verb in (
+        ({"mac_address": mac, "name": "mgmt0", "vlan": "lab/0", "tags": ["oob"], "links": [static]}, "create"),
+        ({"name": "mgmt0", "vlan": "far/0", "tags": [], "links": [{"mode": "dhcp", "subnet": "store"}]}, "update"),
+    ):
+        foretold, done = (run(device_interface, check=check, device="sw1", **wish) for check in (True, False))
+        assert done["actions"] == foretold["actions"]
+        assert done["actions"][0] == f"{verb} interface mgmt0 of sw1"
+        for link in wish["links"]:
+            link.setdefault("ip_address", "")
+        assert done["interface"] == foretold["interface"] == {"mac_address": mac, **wish}
+        assert not run(device_interface, device="sw1", **wish)["changed"]
+    assert run(device_interface, device="sw1", name="mgmt0", links=[])["interface"]["links"] == []
+    execute("INSERT INTO lease (mac, ip, state, at) VALUES (%s, '10.99.0.9', 'commit', now())", mac)
+    assert not run(device_interface, device="sw1", name="mgmt0", links=[])["changed"], "a lease is no link"
+    gone = {"device": "sw1", "mac_address": mac, "state": "absent"}
+    assert run(device_interface, check=True, **gone)["actions"] == run(device_interface, **gone)["actions"]
+    assert not run(device_interface, **gone)["changed"]
+    assert "There is no device 'moon'" in run(device_interface, device="moon", name="mgmt0")["msg"]
+    assert "give its mac_address to create it" in run(device_interface, device="sw1", name="mgmt0")["msg"]

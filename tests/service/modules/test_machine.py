@@ -133,7 +133,11 @@ def test_unknown_name_is_an_error_that_lists_the_known(run: Run, register: Run) 
     assert "Known machines: m1" in run(machine_info, hostnames=["m9"])["msg"]
 
 
-MARKS = {"tags": ["ssd", "gpu", "ssd"], "owner_data": {"team": "web", "rack unit": 12, "spare": False, "empty": ""}}
+MARKS = {
+    "tags": ["ssd", "gpu", "ssd"],
+    "owner_data": {"team": "web", "rack unit": 12, "spare": False, "empty": ""},
+    "workload_annotations": {"service": "shop"},
+}
 KEPT = {"team": "web", "rack unit": "12", "spare": "false"}
 
 
@@ -153,19 +157,22 @@ def test_marks_are_exact_and_converge(register: Run, two_tags: None) -> None:
             "give tag gpu to machine m1",
             "give tag ssd to machine m1",
             "write owner_data of machine m1",
+            "write workload_annotations of machine m1",
         ]
     )
     for shown in (foretold["machine"], made["machine"]):
         assert (shown["tag_names"], shown["owner_data"]) == (["gpu", "ssd"], KEPT)
     assert not register(**MARKS)["changed"]
     assert not register()["changed"], "what is not mentioned is left alone"
+    assert made["machine"]["workload_annotations"] == foretold["machine"]["workload_annotations"] == {"service": "shop"}
     other = {"tags": ["ssd"], "owner_data": {"team": "db"}}
     foretold, changed = register(check=True, **other), register(**other)
     assert changed["actions"] == ["take tag gpu from machine m1", "write owner_data of machine m1"]
     assert (changed["actions"], changed["diff"]) == (foretold["actions"], foretold["diff"])
     assert (changed["machine"]["tag_names"], changed["machine"]["owner_data"]) == (["ssd"], {"team": "db"})
-    bare = register(tags=[], owner_data={})["machine"]
-    assert (bare["tag_names"], bare["owner_data"]) == ([], {})
+    assert changed["machine"]["workload_annotations"] == {"service": "shop"}
+    bare = register(tags=[], owner_data={}, workload_annotations={})["machine"]
+    assert (bare["tag_names"], bare["owner_data"], bare["workload_annotations"]) == ([], {}, {})
     assert not register(tags=[], owner_data={})["changed"]
 
 

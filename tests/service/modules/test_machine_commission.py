@@ -17,7 +17,7 @@ import pytest
 from flask import Flask
 from werkzeug.serving import make_server
 
-from ansible_collections.rackyard.metal.plugins.modules import machine_commission, machine_info, subnet
+from ansible_collections.rackyard.metal.plugins.modules import machine_abort, machine_commission, machine_info, subnet
 from rackyard.region.app import create_app
 from rackyard.region.clock import Clock
 from rackyard.region.context import Context
@@ -70,6 +70,15 @@ def test_without_waiting_it_has_only_begun(run: Run, site: str) -> None:
     assert begun["changed"]
     assert begun["machine"]["status_name"] == "Commissioning"
     assert [step["outcome"] for step in begun["timeline"]["steps"][:4]] == ["done", "done", "done", "waiting"]
+
+
+def test_commissioning_is_aborted_once(run: Run, site: str) -> None:
+    assert not run(machine_abort, hostname="m1")["changed"]
+    commission(run, wait=False)
+    foretold, done = run(machine_abort, check=True, hostname="m1"), run(machine_abort, hostname="m1")
+    assert foretold["actions"] == done["actions"] == ["abort machine m1"]
+    assert (foretold["machine"]["status_name"], done["machine"]["status_name"]) == ("Commissioning", "New")
+    assert not run(machine_abort, hostname="m1")["changed"]
 
 
 def test_machine_that_is_at_it_is_only_waited_for(run: Run, site: str, ctx: Context) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import psycopg2
 import pytest
@@ -128,6 +129,22 @@ def furnished(cluster: Cluster, tmp_path_factory, app_of) -> Site:
 def things(ctx: Context, api: Api) -> Things:
     """One of each thing."""
     return furnish(ctx, api)
+
+
+def add_boot(execute: Callable[..., Any]) -> None:
+    """A commissioning of the only machine, its boot, and what a script said in it."""
+    execute(
+        "INSERT INTO operation (machine_id, kind, epoch, requested_at, patience_s, progress_at, deadline_at, ends_at) "
+        "SELECT id, 'commission', 1, now(), 60, now(), now(), now() FROM machine"
+    )
+    execute(
+        "INSERT INTO boot (boot_id, machine_id, operation_id, epoch, purpose, requested_at, consumer_key, token_key, "
+        "token_secret_sha256, token_secret) SELECT md5(id::text), machine_id, id, 1, 'commissioning', now(), 'c', 't', "
+        "sha256('x'), 'x' FROM operation"
+    )
+    execute(
+        "INSERT INTO script_result (boot_id, machine_id, name, status) SELECT id, machine_id, '10-cpu', 2 FROM boot"
+    )
 
 
 def _upload(api) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from rackyard.region.api.takes import Kind
 from rackyard.region.config import Config
 from rackyard.region.status import Status
 from tests.service.conftest import Api, Cluster, region_config
-from tests.service.site.conftest import ROLES, Site
+from tests.service.site.conftest import ROLES, Site, add_boot
 from tests.service.site.sent import MORE, NOTHING, SENT, sent_with, told
 from tests.service.site.who_may_what import OPEN, OPERATIONS, OTHERS
 
@@ -193,22 +193,6 @@ def uris_in(document: object) -> set[str]:
         return set()
     own = {document["resource_uri"]} if "resource_uri" in document else set()
     return own.union(*map(uris_in, document.values()))
-
-
-def add_boot(execute) -> None:
-    """A commissioning of the only machine, its boot, and what a script said in it."""
-    execute(
-        "INSERT INTO operation (machine_id, kind, epoch, requested_at, patience_s, progress_at, deadline_at, ends_at) "
-        "SELECT id, 'commission', 1, now(), 60, now(), now(), now() FROM machine"
-    )
-    execute(
-        "INSERT INTO boot (boot_id, machine_id, operation_id, epoch, purpose, requested_at, consumer_key, token_key, "
-        "token_secret_sha256, token_secret) SELECT md5(id::text), machine_id, id, 1, 'commissioning', now(), 'c', 't', "
-        "sha256('x'), 'x' FROM operation"
-    )
-    execute(
-        "INSERT INTO script_result (boot_id, machine_id, name, status) SELECT id, machine_id, '10-cpu', 2 FROM boot"
-    )
 
 
 def test_every_resource_uri_answers_with_the_object_that_names_it(things, api, execute) -> None:

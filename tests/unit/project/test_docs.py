@@ -13,6 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.rackyard.metal.plugins.modules import static_route, subnet
+from rackyard.rack import cli as rack_cli
+from rackyard.region import cli as region_cli
+
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("roles/*/README.md"), ROOT / "README.md"])
 # The lab takes itself away with ./run lab down; an internal role has no files of its own.
@@ -23,6 +27,11 @@ ROLES = [
 ]
 # Set by the lab's own inventory.
 LAB = {"rackyard_lab_dir"}
+# What stands in backquotes or after a prompt.
+TOLD = re.compile(
+    r"(?:`|^[#$] .*?)(playbooks/|rackyard-region |rackyard-rack )(?!rackyard-)([a-z][a-z-_]+)\b", re.MULTILINE
+)
+COMMANDS = {"rackyard-region ": region_cli.main, "rackyard-rack ": rack_cli.main}
 NAME = re.compile(r"\brackyard_[a-z][a-z0-9_]*")
 LEAF_FILES = [*ROOT.glob("playbooks/*.yml"), *ROOT.glob("playbooks/tasks/*.yml")]
 
@@ -198,6 +207,37 @@ def test_commands_of_the_pages_can_be_parsed() -> None:
     for page in ROOT.glob("docs/*.md"):
         for line in re.findall(r"^[#$] (.+)$", "\n".join(blocks(page)), re.MULTILINE):
             assert shlex.split(line, comments=True), f"{page.name}: {line}"
+
+
+def test_playbooks_and_commands_that_pages_tell_are_there(capsys: pytest.CaptureFixture[str]) -> None:
+    told = {(page.name, *each) for page in PAGES for each in TOLD.findall(page.read_text(encoding="utf-8"))}
+    assert len(told) > 100
+    for page, tier, command in told:
+        if tier == "playbooks/":
+            assert (ROOT / f"playbooks/{command}.yml").exists(), f"{page}: playbook {command}"
+            continue
+        with pytest.raises(SystemExit) as ended:
+            COMMANDS[tier]([command, "--help"])
+        capsys.readouterr()
+        assert ended.value.code == 0, f"{page}: {tier}{command}"
+
+
+def test_networks_that_a_page_declares_are_what_the_modules_take() -> None:
+    spec = yaml.safe_load(subnet.DOCUMENTATION)["options"]
+    known = {
+        "rackyard_subnets": spec.keys(),
+        "rackyard_static_routes": yaml.safe_load(static_route.DOCUMENTATION)["options"].keys(),
+    }
+    found = 0
+    for text in re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/networks.md").read_text(encoding="utf-8"), re.DOTALL):
+        for name, entries in yaml.safe_load(text).items():
+            for entry in entries:
+                found += 1
+                vlans = {key for vlan in entry.get("vlans", []) for key in vlan} - {"vid", "name"}
+                assert vlans <= spec.keys(), name
+                assert name == "rackyard_fabrics" or entry.keys() <= known[name], name
+                assert all(part.keys() <= spec["ranges"]["suboptions"].keys() for part in entry.get("ranges", []))
+    assert found > 5
 
 
 def blocks(page: Path) -> list[str]:
