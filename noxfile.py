@@ -119,7 +119,7 @@ class Part:
 
 
 def environment_of(session: nox.Session, name: str, lock: Path, python: str = "") -> Path:
-    """A virtual environment with what a file pins, made anew when the file has changed; of another Python if one is named."""
+    """A virtual environment with what a file pins, made anew when the file has changed; of that Python, or of ours."""
     digest = hashlib.sha256(lock.read_bytes() + (python or sys.version).encode()).hexdigest()[:12]
     environment = CACHE / f"{name}-{digest}"
     complete = environment / ".complete"
@@ -281,8 +281,9 @@ def unpacked_artefact(session: nox.Session, work: Path = CACHE / "sanity") -> Pa
 
 
 def ansible_test_home(home: Path = CACHE / "ansible-test", wants: str = "24_2", path: str | None = None) -> Path:
-    """A home directory for ansible-test's many environments, where it finds the pip it wants without a download of its own:
-    that which is first on a search path."""
+    """A home directory for ansible-test's many environments, where it finds pip without a download of its own.
+
+    It asks for the version that it wants, and gets the one that is first on a search path."""
     bootstrap = home / ".ansible" / "test" / "cache" / f"get_pip_{wants}.py"
     bootstrap.parent.mkdir(parents=True, exist_ok=True)
     # ansible-test runs this file with the new environment's Python and the requirements to install as arguments.

@@ -17,15 +17,21 @@ import nox
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 from noxfile import (  # noqa: E402 - it is found by the line above
-    CACHE, LOCK, Part, ansible_test_home, environment_of, sanity_tests_that_cannot_run, unpacked_artefact,
-)  # fmt: skip
+    CACHE,
+    LOCK,
+    Part,
+    ansible_test_home,
+    environment_of,
+    sanity_tests_that_cannot_run,
+    unpacked_artefact,
+)
 
 HERE, DIST = ROOT / "release", ROOT / "dist"
 
 
 @dataclass(frozen=True)
 class Core:
-    """A release of ansible-core: the Pythons that it runs on, best first, what is pinned with it, the pip its ansible-test wants."""
+    """A release of ansible-core: the Pythons it runs on, best first, what is pinned, the pip that its ansible-test wants."""
 
     pythons: tuple[str, ...]
     lock: Path
@@ -112,7 +118,10 @@ def interpreter(versions: tuple[str, ...]) -> str | None:
         others = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python{version}"))
         for candidate in (*filter(None, [found]), *map(str, others)):
             # pyenv has a program of that name also where it was not told to use that Python: it fails.
-            if subprocess.run([candidate, "-c", "import ensurepip, venv"], capture_output=True, check=False).returncode == 0:
+            if (
+                subprocess.run([candidate, "-c", "import ensurepip, venv"], capture_output=True, check=False).returncode
+                == 0
+            ):
                 return candidate
     return None
 

@@ -3,8 +3,8 @@
 
     python release/tarball.py COMMIT FOLDER [REPOSITORY]
 
-`ansible-galaxy collection build` notes who made it and when, and takes files in the order in which the disk has them. What
-it made is packed again: files by name, of root, with the moment of the commit."""
+`ansible-galaxy collection build` notes who made it and when, and takes files in the order in which the disk has them.
+What it made is packed again: files by name, of root, with the moment of the commit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-# The first two of a collection's file: the first is what is signed, and has the sum of the second, which has those of all others.
+# What a collection's file begins with: what is signed, with the sum of the list that has the sums of all others.
 MANIFEST, FILES = "MANIFEST.json", "FILES.json"
 
 

@@ -50,7 +50,9 @@ def faults(root: Path, trial: bool) -> Iterator[str]:
     releases = yaml.safe_load(changelog.read_text(encoding="utf-8"))["releases"] if changelog.exists() else {}
     yield from unreleased(root, version, releases, trial)
     for before, after in pairwise(sorted(releases, key=Version)):
-        if (least := least_after(Version(before), releases[after].get("changes", {}), releases[after])) > Version(after):
+        if (least := least_after(Version(before), releases[after].get("changes", {}), releases[after])) > Version(
+            after
+        ):
             yield f"changelogs/changelog.yaml: after {before}, what {after} brings makes it at least {least}"
 
 
@@ -66,14 +68,17 @@ def unreleased(root: Path, version: str, releases: dict[str, Any], trial: bool) 
     elif f"## v{version}\n" not in (root / "CHANGELOG.md").read_text(encoding="utf-8").replace("\\", ""):
         yield f"CHANGELOG.md: lacks {version}; run antsibull-changelog generate"
     if left := sorted(path.name for path in (root / "changelogs/fragments").glob("*.y*ml")):
-        yield f"changelogs/fragments: {', '.join(left[:3])}{' …' if left[3:] else ''} would not be in the changelog of {version}"
+        names = ", ".join(left[:3]) + (" …" if left[3:] else "")
+        yield f"changelogs/fragments: {names} would not be in the changelog of {version}"
 
 
 def least_after(before: Version, changes: dict[str, Any], release: dict[str, Any]) -> Version:
-    """The lowest version that may follow one, by what has changed. Before 1.0.0 a minor version may take things away."""
+    """The lowest version that may follow one, by what has changed. Before 1.0.0 a minor one may take things away."""
     if any(changes.get(section) for section in TAKING):
         return before.next_major() if before.major else before.next_minor()
-    if any(changes.get(section) for section in ADDING) or any(release.get(new) for new in ("modules", "plugins", "objects")):
+    if any(changes.get(section) for section in ADDING) or any(
+        release.get(new) for new in ("modules", "plugins", "objects")
+    ):
         return before.next_minor()
     return before.next_patch()
 
