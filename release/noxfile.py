@@ -31,7 +31,7 @@ HERE, DIST = ROOT / "release", ROOT / "dist"
 
 @dataclass(frozen=True)
 class Core:
-    """A release of ansible-core: the Pythons it runs on, best first, what is pinned, the pip that its ansible-test wants."""
+    """A release of ansible-core: the Pythons it runs on, best first, what is pinned, the pip of its ansible-test."""
 
     pythons: tuple[str, ...]
     lock: Path

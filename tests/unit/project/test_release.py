@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is released: the same bytes wherever they are made, nothing that does not belong, nothing that others changed."""
+"""What is released: the same bytes wherever they are made, nothing that does not belong, nothing that others change."""
 
 from __future__ import annotations
 
