@@ -85,7 +85,7 @@ def imported(session: nox.Session, part: Part, tarball: Path) -> None:
             "GALAXY_IMPORTER_CONFIG": str(HERE / "importer.cfg"),
         }
         with session.chdir(place):
-            command = (str(binaries / "python"), "-m", "galaxy_importer.main", str(tarball))
+            command = (str(binaries / "python"), str(HERE / "importer.py"), str(tarball))
             part.check(*command, name="galaxy-importer", env=alone)
 
 
@@ -138,7 +138,8 @@ def on_core(session: nox.Session, part: Part, name: str, python: str) -> None:
         # ansible-test takes the list of files to look at from git.
         session.run("git", "init", "--quiet", external=True)
         session.run("git", "add", "--all", external=True)
-        command = ("ansible-test", "sanity", "--python", version, "--color", "yes", *skipped)
+        # By its path: nox looks for programs where it was started.
+        command = (str(environment / "bin" / "ansible-test"), "sanity", "--python", version, "--color", "yes", *skipped)
         part.check(*command, name=f"sanity {name}", env={"HOME": str(home), "PATH": path, "ANSIBLE_CONFIG": None})
     tests = (str(environment / "bin" / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/unit/plugins")
     part.check(*tests, name=f"plugins {name}", env={"PATH": path})
