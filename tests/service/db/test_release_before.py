@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A region of a former release, as this repository's history has it: it makes a site, goes on while the schema is brought
-up to date below it, and what it told of the site the present release tells too."""
+"""A region of a former release, as this repository's history has it: it makes a site, goes on while the schema is
+brought up to date below it, and what it told of the site the present release tells too."""
 
 from __future__ import annotations
 
@@ -66,8 +66,9 @@ server = "127.0.0.1"
 domain = "{0.domain}"
 """
 MACHINE = {
-    "commission": "false", "architecture": "amd64", "power_type": "ipmi", "power_parameters_power_address": "10.30.0.11",
-    "power_parameters_power_user": "admin", "power_parameters_power_pass": "secret",
+    "commission": "false", "architecture": "amd64", "power_type": "ipmi",
+    "power_parameters_power_address": "10.30.0.11", "power_parameters_power_user": "admin",
+    "power_parameters_power_pass": "secret",
 }  # fmt: skip
 # What an operator declares, in an order in which each finds what it needs.
 SITE: tuple[tuple[str, dict[str, str]], ...] = (
