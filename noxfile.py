@@ -45,7 +45,7 @@ GO_PACKAGES = ("golang-github-juju-gomaasapi-dev", "golang-go")
 # long: `./run molecule readme` after a change of roles.
 SCENARIOS = ("dhcp", "dns", "site")
 POLICY = Path("/usr/sbin/policy-rc.d")
-PYTHON_SOURCES = ("src", "plugins", "extensions", "docs/site", "tests", "noxfile.py")
+PYTHON_SOURCES = ("src", "plugins", "extensions", "docs/site", "release", "tests", "noxfile.py")
 PROCESSORS = len(os.sched_getaffinity(0))
 IMPORT_PATH = os.pathsep.join((str(ROOT / "src"), str(ROOT / "plugins" / "module_utils")))
 
@@ -118,15 +118,15 @@ class Part:
             (REPORT / f"{self._session.name}.json").write_text(json.dumps(note), encoding="utf-8")
 
 
-def environment_of(session: nox.Session, name: str, lock: Path) -> Path:
-    """A virtual environment with what a file pins, made anew when the file has changed."""
-    digest = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()[:12]
+def environment_of(session: nox.Session, name: str, lock: Path, python: str = "") -> Path:
+    """A virtual environment with what a file pins, made anew when the file has changed; of that Python, or of ours."""
+    digest = hashlib.sha256(lock.read_bytes() + (python or sys.version).encode()).hexdigest()[:12]
     environment = CACHE / f"{name}-{digest}"
     complete = environment / ".complete"
     if not complete.exists():
         session.log(f"making the {name} environment {environment} (about 1 min)")
         shutil.rmtree(environment, ignore_errors=True)
-        session.run(sys.executable, "-m", "venv", str(environment))
+        session.run(python or sys.executable, "-m", "venv", str(environment))
         session.run(str(environment / "bin" / "pip"), "install", "--quiet", "--requirement", str(lock))
         complete.touch()
     return environment
@@ -268,9 +268,8 @@ def sanity(session: nox.Session) -> None:
             shutil.copytree("tests/output/junit", REPORT / "sanity", dirs_exist_ok=True)
 
 
-def unpacked_artefact(session: nox.Session) -> Path:
+def unpacked_artefact(session: nox.Session, work: Path = CACHE / "sanity") -> Path:
     """Build the collection and unpack it where Ansible finds collections."""
-    work = CACHE / "sanity"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     session.run("ansible-galaxy", "collection", "build", "--force", "--output-path", str(work))
@@ -281,16 +280,17 @@ def unpacked_artefact(session: nox.Session) -> Path:
     return collection
 
 
-def ansible_test_home() -> Path:
-    """A home directory for ansible-test's many environments, where it finds pip without a download of its own."""
-    home = CACHE / "ansible-test"
-    bootstrap = home / ".ansible" / "test" / "cache" / "get_pip_24_2.py"
+def ansible_test_home(home: Path = CACHE / "ansible-test", wants: str = "24_2", path: str | None = None) -> Path:
+    """A home directory for ansible-test's many environments, where it finds pip without a download of its own.
+
+    It asks for the version that it wants, and gets the one that is first on a search path."""
+    bootstrap = home / ".ansible" / "test" / "cache" / f"get_pip_{wants}.py"
     bootstrap.parent.mkdir(parents=True, exist_ok=True)
     # ansible-test runs this file with the new environment's Python and the requirements to install as arguments.
     bootstrap.write_text(
         "import subprocess, sys\n"
         "wanted = [word for word in sys.argv[1:] if word not in ('--no-setuptools', '--no-wheel')]\n"
-        f"pip = [{shutil.which('pip')!r}, '--python', sys.executable, 'install', '--quiet', *wanted]\n"
+        f"pip = [{shutil.which('pip', path=path)!r}, '--python', sys.executable, 'install', '--quiet', *wanted]\n"
         "sys.exit(subprocess.run(pip).returncode)\n",
         encoding="utf-8",
     )

@@ -20,7 +20,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "playbooks/index", "roles/index", "collections/rackyard/metal/index", "collections/environment_variables",
         "docs/modules", "api/index", "inventory/index",
     ),
-    "Working on Rackyard": ("CONTRIBUTING", "CHANGELOG"),
+    "Working on Rackyard": ("CONTRIBUTING", "docs/releasing", "CHANGELOG"),
 }  # fmt: skip
 MORE = "More"
 # In the navigation, where a page's own title says too little or too much.

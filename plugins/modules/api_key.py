@@ -61,7 +61,7 @@ secret:
   returned: when a key was made
   type: str
   sample: "aXBkQ9...:kT8sGw...:Yd3vLq..."
-keys:
+api_keys:
   description: The account's keys of that name, without their secrets. In check mode as they are.
   returned: success
   type: list
@@ -98,10 +98,10 @@ def ensure(client: RegionClient, options: dict[str, Any], check_mode: bool) -> d
     known = api_keys.keys_of(client, name)
     plan = api_keys.plan_for(known, name, options["state"])
     if check_mode or not plan.changed:
-        return {**plan.result(), "keys": known}
+        return {**plan.result(), "api_keys": known}
     secret = api_keys.carry_out(client, plan)
     made = {"secret": secret} if secret else {}
-    return {**plan.result(), "keys": api_keys.keys_of(client, name), **made}
+    return {**plan.result(), "api_keys": api_keys.keys_of(client, name), **made}
 
 
 def main() -> None:

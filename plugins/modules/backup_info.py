@@ -25,7 +25,7 @@ options:
     description: Number of the newest schema of the database that is known here. An archive of a newer one is refused.
     type: int
   keys:
-    description: Whether RV(keys) has the keys of the site. They are secret, so the task needs C(no_log).
+    description: Whether RV(key_files) has the keys of the site. They are secret, so the task needs C(no_log).
     type: bool
     default: false
 extends_documentation_fragment:
@@ -84,7 +84,7 @@ files:
   elements: str
   returned: success
   sample: [database.dump, etc/rackyard/secrets.key]
-keys:
+key_files:
   description: The content of the site's keys, by their paths on a region.
   type: dict
   returned: when O(keys)
@@ -113,7 +113,7 @@ def told(path: Path, newest_schema: int | None, *, keys: bool) -> dict[str, Any]
     }  # fmt: skip
     if keys:
         return found | {
-            "keys": {f"/{each}": archive.read(path, each).decode() for each in manifest.paths(archive.KEYS)}
+            "key_files": {f"/{each}": archive.read(path, each).decode() for each in manifest.paths(archive.KEYS)}
         }
     return found
 

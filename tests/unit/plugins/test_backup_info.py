@@ -43,7 +43,7 @@ def test_it_says_what_is_in_a_backup_and_shows_keys_only_when_asked(told: Any) -
     assert (said["changed"], said["schema"], said["holds"]["machines"]) == (False, 11, 2)
     assert said["files"] == ["database.dump", "etc/rackyard/tls/ca.key"]
     assert "secret" not in json.dumps(said)
-    assert told(keys=True)["keys"] == {"/etc/rackyard/tls/ca.key": "secret\n"}
+    assert told(keys=True)["key_files"] == {"/etc/rackyard/tls/ca.key": "secret\n"}
 
 
 def test_a_newer_schema_is_refused_with_both_numbers(told: Any) -> None:
