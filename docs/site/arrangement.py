@@ -53,6 +53,8 @@ TASKS = (
     ("a boot that stopped, step by step", "docs/twelve-steps.md", "", "The twelve steps"),
     ("a message, and what to do", "docs/troubleshooting.md", "", "Troubleshooting"),
     ("MAAS's clients: what works with them", "docs/clients.md", "", "Clients of MAAS"),
+    ("what differs between declared and found hardware", "docs/drift.md", "", "Declared and found"),
+    ("rules that react to what happens", "docs/events.md", "", "React to events"),
     ("machines told apart by their hardware", "docs/tags.md", "", "Tags"),
     ("IPv6 in boot networks", "docs/ipv6.md", "", "IPv6"),
     ("take Rackyard off a host", "docs/operations.md", "take-rackyard-off-a-host", "Uninstall"),
