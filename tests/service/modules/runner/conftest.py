@@ -36,5 +36,5 @@ def installed() -> Iterator[Controller]:
 
 @pytest.fixture
 def controller(installed: Controller, admin_key: str) -> Controller:
-    """The same, which knows what must not be seen of a test's jobs: the secret part of the key, and the password of a BMC."""
-    return replace(installed, secrets=(admin_key.split(":")[2], "sesame-of-the-bmc"))
+    """The same, which knows what must not be seen of a test's jobs: the key's secret part, the password of a BMC."""
+    return replace(installed, secrets=(admin_key.split(":")[2], "sesame-of-the-bmc", "sesame-of-the-database"))

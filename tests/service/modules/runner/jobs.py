@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Jobs as AWX runs them: ansible-runner with a private folder, an unprivileged user, and the collection as a site installs it."""
+"""Jobs as AWX runs them: ansible-runner, a private folder, an unprivileged user, the collection as a site has it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parents[4]
 COLLECTIONS = "ansible_collections"
 # An account that this host does not have, and a group that owns nothing.
 USER, GROUP = 64321, 65534
-# The repository is an empty folder that only root may enter, and the user has an entry in passwd, as the entry point of an execution environment makes
-# one. Mounts are gone with the process.
+# The repository is an empty folder that only root may enter, and the user has an entry in passwd, as the entry point of
+# an execution environment makes one. Mounts are gone with the process.
 ALONE = 'mount -t tmpfs -o mode=0 none "$1"; mount --bind "$2" /etc/passwd; cd /; shift 2; exec "$@"'
 NO_ENTRY = re.compile(r"passw(or)?d|secret|api_key", re.IGNORECASE)
 Event = dict[str, Any]
@@ -62,7 +62,7 @@ class Job:
 
     @property
     def validated(self) -> set[str]:
-        """Roles whose arguments Ansible has held against their specification."""
+        """Roles whose arguments Ansible has found to be as specified."""
         done = self.of("runner_on_ok")
         return {data["role"] for data in done if data["task_action"] == "ansible.builtin.validate_argument_spec"}
 
@@ -120,14 +120,14 @@ class Controller:
         """
         Run a playbook by its name in the collection, or by its path in the project.
 
-        The inventory is a text, or a folder of the installed collection; variables are the text of env/extravars; files are
-        those that a credential injects: an environment variable, and what its file has.
+        The inventory is a text, or a folder of the installed collection; variables are the text of env/extravars;
+        files are those that a credential injects: an environment variable, and what its file has.
         """
         private = self.folder / f"job{next(self._numbers)}"
         for name in ("env", "inventory", "project"):
             (private / name).mkdir(parents=True)
         if isinstance(inventory, Path):
-            shutil.copytree(inventory, private / "inventory", dirs_exist_ok=True)
+            shutil.copytree(inventory, private / "inventory" / inventory.name)
         else:
             (private / "inventory" / "site.rackyard.yml").write_text(inventory, encoding="utf-8")
         given = {"ANSIBLE_COLLECTIONS_PATH": ":".join(map(str, (self.collections, *self.more_collections)))}
@@ -144,6 +144,8 @@ class Controller:
             path.write_text(text, encoding="utf-8")
         subprocess.run(["chown", "-R", f"{USER}:{GROUP}", str(private)], check=True)
         command = [str(self.binaries / "ansible-runner"), "run", str(private), "--playbook", playbook, "--ident", "1"]
+        if isinstance(inventory, Path):
+            command += ["--inventory", inventory.name]
         done = self.unprivileged(*command, *([f"--cmdline={' '.join(options)}"] if options else []))
         artifacts = private / "artifacts" / "1"
         assert artifacts.is_dir(), done.stdout + done.stderr
@@ -170,7 +172,7 @@ class Controller:
         for path in kept:
             text = path.read_text(encoding="utf-8")
             assert str(ROOT) not in text, path
-            # There ansible-runner itself writes down the environment that it was given. AWX hides it by the names of variables.
+            # There ansible-runner writes down the environment that it was given. AWX hides it by variables' names.
             if path.name == "command" and by_environment:
                 text = hidden(text)
             assert not [secret for secret in self.secrets if secret in text], path
