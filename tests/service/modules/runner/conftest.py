@@ -21,13 +21,12 @@ served, obedient_rack = test_machine_commission.served, test_machine_power.obedi
 @pytest.fixture(scope="session")
 def installed() -> Iterator[Controller]:
     """A folder that everybody may enter, with the collection installed in it."""
-    environment = os.environ.get("RACKYARD_RUNNER_ENVIRONMENT")
-    if not environment or os.geteuid() != 0:
-        pytest.exit("ansible-runner has an environment of its own, and mounts need root: sudo ./run runner", 3)
+    if os.geteuid() != 0:
+        pytest.exit("Hiding the repository from jobs is a mount, which needs root: sudo ./run runner", 3)
     folder = Path(tempfile.mkdtemp(prefix="ry-runner-"))
     folder.chmod(0o755)
     try:
-        controller = Controller(Path(environment) / "bin", folder)
+        controller = Controller(Path(os.environ["RACKYARD_RUNNER_ENVIRONMENT"]) / "bin", folder)
         controller.install()
         yield controller
     finally:

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +34,8 @@ class Expected:
     variables: tuple[tuple[str, Any], ...] = ()
 
 
+# No host is reached by ssh, at once.
+NOWHERE = {"ansible_ssh_common_args": "-o ProxyCommand=/bin/false"}
 # Localhost is as far away as the others: these two make a lab of it, as root.
 FAR = (("ansible_connection", "ssh"),)
 PLAYBOOKS = {
@@ -63,15 +63,9 @@ OF_THE_SITE = {
     "controller_identity", "dhcp", "dns", "http", "ntp", "postgres", "proxy", "rack_service", "region_service",
     "syslog", "tftp",
 }  # fmt: skip
+# Each comes after the one before, which goes no further without its host.
+OF_THE_LAB = ("lab_hosts", "lab_machines")
 ELSEWHERE = {"network", "machines", "commission", "power", "tag", "ready", "drift", "mark_broken", "awx"}
-
-
-@pytest.fixture
-def nowhere() -> Iterator[dict[str, Any]]:
-    """Variables that have every host at a port where nobody listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield {"ansible_host": "127.0.0.1", "ansible_port": taken.getsockname()[1]}
 
 
 @pytest.fixture
@@ -97,10 +91,10 @@ def test_every_playbook_is_run_here(installed: Controller) -> None:
 
 @pytest.mark.parametrize("name", PLAYBOOKS)
 def test_playbook_fails_for_want_of_hosts_only(
-    name: str, controller: Controller, nowhere: dict[str, Any], request: pytest.FixtureRequest
+    name: str, controller: Controller, request: pytest.FixtureRequest
 ) -> None:
     expected = PLAYBOOKS[name]
-    variables = {**nowhere, **dict(expected.variables)}
+    variables = {**NOWHERE, **dict(expected.variables)}
     if name == "restore":
         variables["rackyard_restore_archive"] = request.getfixturevalue("archive")
     if expected.inventory == "lab":
@@ -120,12 +114,10 @@ def test_playbook_fails_for_want_of_hosts_only(
     assert all(expected.failure in words for words in job.failures)
 
 
-def test_arguments_of_the_sites_roles_are_as_they_are_specified(
-    controller: Controller, nowhere: dict[str, Any]
-) -> None:
+def test_arguments_of_the_sites_roles_are_as_they_are_specified(controller: Controller) -> None:
     inventory = controller.collection / "inventory" / "example"
     options = ("--check", "--tags=always", "--skip-tags=service_runtime")
-    job = controller.run("rackyard.metal.site", *options, inventory=inventory, variables=json.dumps(nowhere))
+    job = controller.run("rackyard.metal.site", *options, inventory=inventory, variables=json.dumps(NOWHERE))
     assert (job.status, job.failures, job.unreachable) == (0, [], set()), job.stdout
     assert job.validated == OF_THE_SITE
     # This one has facts gathered before, which any host has.
@@ -134,11 +126,20 @@ def test_arguments_of_the_sites_roles_are_as_they_are_specified(
     assert (job.status, job.failures, job.validated) == (0, [], {"boot_image"}), job.stdout
 
 
+@pytest.mark.parametrize("role", OF_THE_LAB)
+def test_arguments_of_the_labs_roles_are_as_they_are_specified(role: str, controller: Controller) -> None:
+    # The passwords of BMCs are made there, when they are asked for.
+    folder = {"rackyard_lab_dir": str(controller.folder / "home" / "lab")}
+    far = json.dumps({**NOWHERE, **dict(FAR), **folder})
+    inventory = controller.collection / "inventory" / "lab"
+    job = controller.run("rackyard.metal.lab", "--check", f"--tags={role}", inventory=inventory, variables=far)
+    assert (job.failures, job.unreachable, job.validated) == ([], {"localhost"}, {role}), job.stdout
+
+
 def test_every_role_with_arguments_is_among_those(installed: Controller) -> None:
     roles = {path.parents[1].name for path in (installed.collection / "roles").glob("*/meta/argument_specs.yml")}
-    seen = OF_THE_SITE | {"boot_image"}.union(*(expected.validated for expected in PLAYBOOKS.values()))
-    # They come after lab_network, which needs root on this host.
-    assert roles - seen == {"lab_hosts", "lab_machines"}
+    alone = {*OF_THE_SITE, *OF_THE_LAB, "boot_image"}
+    assert roles == alone.union(*(expected.validated for expected in PLAYBOOKS.values()))
 
 
 def test_awx_is_set_up_by_a_job(controller: Controller, admin_key: str) -> None:

@@ -107,7 +107,7 @@ def test_a_machines_life_in_jobs(
             assert "m1: step 12" in first.stdout
             ready = job("ready", {"rackyard_ready": ["m1"]}, True)
             assert (ready.status, ready.changed) == (0, 0), ready.stdout
-        again = job(name, variables, True, "--diff")
+        again = job(name, variables, True, "--diff", "-vvv")
         assert (again.status, again.changed) == (0, 0), again.stdout
     (machine,) = run(machine_info)["machines"]
     assert (machine["status_name"], machine["tag_names"]) == ("Broken", ["gpu"])
