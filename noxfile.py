@@ -228,6 +228,19 @@ def service(session: nox.Session) -> None:
             part.pytest("tests/service", "-m", "alone", "-n", "2", "--dist", "loadgroup", name="alone")
 
 
+@nox.session
+def runner(session: nox.Session) -> None:
+    """The collection as AWX has it run: installed, by ansible-runner, as an unprivileged user: `./run runner`."""
+    folder = ROOT / "tests/service/modules/runner"
+    with Part(session) as part:
+        debian(session, TEST_PACKAGES + host_python_packages())
+        os.environ["RACKYARD_RUNNER_ENVIRONMENT"] = str(environment_of(session, "runner", folder / "requirements.txt"))
+        if session.posargs:
+            part.pytest(str(folder), *session.posargs)
+        else:
+            part.pytest_side_by_side(str(folder), PROCESSORS, "worksteal")
+
+
 def host_python_packages() -> tuple[str, ...]:
     """What our hosts' own Python has, for tests that run the service with it."""
     variables = yaml.safe_load((ROOT / "roles/service_runtime/vars/main.yml").read_text(encoding="utf-8"))

@@ -3,22 +3,17 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from plugin_imports import third_party
 
 ROOT = Path(__file__).resolve().parents[3]
-# Where code runs under the playbook's own Python.
-ON_THE_CONTROLLER = ("plugins/action", "plugins/callback", "plugins/filter", "plugins/modules", "plugins/module_utils")
-# These modules run on hosts, where Debian's packages have what they import.
-ON_HOSTS = {"pyghmi"}
 
 
 @pytest.fixture(scope="module")
@@ -57,24 +52,4 @@ def test_execution_environment_has_what_the_plugins_import() -> None:
     assert set(wanted) == {"python", "system"}
     lines = (ROOT / wanted["python"]).read_text().splitlines()
     declared = {re.split(r"[<>=!~ ]", line)[0] for line in lines if line and not line.startswith("#")}
-    assert declared == third_party() - ON_HOSTS
-
-
-def third_party() -> set[str]:
-    """Top names of what the plugins import besides Ansible, the standard library and each other."""
-    return {
-        name
-        for folder in ON_THE_CONTROLLER
-        for path in (ROOT / folder).rglob("*.py")
-        for name in imported(ast.parse(path.read_text(encoding="utf-8")))
-        if name not in sys.stdlib_module_names and name not in ("ansible", "ansible_collections")
-    }
-
-
-def imported(tree: ast.AST) -> Iterator[str]:
-    """Top names of absolute imports."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            yield node.module.split(".")[0]
+    assert declared == third_party(ROOT)

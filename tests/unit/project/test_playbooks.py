@@ -105,10 +105,11 @@ def test_upgrade_is_the_halves_of_the_site_with_one_host_at_a_time() -> None:
     )
     for half in halves:
         (play,) = load(ROOT / "playbooks" / half["import_playbook"])
-        for variables, at_once, fatal in (({}, "100%", False), (half["vars"], 1, True)):
+        # A batch that fails as a whole ends all. Ansible counts a host that is away twice with this, and goes on.
+        assert "any_errors_fatal" not in play
+        for variables, at_once in (({}, "100%"), (half["vars"], 1)):
             templar = Templar(loader=DataLoader(), variables=variables)
             assert templar.template(trust_as_template(play["serial"])) == at_once
-            assert templar.template(trust_as_template(play["any_errors_fatal"])) is fatal
 
 
 # What the collection needs.
