@@ -126,6 +126,7 @@ keyed_groups:
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from ansible.errors import AnsibleParserError
@@ -135,6 +136,7 @@ from ..module_utils.rackyard_core import inventory as known
 from ..module_utils.rackyard_core.client import RegionClient, RegionError
 from ..module_utils.rackyard_core.inventory import Host
 from ..module_utils.rackyard_core.region_options import region_client
+from ..plugin_utils.expressions import Expressions
 
 PREFIX = "rackyard_"
 FILES = ("rackyard.yml", "rackyard.yaml")
@@ -144,6 +146,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     """Reads, or takes from the cache, what the region knows, and says it to Ansible."""
 
     NAME = "rackyard.metal.machines"
+
+    @cached_property
+    def templar(self) -> Expressions:
+        """Evaluates for Constructable what a host is not sure to have in common with another."""
+        return Expressions(super().templar)
 
     def verify_file(self, path: str) -> bool:
         """Whether the file may be ours, by its name."""
@@ -200,9 +207,17 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         self.inventory.add_host(name)
         for group in host.groups:
             self.inventory.add_host(name, self.inventory.add_group(group))
+        self._set(name, variables)
+        self._construct(name, variables)
+
+    def _set(self, name: str, variables: Mapping[str, Any]) -> None:
+        """Variables of a host. They are JSON that no other host shares, so that Ansible need not look at each part and copy it."""
+        host = self.inventory.get_host(name)
+        if host.vars.keys().isdisjoint(variables):
+            host.vars.update(variables)
+            return
         for key, value in variables.items():
             self.inventory.set_variable(name, key, value)
-        self._construct(name, variables)
 
     def _construct(self, name: str, variables: Mapping[str, Any]) -> None:
         strict = self.get_option("strict")
