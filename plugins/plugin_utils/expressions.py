@@ -144,14 +144,15 @@ def reading_of(expression: str) -> _Reading | None:
     # A text in it that is a template would read more.
     if _TEMPLATE.search(expression):
         return None
+    # What a backslash means in a name is up to Ansible.
+    narrow = "\\" not in expression
     try:
         (output,) = Environment().parse("{{ " + expression + " }}").body
         (node,) = output.nodes
-        # What a backslash means in a name is up to Ansible.
-        paths = tuple(dict.fromkeys(_paths(node, "\\" not in expression)))
+        paths = tuple(dict.fromkeys(_paths(node, narrow)))
     except (TemplateSyntaxError, ValueError, AttributeError, _NotKnown):
         return None
-    return _Reading(paths, direct=isinstance(node, (nodes.Name, nodes.Getattr, nodes.Getitem)) and _path(node, True) is not None)
+    return _Reading(paths, direct=_path(node, narrow) is not None)
 
 
 def _paths(node: nodes.Node, narrow: bool) -> Iterator[_Path]:

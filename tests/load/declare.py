@@ -21,6 +21,7 @@ import web_region
 NEW_S, UNCHANGED_S = 30.0, 5.0
 # Starting Ansible and a module takes this much without any machine.
 START_S = 2.0
+TAGS = ("rack-a", "rack-b", "ssd")
 FIRST_BMC = IPv4Address("10.64.0.1")
 
 
@@ -34,7 +35,10 @@ def main() -> int:
         parser.error("--machines must be 1 to 99999")
     with tempfile.TemporaryDirectory() as name, web_region.answering(arguments.dsn, 0) as site:
         file = Path(name) / "machines.json"
-        declared = {"rackyard_machines": [machine(number) for number in range(arguments.machines)]}
+        declared = {
+            "rackyard_tags": [{"name": name} for name in TAGS],
+            "rackyard_machines": [machine(number) for number in range(arguments.machines)],
+        }
         file.write_text(json.dumps(declared), encoding="utf-8")
         # An inventory of its own: the repository's is the lab, whose region would be asked.
         playbook = ["ansible-playbook", "-i", "localhost,", "-c", "local", "-e", f"@{file}", "playbooks/machines.yml"]
@@ -56,6 +60,8 @@ def machine(number: int) -> dict[str, object]:
         "mac_addresses": [":".join(mac[at : at + 2] for at in range(0, 12, 2))],
         "power": power,
         "description": f"rack {number // 40}, unit {number % 40}",
+        "tags": [TAGS[number % 2], TAGS[2]],
+        "owner_data": {"asset": f"A{number:06}"},
     }
 
 

@@ -5,7 +5,7 @@ locked exactly as wished, carry that out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .client import RegionClient, RegionRefused
@@ -13,7 +13,8 @@ from .machine_lookup import machine_path
 from .plan import Action, Plan
 
 # What an action of this file begins with.
-VERBS = ("give", "take", "write")
+TAGGING = {"give": "add", "take": "remove"}
+VERBS = (*TAGGING, "write")
 # It names the operation in a request.
 _RESERVED = "op"
 _BROKEN = "Broken"
@@ -72,8 +73,12 @@ def carry_out(client: RegionClient, machine: Mapping[str, Any], action: Action) 
     if action.verb == "write":
         client.post(machine_path(machine), op="set_owner_data", **action.values)
         return
-    field = {"give": "add", "take": "remove"}[action.verb]
-    client.post(f"tags/{action.values['tag']}/", op="update_nodes", **{field: machine["system_id"]})
+    retag(client, action.values["tag"], action.verb, [machine["system_id"]])
+
+
+def retag(client: RegionClient, tag: str, verb: str, system_ids: Sequence[str]) -> None:
+    """Give a tag to all of these machines, or take it from them; when the region refuses, nothing is changed."""
+    client.post(f"tags/{tag}/", op="update_nodes", **{TAGGING[verb]: list(system_ids)})
 
 
 def plan_marks(machine: Mapping[str, Any], broken: bool | None, locked: bool | None) -> Plan:
