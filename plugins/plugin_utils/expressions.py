@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Expressions of an inventory's file over many hosts: one that can only give what it gave before is not evaluated again.
+"""Expressions of an inventory over many hosts: one that can only give what it gave before is not evaluated again.
 
 Ansible parses and compiles an expression anew for each host, which is most of what a large inventory takes. What one
 gives depends on the values that it reads, and these are few: statuses, pools, sizes. So its answer is kept by them,
@@ -19,28 +19,40 @@ from ansible.template import Templar, is_trusted_as_template
 from jinja2 import Environment, TemplateSyntaxError, nodes
 
 # Filters, tests and methods whose result depends on what they are given alone: not on chance, time or files.
-FILTERS = frozenset(
-    "abs b64decode b64encode basename batch bool capitalize center checksum combine count d default dict2items dictsort difference dirname "
-    "e escape extract first flatten float from_json from_yaml groupby hash human_readable human_to_bytes indent int intersect items items2dict "
-    "join last length list log lower map mandatory max md5 min normpath pow product quote regex_escape regex_findall regex_replace "
-    "regex_search reject rejectattr replace reverse round select selectattr sha1 slice sort split splitext string subelements sum "
-    "symmetric_difference ternary title to_json to_nice_json to_uuid to_yaml trim truncate union unique upper urldecode urlencode "
-    "urlsplit wordcount zip zip_longest".split()
-)  # fmt: skip
-TESTS = frozenset(
-    "!= < <= == > >= all any boolean contains defined divisibleby eq equalto even falsy false float ge greaterthan gt in integer iterable "
-    "le lessthan lower lt mapping match ne none number odd regex search sequence string subset superset true truthy undefined upper "
-    "version version_compare".split()
-)  # fmt: skip
-METHODS = frozenset(
-    "capitalize count endswith find get index isalnum isalpha isdigit items join keys lower lstrip partition removeprefix removesuffix "
-    "replace rpartition rsplit rstrip split startswith strip title upper values zfill".split()
-)  # fmt: skip
+FILTERS = frozenset((
+    "abs", "b64decode", "b64encode", "basename", "batch", "bool", "capitalize", "center", "checksum", "combine",
+    "count", "d", "default", "dict2items", "dictsort", "difference", "dirname", "e", "escape", "extract", "first",
+    "flatten", "float", "from_json", "from_yaml", "groupby", "hash", "human_readable", "human_to_bytes", "indent",
+    "int", "intersect", "items", "items2dict", "join", "last", "length", "list", "log", "lower", "mandatory", "map",
+    "max", "md5", "min", "normpath", "pow", "product", "quote", "regex_escape", "regex_findall", "regex_replace",
+    "regex_search", "reject", "rejectattr", "replace", "reverse", "round", "select", "selectattr", "sha1", "slice",
+    "sort", "split", "splitext", "string", "subelements", "sum", "symmetric_difference", "ternary", "title", "to_json",
+    "to_nice_json", "to_uuid", "to_yaml", "trim", "truncate", "union", "unique", "upper", "urldecode", "urlencode",
+    "urlsplit", "wordcount", "zip", "zip_longest",
+))  # fmt: skip
+TESTS = frozenset((
+    "!=", "<", "<=", "==", ">", ">=", "all", "any", "boolean", "contains", "defined", "divisibleby", "eq", "equalto",
+    "even", "false", "falsy", "float", "ge", "greaterthan", "gt", "in", "integer", "iterable", "le", "lessthan",
+    "lower", "lt", "mapping", "match", "ne", "none", "number", "odd", "regex", "search", "sequence", "string", "subset",
+    "superset", "true", "truthy", "undefined", "upper", "version", "version_compare",
+))  # fmt: skip
+METHODS = frozenset((
+    "capitalize", "count", "endswith", "find", "get", "index", "isalnum", "isalpha", "isdigit", "items", "join", "keys",
+    "lower", "lstrip", "partition", "removeprefix", "removesuffix", "replace", "rpartition", "rsplit", "rstrip",
+    "split", "startswith", "strip", "title", "upper", "values", "zfill",
+))  # fmt: skip
 # Which argument of a filter names another one, or a test.
-_NAMING = {"map": (0, FILTERS), "select": (0, TESTS), "reject": (0, TESTS), "selectattr": (1, TESTS), "rejectattr": (1, TESTS)}
+_NAMING = {
+    "map": (0, FILTERS),
+    "select": (0, TESTS),
+    "reject": (0, TESTS),
+    "selectattr": (1, TESTS),
+    "rejectattr": (1, TESTS),
+}
+# Parts that add nothing of their own to what they are made of.
 _PLAIN = (
-    nodes.Const, nodes.TemplateData, nodes.List, nodes.Tuple, nodes.Dict, nodes.Pair, nodes.Keyword, nodes.Compare, nodes.Operand,
-    nodes.CondExpr, nodes.Concat, nodes.BinExpr, nodes.UnaryExpr, nodes.Slice,
+    nodes.BinExpr, nodes.Compare, nodes.Concat, nodes.CondExpr, nodes.Const, nodes.Dict, nodes.Getattr, nodes.Getitem,
+    nodes.Keyword, nodes.List, nodes.Operand, nodes.Pair, nodes.Slice, nodes.TemplateData, nodes.Tuple, nodes.UnaryExpr,
 )  # fmt: skip
 _TEMPLATE = re.compile(r"\{[{%#]|^#jinja2:")
 _SCALARS = (bool, int, float, type(None))
@@ -147,7 +159,7 @@ def reading_of(expression: str) -> _Reading | None:
     # What a backslash means in a name is up to Ansible.
     narrow = "\\" not in expression
     try:
-        (output,) = Environment().parse("{{ " + expression + " }}").body
+        (output,) = Environment(autoescape=True).parse("{{ " + expression + " }}").body
         (node,) = output.nodes
         paths = tuple(dict.fromkeys(_paths(node, narrow)))
     except (TemplateSyntaxError, ValueError, AttributeError, _NotKnown):
@@ -167,7 +179,7 @@ def _paths(node: nodes.Node, narrow: bool) -> Iterator[_Path]:
         if not isinstance(node.node, nodes.Getattr) or node.node.attr not in METHODS:
             raise _NotKnown
         yield from _paths(node.node.node, narrow)
-    elif not isinstance(node, (*_PLAIN, nodes.Getattr, nodes.Getitem)):
+    elif not isinstance(node, _PLAIN):
         raise _NotKnown
     for child in node.iter_child_nodes(exclude=("node",) if isinstance(node, nodes.Call) else None):
         yield from _paths(child, narrow)
@@ -235,13 +247,13 @@ def _value(path: _Path, variables: Mapping[str, Any]) -> Any:
 
 
 def _frozen(value: Any, left: list[int]) -> Any:
-    """A value as part of a key, its type with it: 1, 1.0 and true are not the same. Raises _NotKnown for templates, for what is neither
-    text, number, list or dictionary, and for what has too many parts."""
+    """A value as part of a key, its type with it: 1, 1.0 and true are not the same. Raises _NotKnown for templates, for
+    what is neither text, number, list or dictionary, and for what has too many parts, of which so many are ``left``."""
     left[0] -= 1
     if left[0] < 0:
         raise _NotKnown
     if isinstance(value, str):
-        if "{" in value and _TEMPLATE.search(value) or value.startswith("#jinja2"):
+        if ("{" in value or value.startswith("#")) and _TEMPLATE.search(value):
             raise _NotKnown
         return str(value)
     if isinstance(value, _SCALARS):

@@ -42,7 +42,12 @@ def main() -> int:
         file.write_text(json.dumps(declared), encoding="utf-8")
         # An inventory of its own: the repository's is the lab, whose region would be asked.
         playbook = ["ansible-playbook", "-i", "localhost,", "-c", "local", "-e", f"@{file}", "playbooks/machines.yml"]
-        playbook += ["-e", f"ansible_python_interpreter={sys.executable}", "-e", json.dumps({"rackyard_region_url": site.environment["RACKYARD_URL"]})]
+        playbook += [
+            "-e",
+            f"ansible_python_interpreter={sys.executable}",
+            "-e",
+            json.dumps({"rackyard_region_url": site.environment["RACKYARD_URL"]}),
+        ]
         print(f"{arguments.machines} machines", flush=True)
         good = [
             site.timed(what, playbook, START_S + (limit_s - START_S) * max(arguments.machines, 100) / 1000)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How long `ansible-inventory` takes with a region's machines, by the inventory that the collection brings.
 
-Fills the database of a DSN (an empty one) by SQL, starts a region, and prints the seconds of --graph and --list, of both
-without hardware, and of --graph from the inventory's cache; and what the program and the region took of a processor.
-Fails when --graph takes longer than its limit: 5 s for 10,000 machines.
+Fills the database of a DSN (an empty one) by SQL, starts a region, and prints the seconds of --graph and --list, of
+both without hardware, and of --graph from the inventory's cache; and what the program and the region took of a
+processor. Fails when --graph takes longer than its limit: 5 s for 10,000 machines.
 
 Usage (`./run bench inventory` brings the database): inventory.py DSN [--machines N]
 """
@@ -48,8 +48,7 @@ def main() -> int:
             ("--graph from the cache", cached, "--graph", None),
         )
         good = [
-            site.timed(what, ("ansible-inventory", "-i", file, option), limit)
-            for what, file, option, limit in asked
+            site.timed(what, ("ansible-inventory", "-i", file, option), limit) for what, file, option, limit in asked
         ]
     return 0 if all(good) else 1
 

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Site:
-    """A region that runs: the environment that brings Ansible there, and the process that its others are children of."""
+    """A region that runs: the environment that brings Ansible there, and the parent of its processes."""
 
     environment: dict[str, str]
     pid: int

@@ -260,9 +260,7 @@ def carry_out(client: RegionClient, machine: Mapping[str, Any] | None, plan: Pla
     return client.get(machine_path(current)) if marked and current is not None else current
 
 
-def act(
-    client: RegionClient, machine: Mapping[str, Any] | None, actions: Sequence[Action]
-) -> dict[str, Any] | None:
+def act(client: RegionClient, machine: Mapping[str, Any] | None, actions: Sequence[Action]) -> dict[str, Any] | None:
     """Do these actions. The machine as the region told of it last, before its marks changed; None when it is gone."""
     current = dict(machine) if machine is not None else None
     for action in actions:
