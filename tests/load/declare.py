@@ -4,6 +4,8 @@
 Starts a region of an empty database and prints the seconds, and what Ansible and the region took of a
 processor. Fails when 1,000 new ones take longer than 30 s or 1,000 unchanged ones longer than 5 s.
 
+Times mean something on an idle machine only.
+
 Usage (`./run bench machines` brings the database): declare.py DSN [--machines N]
 """
 

@@ -5,6 +5,8 @@ Fills the database of a DSN (an empty one) by SQL, starts a region, and prints t
 both without hardware, and of --graph from the inventory's cache; and what the program and the region took of a
 processor. Fails when --graph takes longer than its limit: 5 s for 10,000 machines.
 
+Times mean something on an idle machine only.
+
 Usage (`./run bench inventory` brings the database): inventory.py DSN [--machines N]
 """
 
