@@ -88,6 +88,9 @@ notes:
   - Controllers have C(rackyard_version), C(rackyard_alive), C(rackyard_services) (state by name), C(rackyard_zone), C(rackyard_tags), C(rackyard_addresses),
     C(rackyard_architecture), C(rackyard_osystem), C(rackyard_distro_series), C(rackyard_hardware_uuid) and C(rackyard_hardware), without disks. A host that is
     region and rack has the tags and the services of both.
+  - Of a large site, an expression that reads the same values of many hosts, such as C(rackyard_hardware.memory_mib >= 262144), is evaluated once for all of
+    them. A variable alone takes no time either. One that gives each host something of its own, such as C(rackyard_fqdn.split('.')[0]), takes about three
+    seconds for 10,000 hosts, and one with a lookup no less.
 seealso:
   - module: rackyard.metal.machine_info
 """
