@@ -455,6 +455,26 @@ def racks(session: nox.Session) -> None:
 
 
 @nox.session
+def inventory(session: nox.Session) -> None:
+    """An inventory of 10,000 machines: `./run bench inventory`."""
+    with Part(session) as part:
+        debian(session, TEST_PACKAGES + host_python_packages())
+        command = ("tests/load/with-database", "python", "tests/load/inventory.py", "dbname=postgres")
+        path = os.pathsep.join((IMPORT_PATH, str(ROOT / "tests" / "service")))
+        part.check(*command, *session.posargs, name="inventory", env={"PYTHONPATH": path})
+
+
+@nox.session
+def declare(session: nox.Session) -> None:
+    """Machines declared by the playbook, new and unchanged: `./run bench machines`."""
+    with Part(session) as part:
+        debian(session, TEST_PACKAGES + host_python_packages())
+        command = ("tests/load/with-database", "python", "tests/load/declare.py", "dbname=postgres")
+        path = os.pathsep.join((IMPORT_PATH, str(ROOT / "tests" / "service")))
+        part.check(*command, *session.posargs, name="declare", env={"PYTHONPATH": path})
+
+
+@nox.session
 def test(session: nox.Session) -> None:
     """Everything a change has to pass, the quick parts first."""
     if REPORT:

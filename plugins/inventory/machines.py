@@ -88,6 +88,9 @@ notes:
   - Controllers have C(rackyard_version), C(rackyard_alive), C(rackyard_services) (state by name), C(rackyard_zone), C(rackyard_tags), C(rackyard_addresses),
     C(rackyard_architecture), C(rackyard_osystem), C(rackyard_distro_series), C(rackyard_hardware_uuid) and C(rackyard_hardware), without disks. A host that is
     region and rack has the tags and the services of both.
+  - Of a large site, an expression that reads the same values of many hosts, such as C(rackyard_hardware.memory_mib >= 262144), is evaluated once for all of
+    them. A variable alone takes no time either. One that gives each host something of its own, such as C(rackyard_fqdn.split('.')[0]), takes about three
+    seconds for 10,000 hosts, and one with a lookup no less.
 seealso:
   - module: rackyard.metal.machine_info
 """
@@ -126,6 +129,7 @@ keyed_groups:
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from ansible.errors import AnsibleParserError
@@ -135,6 +139,7 @@ from ..module_utils.rackyard_core import inventory as known
 from ..module_utils.rackyard_core.client import RegionClient, RegionError
 from ..module_utils.rackyard_core.inventory import Host
 from ..module_utils.rackyard_core.region_options import region_client
+from ..plugin_utils.expressions import Expressions
 
 PREFIX = "rackyard_"
 FILES = ("rackyard.yml", "rackyard.yaml")
@@ -144,6 +149,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     """Reads, or takes from the cache, what the region knows, and says it to Ansible."""
 
     NAME = "rackyard.metal.machines"
+
+    @cached_property
+    def templar(self) -> Expressions:
+        """Evaluates for Constructable what a host is not sure to have in common with another."""
+        return Expressions(super().templar)
 
     def verify_file(self, path: str) -> bool:
         """Whether the file may be ours, by its name."""
@@ -200,9 +210,17 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         self.inventory.add_host(name)
         for group in host.groups:
             self.inventory.add_host(name, self.inventory.add_group(group))
+        self._set(name, variables)
+        self._construct(name, variables)
+
+    def _set(self, name: str, variables: Mapping[str, Any]) -> None:
+        """Variables of a host. They are JSON that no other host shares, so that Ansible need not look at each part and copy it."""
+        host = self.inventory.get_host(name)
+        if host.vars.keys().isdisjoint(variables):
+            host.vars.update(variables)
+            return
         for key, value in variables.items():
             self.inventory.set_variable(name, key, value)
-        self._construct(name, variables)
 
     def _construct(self, name: str, variables: Mapping[str, Any]) -> None:
         strict = self.get_option("strict")

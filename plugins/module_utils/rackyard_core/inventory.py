@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +62,7 @@ def machines(client: RegionClient, filters: Mapping[str, Any], *, with_hardware:
         raise RegionError(f"filters: {', '.join(reserved)} is no filter of machines; leave it out")
     fields = (*_SHORT, *_NAMED, *(_HARDWARE if with_hardware else ()))
     pages = client.pages("machines/", page=PAGE, fields=",".join(fields), **filters)
-    return [_machine(row, with_hardware) for part in pages for row in part]
+    return [_machine(row, with_hardware) for part in _ahead(pages) for row in part]
 
 
 def controllers(client: RegionClient, *, with_hardware: bool) -> list[Host]:
@@ -98,6 +99,15 @@ def address_in(addresses: Iterable[str], networks: Sequence[str]) -> str | None:
             if address in network:
                 return str(address)
     return None
+
+
+def _ahead(pages: Iterator[list[Row]]) -> Iterator[list[Row]]:
+    """The pages. While one is looked at, the region makes the next."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, pages, None)
+        while (page := coming.result()) is not None:
+            coming = pool.submit(next, pages, None)
+            yield page
 
 
 def _machine(row: Row, with_hardware: bool) -> Host:

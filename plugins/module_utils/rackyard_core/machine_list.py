@@ -14,7 +14,7 @@ from typing import Any
 from . import machine_marks
 from .client import RegionClient, RegionError, RegionRefused
 from .machine_lookup import machine_path
-from .machines import MachineWish, carry_out, machine_view, plan_for
+from .machines import MachineWish, act, machine_view, plan_for
 from .plan import Plan
 from .power import fields
 
@@ -25,6 +25,8 @@ FIELDS = (
 )
 # Requests under way at once: a region process has 32 threads, and others want some of them.
 CONNECTIONS = 8
+# Machines that get or lose a tag in one request.
+_TAGGED_AT_ONCE = 500
 _SHOWN = 10
 
 
@@ -209,7 +211,8 @@ def _taken_macs(client: RegionClient, decisions: Sequence[Decision]) -> list[str
 
 
 def carry_out_all(client: RegionClient, decisions: Sequence[Decision]) -> Outcome:
-    """Do what was decided, some at once; machines that go away first, because others may get their addresses.
+    """Do what was decided, some at once; machines that go away first, because others may get their addresses, and tags
+    last, each for all of its machines.
 
     A refusal concerns one machine, and the others are gone on with. When the region cannot be reached or the key is not
     accepted, nothing more is tried.
@@ -218,12 +221,13 @@ def carry_out_all(client: RegionClient, decisions: Sequence[Decision]) -> Outcom
     changing = [one for one in decisions if one.plan.changed]
     lost = threading.Event()
 
-    def act(decision: Decision) -> None:
+    def change(decision: Decision) -> None:
         if lost.is_set():
             outcome.untried.append(decision.hostname)
             return
+        own = [action for action in decision.plan.actions if action.verb not in machine_marks.TAGGING]
         try:
-            outcome.done[decision.hostname] = carry_out(client, decision.machine, decision.plan)
+            outcome.done[decision.hostname] = act(client, decision.machine, own)
         except RegionError as error:
             outcome.failed[decision.hostname] = error
             if not isinstance(error, RegionRefused):
@@ -232,8 +236,46 @@ def carry_out_all(client: RegionClient, decisions: Sequence[Decision]) -> Outcom
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         for removes in (True, False):
             # list(): an error of ours must not be lost with the iterator
-            list(pool.map(act, [one for one in changing if one.removes is removes]))
+            list(pool.map(change, [one for one in changing if one.removes is removes]))
+    _tag_all(client, [one for one in changing if one.hostname in outcome.done], outcome)
     return outcome
+
+
+def _tag_all(client: RegionClient, decisions: Sequence[Decision], outcome: Outcome) -> None:
+    """Give and take their tags. One request after the other: two at once would wait for each other's machines."""
+    lost = next((error for error in outcome.failed.values() if not isinstance(error, RegionRefused)), None)
+    for (verb, tag), names in _taggings(decisions).items():
+        parts = [names[at : at + _TAGGED_AT_ONCE] for at in range(0, len(names), _TAGGED_AT_ONCE)]
+        while parts:
+            part = [name for name in parts.pop(0) if name in outcome.done]
+            error = lost or _retag(client, verb, tag, [outcome.done[name] or {} for name in part])
+            if isinstance(error, RegionRefused) and len(part) > 1:
+                parts[:0] = [[name] for name in part]  # to know which it means
+            elif error is not None:
+                lost = None if isinstance(error, RegionRefused) else error
+                outcome.failed |= dict.fromkeys(part, error)
+                for name in part:
+                    del outcome.done[name]
+
+
+def _taggings(decisions: Sequence[Decision]) -> dict[tuple[str, str], list[str]]:
+    """Names of the machines that get or lose each tag."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for decision in decisions:
+        for action in decision.plan.actions:
+            if action.verb in machine_marks.TAGGING:
+                found.setdefault((action.verb, action.values["tag"]), []).append(decision.hostname)
+    return found
+
+
+def _retag(client: RegionClient, verb: str, tag: str, machines: Sequence[Mapping[str, Any]]) -> RegionError | None:
+    """What came in the way, if anything did."""
+    try:
+        if machines:
+            machine_marks.retag(client, tag, verb, [machine["system_id"] for machine in machines])
+    except RegionError as error:
+        return error
+    return None
 
 
 def results(decisions: Sequence[Decision], machines: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ wished, carry that out. Devices have such texts too."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .client import RegionClient, RegionRefused
@@ -13,7 +13,8 @@ from .machine_lookup import machine_path
 from .plan import Action, Plan
 
 # What an action of this file begins with.
-VERBS = ("give", "take", "write")
+TAGGING = {"give": "add", "take": "remove"}
+VERBS = (*TAGGING, "write")
 # Texts by name, as the API and the modules call them: of whoever has it, and about what runs on it.
 TEXTS = ("owner_data", "workload_annotations")
 # It names the operation in a request.
@@ -87,8 +88,12 @@ def carry_out(client: RegionClient, machine: Mapping[str, Any], action: Action) 
     if action.verb == "write":
         write_texts(client, machine_path(machine), action)
         return
-    field = {"give": "add", "take": "remove"}[action.verb]
-    client.post(f"tags/{action.values['tag']}/", op="update_nodes", **{field: machine["system_id"]})
+    retag(client, action.values["tag"], action.verb, [machine["system_id"]])
+
+
+def retag(client: RegionClient, tag: str, verb: str, system_ids: Sequence[str]) -> None:
+    """Give a tag to all of these machines, or take it from them; when the region refuses, nothing is changed."""
+    client.post(f"tags/{tag}/", op="update_nodes", **{TAGGING[verb]: list(system_ids)})
 
 
 def write_texts(client: RegionClient, path: str, action: Action) -> Any:

@@ -256,8 +256,15 @@ def observe(
 
 def carry_out(client: RegionClient, machine: Mapping[str, Any] | None, plan: Plan) -> dict[str, Any] | None:
     """Do the plan's actions; the machine object afterwards, None when it is gone."""
+    current = act(client, machine, plan.actions)
+    marked = any(action.verb in machine_marks.VERBS for action in plan.actions)
+    return client.get(machine_path(current)) if marked and current is not None else current
+
+
+def act(client: RegionClient, machine: Mapping[str, Any] | None, actions: Sequence[Action]) -> dict[str, Any] | None:
+    """Do these actions. The machine as the region told of it last, before its marks changed; None when it is gone."""
     current = dict(machine) if machine is not None else None
-    for action in plan.actions:
+    for action in actions:
         if action.verb == "create":
             current = client.post("machines/", commission="false", **form_values(action.values))
         elif current is not None and action.verb == "update":
@@ -267,8 +274,7 @@ def carry_out(client: RegionClient, machine: Mapping[str, Any] | None, plan: Pla
         elif current is not None:
             client.delete(machine_path(current))
             current = None
-    marked = any(action.verb in machine_marks.VERBS for action in plan.actions)
-    return client.get(machine_path(current)) if marked and current is not None else current
+    return current
 
 
 def plan_for(view: Mapping[str, Any], wish: MachineWish, state: str, update_password: str) -> Plan:

@@ -15,6 +15,7 @@ from ansible.inventory.data import InventoryData
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import inventory_loader
+from ansible.template import Templar, trust_as_template
 from ansible.vars.manager import VariableManager
 
 from ansible_collections.rackyard.metal.plugins.modules import resource_pool, subnet, tag
@@ -72,7 +73,8 @@ def site(run: Run, register: Callable[..., Result], execute: Callable[..., Any])
     run(resource_pool, name="web")
     run(subnet, name="boot", cidr="198.51.100.0/24", fabric="dc1")
     register(pool="web")
-    assert register(hostname="m2", mac_addresses=["52:54:00:20:01:02"], power={"type": "manual"})["changed"]
+    second = {"hostname": "m2", "mac_addresses": ["52:54:00:20:01:02"], "power": {"type": "manual"}}
+    assert register(**second, description="{{ 7 * 6 }}")["changed"]
     run(tag, name="gpu", machines=["m1"])
     execute("UPDATE machine SET cpu_count = 4, memory_mib = 8192 WHERE hostname = 'm1'")
     heard = '{"chassis_name": "sw1", "port_id": "Eth7"}'
@@ -108,6 +110,15 @@ def test_groups_variables_and_names_as_the_operator_wants_them(read: Read) -> No
     host = inventory.get_host(first)
     assert host is not None
     assert host.vars["switch_port"] == "Eth7"
+
+
+@pytest.mark.usefixtures("site")
+def test_text_of_the_region_is_no_template(read: Read) -> None:
+    inventory = read(compose={"told": "rackyard_description", "shown": "rackyard_description | upper"}, strict=True)
+    known = VariableManager(DataLoader(), inventory).get_vars(host=inventory.get_host("m2"))
+    templar = Templar(loader=DataLoader(), variables=known)
+    for name in ("rackyard_description", "told", "shown"):
+        assert templar.template(trust_as_template("{{ " + name + " }}")) == "{{ 7 * 6 }}"
 
 
 @pytest.mark.usefixtures("site")

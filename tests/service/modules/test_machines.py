@@ -187,3 +187,38 @@ def test_marks_of_many_machines_are_exact_and_converge(declare: Run, run: Run, k
     assert all(other["tag_names"] == [] for other in others)
     moved = declare(entry(1, tags=[]), entry(2, tags=["ssd"]), entry(3))
     assert moved["actions"] == ["take tag ssd from machine m1", "give tag ssd to machine m2"]
+
+
+def test_tags_go_to_all_of_their_machines_at_once_and_a_refusal_names_the_one_it_means(
+    app: Flask, declare: Run, run: Run
+) -> None:
+    for name in ("ssd", "gpu"):
+        run(tag, name=name)
+    asked: list[str] = []
+
+    def heard() -> Response | None:
+        if "update_nodes" in request.full_path:
+            asked.append(request.path.split("/")[-2])
+            if "gpu" in request.path and broken in request.form.getlist("add"):
+                return Response("not this one", 400)
+            if "ssd" in request.path and gone:
+                return Response("gone", 502)
+        return None
+
+    broken, gone = "", False
+    app.before_request_funcs.setdefault(None, []).append(heard)
+    made = declare(*[entry(number, tags=["ssd"]) for number in range(1, 41)])
+    assert ("failed" not in made, asked) == (True, ["ssd"])
+    broken = made["machines"][1]["system_id"]
+    refused = declare(*[entry(number, tags=["gpu", "ssd"]) for number in range(1, 4)])
+    assert [(one["hostname"], one["status"]) for one in refused["failures"]] == [("m2", 400)]
+    assert [one["hostname"] for one in refused["machines"]] == ["m1", "m3"]
+    gone = True
+    lost = declare(entry(4, tags=[]), entry(5, tags=[], description="no more"), entry(6, description="stays"))
+    assert ([one["hostname"] for one in lost["failures"]], lost["status"], lost["untried"]) == (["m4", "m5"], 502, [])
+    assert [one["hostname"] for one in lost["machines"]] == ["m6"]
+    gone = False
+    assert "failed" not in declare(entry(4, tags=[]), entry(5, tags=[]))
+    tagged = run(machine_info, fields=["tag_names"])["machines"]
+    assert {one["hostname"] for one in tagged if "gpu" in one["tag_names"]} == {"m1", "m3"}
+    assert {one["hostname"] for one in tagged if "ssd" not in one["tag_names"]} == {"m4", "m5"}

@@ -23,7 +23,7 @@ shift 2
 """
 
 
-@pytest.mark.parametrize("name", ["direct-boot", "commission", "retention", "racks"])
+@pytest.mark.parametrize("name", ["direct-boot", "commission", "retention", "racks", "inventory", "machines"])
 def test_help_tells_of_one_benchmark_and_starts_none(name: str, tmp_path: Path) -> None:
     # Nothing could be installed, made or found here.
     done = subprocess.run(
@@ -40,7 +40,7 @@ def test_help_tells_of_one_benchmark_and_starts_none(name: str, tmp_path: Path) 
 def test_help_without_a_name_tells_of_all() -> None:
     done = subprocess.run([ROOT / "run", "bench", "--help"], capture_output=True, text=True, timeout=10, check=True)
     assert [line.split()[1] for line in done.stdout.splitlines() if line.startswith("  bench ")] == [
-        "direct-boot", "commission", "retention", "api", "racks",
+        "direct-boot", "commission", "retention", "api", "racks", "inventory", "machines",
     ]  # fmt: skip
     assert "Caches" not in done.stdout
 
