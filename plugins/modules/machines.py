@@ -148,8 +148,12 @@ def main() -> None:
         supports_check_mode=True,
     )
 
+    entries = module.params["machines"]
+    # Ansible returns the options too, and searches all that it returns for each password: the names are enough.
+    module.params["machines"] = [entry["hostname"] for entry in entries]
+
     def work(client: RegionClient) -> dict[str, Any]:
-        orders = machine_list.orders_from(module.params["machines"], module.params["update_password"])
+        orders = machine_list.orders_from(entries, module.params["update_password"])
         decisions = machine_list.decide(client, orders)
         if module.check_mode:
             return machine_list.results(decisions, {one.hostname: one.machine for one in decisions})

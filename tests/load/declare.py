@@ -61,7 +61,7 @@ def main() -> int:
 def machine(number: int) -> dict[str, object]:
     """As an inventory declares one."""
     mac = f"5254{number:08x}"
-    power = {"type": "ipmi", "address": str(FIRST_BMC + number), "user": "admin", "password": "open sesame"}
+    power = {"type": "ipmi", "address": str(FIRST_BMC + number), "user": "admin", "password": f"sesame-{number:06}"}
     return {
         "hostname": f"m{number:05}",
         "mac_addresses": [":".join(mac[at : at + 2] for at in range(0, 12, 2))],
