@@ -225,7 +225,7 @@ def _reached(path: _Path, variables: Mapping[str, Any]) -> tuple[int, Any]:
                 return count, value
             if step not in value:
                 return count, _MISSING
-        elif not (isinstance(value, list) and type(step) is int and 0 <= step < len(value)):
+        elif not (isinstance(value, list) and isinstance(step, int) and 0 <= step < len(value)):
             return count, value
         value = value[step]
     return len(path.steps), value
