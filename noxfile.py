@@ -12,10 +12,8 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,9 @@ import yaml
 from nox.command import CommandFailed
 
 ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT / "tests"))
+import scenarios  # noqa: E402 - beside the tests
+
 CACHE = Path(os.environ.get("RACKYARD_CACHE") or Path.home() / ".cache" / "rackyard").resolve()
 LOCK = ROOT / "requirements-dev.txt"
 # Real daemons and their checkers, which tests start on free ports or ask to judge files; tools of their networks; the
@@ -41,8 +42,7 @@ LAB_PACKAGES = (
 )  # fmt: skip
 # Juju's library for MAAS, and what makes a program of it.
 GO_PACKAGES = ("golang-github-juju-gomaasapi-dev", "golang-go")
-# What `./run test` has molecule do. Scenario readme starts a host for each example of the roles' READMEs, which takes
-# long: `./run molecule readme` after a change of roles.
+# What `./run test` has molecule do; the others after a change of roles: `./run molecule ntp`, `./run molecule --all`.
 SCENARIOS = ("dhcp", "dns", "site")
 POLICY = Path("/usr/sbin/policy-rc.d")
 PYTHON_SOURCES = ("src", "plugins", "extensions", "docs/site", "release", "tests", "noxfile.py")
@@ -77,10 +77,17 @@ class Part:
             raise
         return self
 
-    def check(self, *command: str, name: str = "", counts: bool = True, **options: Any) -> bool:
+    def check(
+        self,
+        *command: str,
+        name: str = "",
+        counts: bool = True,
+        explain: Callable[[], str] = str,
+        **options: Any,
+    ) -> bool:
         """Run one command, whether it passed; a failure fails the part, but not before its other checks have run.
 
-        What does not count is no check, but what one needs."""
+        What does not count is no check, but what one needs. `explain` has more words for a failure."""
         name = name or Path(command[0]).name
         began = time.monotonic()
         try:
@@ -88,7 +95,7 @@ class Part:
             self._passed += counts
         except CommandFailed as error:
             words = str(error) if error.return_code is None else f"exit {error.return_code}"
-            self._reasons.append(f"{name}: {words}")
+            self._reasons.append(": ".join(filter(None, (name, words, explain()))))
             return False
         finally:
             self._took[name] = round(time.monotonic() - began, 1)
@@ -323,42 +330,11 @@ def sanity_tests_that_cannot_run() -> list[str]:
 
 @nox.session
 def molecule(session: nox.Session) -> None:
-    """Role and topology scenarios on lab hosts: `nox -s molecule -- dhcp` for one of them, all without a name."""
-    names = list(session.posargs) or sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
-    together = [name for name in SCENARIOS if name in names]
+    """Roles by themselves and a whole site, on lab hosts: `nox -s molecule -- dhcp` for one of them."""
+    if REPORT and not (REPORT / "parts.json").exists():
+        (REPORT / "parts.json").write_text(json.dumps(["molecule"]), encoding="utf-8")
     with Part(session) as part:
-        # One after the other: the lab's networks come with the first hosts and go with the last.
-        make = partial(part.check, counts=False)
-        made = [name for name in together if make(*steps(name, "destroy", "create"), name=f"{name}'s hosts")]
-        with ThreadPoolExecutor() as running:
-            list(running.map(partial(prove, part), made))
-        for name in together:
-            make(*steps(name, "destroy"), name=f"{name}'s end")
-        for name in names:
-            if name not in together:
-                part.check(*steps(name, "test"), name=name, env=task_report(name))
-
-
-def prove(part: Part, name: str) -> None:
-    """What `molecule test` does between making hosts and removing them; its words come when it has ended."""
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
-        command = steps(name, "check", "converge", "idempotence", "verify")
-        part.check(*command, name=name, env=task_report(name), stdout=said, stderr=said)
-        said.seek(0)
-        sys.stdout.write(said.read())
-
-
-def steps(name: str, *words: str) -> tuple[str, ...]:
-    """The command that has molecule go through some of a scenario's steps, up to the first that fails."""
-    return ("sh", "-ec", f"for step; do molecule $step --scenario-name {name}; done", "molecule", *words)
-
-
-def task_report(name: str) -> dict[str, str]:
-    """What makes Ansible leave a report of a scenario's tasks, if one is wanted."""
-    if not REPORT:
-        return {}
-    junit = {"JUNIT_OUTPUT_DIR": str(REPORT / "molecule" / name), "JUNIT_HIDE_TASK_ARGUMENTS": "true"}
-    return {**junit, "ANSIBLE_CALLBACKS_ENABLED": "ansible.builtin.junit"}
+        scenarios.run(part.check, session.posargs, REPORT)
 
 
 @nox.session

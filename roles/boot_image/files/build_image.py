@@ -149,8 +149,12 @@ class Build:
 
     @property
     def present(self) -> bool:
-        """Whether the finished image is in the cache."""
-        return (self.final / "manifest.json").is_file()
+        """Whether the finished image is in the cache, and none of its files was cut off, as by a disk that was full."""
+        try:
+            manifest = json.loads((self.final / "manifest.json").read_text())
+            return all((self.final / file["name"]).stat().st_size == file["size_bytes"] for file in manifest["files"])
+        except (OSError, ValueError):
+            return False
 
     def make(self, step: str) -> dict[str, Any]:
         """Do one step, unless the image is finished. Raises BuildError naming the release."""

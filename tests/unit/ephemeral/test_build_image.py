@@ -59,6 +59,17 @@ def test_finished_images_are_not_built_again(tmp_path: Path) -> None:
         assert not call(step, tmp_path, ("bookworm", "trixie"))["changed"]
 
 
+def test_an_image_with_a_file_that_was_cut_off_is_none(tmp_path: Path) -> None:
+    (image,) = call("key", tmp_path, ("bookworm",))["images"]
+    path = finished(tmp_path, image["key"], "bookworm", 0)
+    files = [{"name": "vmlinuz", "size_bytes": 5}]
+    (path / "manifest.json").write_text(json.dumps({"arch": "amd64", "suite": "bookworm", "files": files}))
+    (path / "vmlinuz").write_bytes(b"12345")
+    assert call("key", tmp_path, ("bookworm",))["images"][0]["present"]
+    (path / "vmlinuz").write_bytes(b"1234")
+    assert not call("key", tmp_path, ("bookworm",))["images"][0]["present"]
+
+
 def test_prune_keeps_the_newest_of_each_release_and_what_was_asked_for(tmp_path: Path) -> None:
     (asked,) = call("key", tmp_path, ("bookworm",))["images"]
     finished(tmp_path, asked["key"], "bookworm", 9000)  # older than all others, and still the one that is wanted
