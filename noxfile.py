@@ -49,6 +49,12 @@ PYTHON_SOURCES = ("src", "plugins", "extensions", "docs/site", "release", "tests
 PROCESSORS = len(os.sched_getaffinity(0))
 IMPORT_PATH = os.pathsep.join((str(ROOT / "src"), str(ROOT / "plugins" / "module_utils")))
 
+# Benchmarks that want a database, by the name that `./run bench` has for them: below tests/load.
+BENCHES = {
+    "retention": "retention.py", "api": "lists.py", "racks": "racks.py", "inventory": "inventory.py",
+    "machines": "declare.py",
+}  # fmt: skip
+
 # The parts of `./run test`, the quick ones first.
 PARTS = ("unit", "service", "lint", "sanity", "molecule", "lab")
 # Where `./run test` wants to find what each part did: PART.json, and below PART/ reports in JUnit's format.
@@ -402,52 +408,14 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
-def retention(session: nox.Session) -> None:
-    """A year of 10,000 machines in a database that is gone afterwards: `./run bench retention`."""
+def bench(session: nox.Session) -> None:
+    """Measure with a database that is gone afterwards: `./run bench NAME`."""
+    name, *arguments = session.posargs
     with Part(session) as part:
         debian(session, TEST_PACKAGES + host_python_packages())
-        command = ("tests/load/with-database", "python", "tests/load/retention.py", "dbname=postgres")
-        part.check(*command, *session.posargs, name="retention", env={"PYTHONPATH": IMPORT_PATH})
-
-
-@nox.session
-def lists(session: nox.Session) -> None:
-    """Lists of machines over the API: `./run bench api`."""
-    with Part(session) as part:
-        debian(session, TEST_PACKAGES + host_python_packages())
-        command = ("tests/load/with-database", "python", "tests/load/lists.py", "dbname=postgres")
+        command = ("tests/load/with-database", "python", f"tests/load/{BENCHES[name]}", "dbname=postgres")
         path = os.pathsep.join((IMPORT_PATH, str(ROOT / "tests" / "service")))
-        part.check(*command, *session.posargs, name="lists", env={"PYTHONPATH": path})
-
-
-@nox.session
-def racks(session: nox.Session) -> None:
-    """Two hundred simulated racks at one region of this machine: `./run bench racks`."""
-    with Part(session) as part:
-        debian(session, TEST_PACKAGES + host_python_packages())
-        command = ("tests/load/with-database", "python", "tests/load/racks.py", "dbname=postgres")
-        path = os.pathsep.join((IMPORT_PATH, str(ROOT / "tests" / "service")))
-        part.check(*command, *session.posargs, name="racks", env={"PYTHONPATH": path})
-
-
-@nox.session
-def inventory(session: nox.Session) -> None:
-    """An inventory of 10,000 machines: `./run bench inventory`."""
-    with Part(session) as part:
-        debian(session, TEST_PACKAGES + host_python_packages())
-        command = ("tests/load/with-database", "python", "tests/load/inventory.py", "dbname=postgres")
-        path = os.pathsep.join((IMPORT_PATH, str(ROOT / "tests" / "service")))
-        part.check(*command, *session.posargs, name="inventory", env={"PYTHONPATH": path})
-
-
-@nox.session
-def declare(session: nox.Session) -> None:
-    """Machines declared by the playbook, new and unchanged: `./run bench machines`."""
-    with Part(session) as part:
-        debian(session, TEST_PACKAGES + host_python_packages())
-        command = ("tests/load/with-database", "python", "tests/load/declare.py", "dbname=postgres")
-        path = os.pathsep.join((IMPORT_PATH, str(ROOT / "tests" / "service")))
-        part.check(*command, *session.posargs, name="declare", env={"PYTHONPATH": path})
+        part.check(*command, *arguments, name=name, env={"PYTHONPATH": path})
 
 
 @nox.session
