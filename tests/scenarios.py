@@ -2,7 +2,7 @@
 """Molecule's scenarios on hosts that they share: which of them run on which hosts, and which at the same time.
 
 Scenarios of roles run one after the other on a pair of hosts (`molecule/resources/inventory`), two such rows at one
-time on two pairs. Scenarios of more than a role have hosts of their own. Hosts are removed in the end, and those that
+time, on two pairs. Scenarios of more than a role have hosts of their own. Hosts are removed in the end, and those that
 a run has left that was cut off, in the beginning of the next.
 """
 
@@ -24,11 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # In an order that works on one pair too: a packet filter, which others would meet, is taken away by its own scenario.
 ROWS = (
     ("ntp", "tftp", "proxy", "syslog", "dns", "dhcp", "firewall"),
-    (
-        "service_runtime", "postgres", "controller_identity", "region_service", "http", "api_gateway", "rack_service",
-        "boot_image",
-    ),
-)  # fmt: skip
+    ("service_runtime", "postgres", "controller_identity", "region_service", "http", "api_gateway", "rack_service"),
+)
 PAIRS = ("../resources/inventory/first_pair.yml", "../resources/inventory/second_pair.yml")
 # A whole site, and the examples of the roles' READMEs.
 OWN_HOSTS = ("site", "readme")
