@@ -10,7 +10,10 @@ ROOT = Path(__file__).resolve().parents[2]
 # Caption and pages, without suffix.
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Begin": ("README", "docs/install", "docs/real-hardware", "docs/awx", "docs/variables"),
-    "Run a site": ("docs/README", "docs/running", "docs/operations", "docs/when-things-die", "docs/tags", "docs/ports", "docs/ipv6"),
+    "Run a site": (
+        "docs/README", "docs/running", "docs/operations", "docs/when-things-die", "docs/tags", "docs/ports",
+        "docs/ipv6",
+    ),
     "When something does not work": ("docs/twelve-steps", "docs/troubleshooting"),
     "How it works": ("docs/architecture", "power-drivers"),
     "Reference": (
