@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Begin": ("README", "docs/install", "docs/real-hardware", "docs/awx", "docs/variables"),
     "Run a site": (
-        "docs/README", "docs/operations", "docs/upgrade", "docs/backup", "docs/networks", "docs/ipv6",
+        "docs/README", "docs/running", "docs/operations", "docs/upgrade", "docs/backup", "docs/networks", "docs/ipv6",
         "docs/when-things-die", "docs/tags", "docs/drift", "docs/events", "docs/clients", "docs/ports",
     ),
     "When something does not work": ("docs/twelve-steps", "docs/troubleshooting"),
@@ -30,6 +30,7 @@ TITLES = {
     "docs/install": "Install",
     "docs/awx": "AWX",
     "docs/clients": "Clients of MAAS",
+    "docs/running": "Running the playbooks",
     "docs/tags": "Tags",
     "docs/troubleshooting": "Troubleshooting",
     "collections/rackyard/metal/index": "Modules, plugins, options of roles",

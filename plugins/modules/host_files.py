@@ -100,6 +100,14 @@ options:
     type: list
     elements: str
     default: []
+  proofs:
+    description:
+      - Commands that succeed while what uses the files works. They change nothing, and are run when there was nothing to change and each of
+        O(units) is active, so that no further step has to ask then. RV(proven) is what came of it. None of them is tried again, and none
+        that fails is an error here.
+    type: list
+    elements: str
+    default: []
 notes:
   - With O(files[].block) it does what M(ansible.builtin.blockinfile) does with C(insertbefore=BOF), C(validate) and C(backup). It is here because
     the block is an item among others. A confined daemon's checker may read what it is to judge only after the block in its profile was written
@@ -143,6 +151,11 @@ units:
   type: dict
   returned: success
   sample: {"example.service": {"ActiveState": "active", "UnitFileState": "enabled"}}
+proven:
+  description: Whether O(proofs) were run and all of them have succeeded. In check mode they are not run.
+  type: bool
+  returned: success
+  sample: true
 """
 
 import os
@@ -193,6 +206,14 @@ def unit_states(module: AnsibleModule, units: list[str]) -> dict[str, dict[str, 
     if code != 0 or len(answers) != len(units):
         module.fail_json(msg=f"systemd does not say in which states {', '.join(units)} are: {(err or out).strip()}")
     return dict(zip(units, answers, strict=True))
+
+
+def prove(module: AnsibleModule, units: dict[str, dict[str, str]]) -> bool:
+    """Whether all units run and all proofs succeed; none is no proof."""
+    proofs = [shlex.split(proof) for proof in module.params["proofs"]]
+    if not proofs or module.check_mode or any(state.get("ActiveState") != "active" for state in units.values()):
+        return False
+    return all(module.run_command(words)[0] == 0 for words in proofs)
 
 
 def put(module: AnsibleModule, entry: dict[str, Any], content: bytes, owner: tuple[int, int]) -> None:
@@ -262,6 +283,7 @@ def main() -> None:
             "check": {"type": "str"},
             "pending": {"type": "path"},
             "units": {"type": "list", "elements": "str", "default": []},
+            "proofs": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
@@ -282,8 +304,13 @@ def main() -> None:
     if module.params["check"] and changed and not module.check_mode:
         failure = f"`{module.params['check']}` refuses what is in place, and the daemon goes on with what it had before; correct it"
         run(module, module.params["check"], failure)
+    units = unit_states(module, module.params["units"])
     module.exit_json(
-        changed=changed, changed_paths=changed_paths, units=unit_states(module, module.params["units"]), diff=diffs
+        changed=changed,
+        changed_paths=changed_paths,
+        units=units,
+        proven=not changed and prove(module, units),
+        diff=diffs,
     )
 
 

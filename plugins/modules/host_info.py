@@ -62,6 +62,12 @@ groups:
   elements: str
   returned: success
   sample: [root, rackyard]
+tables:
+  description: Families and names of the tables of nftables that the kernel has; none where there is no program to ask.
+  type: list
+  elements: str
+  returned: success
+  sample: [inet rackyard]
 users:
   description: Those of O(users) that the host has, by name.
   type: dict
@@ -106,6 +112,13 @@ def installed(lines: list[str]) -> list[str]:
     return [name for state, _space, name in (line.partition(" ") for line in lines) if state == "installed"]
 
 
+def tables(module: AnsibleModule) -> list[str]:
+    """Tables of nftables, which no program and no leave to ask leave empty."""
+    nft = module.get_bin_path("nft", opt_dirs=["/usr/sbin"])
+    out = module.run_command([nft, "list", "tables"])[1] if nft else ""
+    return [line.removeprefix("table ") for line in out.splitlines()]
+
+
 def user(name: str, groups: list[grp.struct_group]) -> dict[str, Any] | None:
     """What is known of a user, None when there is none of this name."""
     try:
@@ -134,6 +147,7 @@ def main() -> None:
         name=name,
         packages=installed(out.splitlines()),
         groups=[group.gr_name for group in groups],
+        tables=tables(module),
         users={name: entry for name, entry in known.items() if entry},
     )
 

@@ -249,3 +249,14 @@ def test_states_of_units_are_read_in_their_order_whatever_that_of_the_properties
         {"ActiveState": "active", "UnitFileState": "enabled"},
         {"ActiveState": "inactive", "UnitFileState": ""},
     ]
+
+
+@pytest.mark.parametrize(("last", "proven"), [("true", True), ("false", False)])
+def test_proofs_are_tried_where_nothing_was_changed(play: Play, last: str, proven: bool) -> None:
+    tried = play.host / "tried"
+    files, task = [{"path": "x", "content": "text\n"}], {"proofs": [f"touch {tried}", last]}
+    assert play.run(files, task=task)["proven"] is False, "a change has yet to be taken over"
+    assert play.run(files, "--check", task=task)["proven"] is False
+    assert not tried.exists()
+    outcome = play.run(files, task=task)
+    assert (outcome["proven"], outcome["changed"], tried.exists()) == (proven, False, True)

@@ -81,7 +81,9 @@ def test_one_daemon_can_be_chosen_with_what_it_builds_on(tmp_path: Path) -> None
     assert {"controller_identity", "service_runtime", "daemon"} <= found["Regions"], (
         "packages, the user, and the key of updates"
     )
-    assert {"dns", "daemon", "service_runtime"} <= found["Daemons of both tiers"]
+    assert {"daemon", "service_runtime"} <= found["Code of racks, and their nginx"], "packages, and the user"
+    assert {"dns", "daemon"} <= found["Daemons of both tiers"]
+    assert "http" not in found["Code of racks, and their nginx"]
     assert not {"http", "proxy", "syslog", "ntp"} & found["Daemons of both tiers"]
     assert not {"dhcp", "tftp", "rack_service"} & found["Racks"]
 

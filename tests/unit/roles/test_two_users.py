@@ -34,7 +34,7 @@ SITE = {
     "controller_identity_addresses": [],
     "controller_identity_name": "host1",
     # What a task reads on the first region.
-    "__controller_identity_read": {"results": []},
+    "__controller_identity_read": {"stdout_lines": []},
     "__controller_identity_member_signed": {"certificate": ""},
     "rackyard_database_members": {"host1": "192.0.2.11"},
 }
