@@ -155,7 +155,10 @@ def task_report(report: Path | None, name: str) -> dict[str, str]:
 def pair_stands() -> bool:
     """Whether the first pair was made to stay, and runs."""
     tool = ROOT / "roles/lab_hosts/files/lab-host"
-    states = [subprocess.run([tool, "state", name], capture_output=True, text=True) for name in ("mol-12", "mol-13")]
+    states = [
+        subprocess.run([tool, "state", name], capture_output=True, text=True, check=False)
+        for name in ("mol-12", "mol-13")
+    ]
     return KEPT.exists() and all(state.stdout.strip() == "on" for state in states)
 
 
