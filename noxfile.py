@@ -56,7 +56,7 @@ BENCHES = {
 }  # fmt: skip
 
 # The parts of `./run test`, the quick ones first.
-PARTS = ("unit", "service", "lint", "sanity", "molecule", "lab")
+PARTS = ("unit", "service", "lint", "sanity", "docs", "molecule", "lab")
 # Where `./run test` wants to find what each part did: PART.json, and below PART/ reports in JUnit's format.
 REPORT = Path(os.environ["RACKYARD_REPORT"]) if "RACKYARD_REPORT" in os.environ else None
 
@@ -424,4 +424,4 @@ def test(session: nox.Session) -> None:
     if REPORT:
         (REPORT / "parts.json").write_text(json.dumps(PARTS), encoding="utf-8")
     for name in PARTS:
-        session.notify(name, posargs=SCENARIOS if name == "molecule" else None)
+        session.notify(name, posargs={"molecule": SCENARIOS, "docs": ("--pictures",)}.get(name))
