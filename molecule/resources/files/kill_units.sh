@@ -13,7 +13,7 @@ for unit; do
     tries=0
     until systemctl is-active --quiet "$unit" && [ "$(main_process "$unit")" != "$before" ]; do
         tries=$((tries + 1))
-        [ "$tries" -lt 100 ] || { systemctl status "$unit" >&2; echo "$unit was killed, and did not run again within 20 s" >&2; exit 1; }
+        [ "$tries" -lt 100 ] || { systemctl --no-pager status "$unit" >&2; echo "$unit was killed, and did not run again within 20 s" >&2; exit 1; }
         sleep 0.2
     done
 done

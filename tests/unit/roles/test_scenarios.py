@@ -12,8 +12,8 @@ from tests import scenarios
 
 ROOT = Path(__file__).resolve().parents[3]
 # What all roles of daemons are made of does nothing by itself; each of their scenarios proves it. The lab's roles make
-# the hosts. The lab and the faults' tests prove the three others.
-WITHOUT = {"api_gateway", "boot_image", "rack_service", "daemon", "lab_hosts", "lab_machines", "lab_network"}
+# the hosts.
+WITHOUT = {"daemon", "lab_hosts", "lab_machines", "lab_network"}
 SHARED = [name for row in scenarios.ROWS for name in row]
 
 
