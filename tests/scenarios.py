@@ -34,6 +34,8 @@ PAIRS = ("../resources/inventory/first_pair.yml", "../resources/inventory/second
 OWN_HOSTS = ("site", "readme")
 # `readme` has a host for each example, and so is run by its name only.
 ALL = (*(name for row in ROWS for name in row), "site")
+# What every `./run test` proves, besides what it is the day for.
+ALWAYS = ("dhcp", "dns", "site")
 # Says that the first pair is to stay; gone after a reboot, as the hosts are.
 KEPT = Path("/run/rackyard-molecule-kept")
 FOREIGN = "RACKYARD_MOLECULE_HOSTS"
@@ -54,6 +56,12 @@ class Row:
     pair: str = ""
     makes_hosts: bool = True
     removes_hosts: bool = True
+
+
+def of_day(day: int) -> tuple[str, ...]:
+    """What `./run test` proves on a day of the calendar (its ordinal): some always, and of each row one more in turn."""
+    turns = ([name for name in row if name not in ALWAYS] for row in ROWS)
+    return (*ALWAYS, *(names[day % len(names)] for names in turns))
 
 
 def rows_of(words: Sequence[str], foreign: str, kept: bool) -> list[Row]:

@@ -18,6 +18,7 @@ description:
 extends_documentation_fragment:
   - rackyard.metal.attributes
   - rackyard.metal.attributes.region
+  - rackyard.metal.interface
   - rackyard.metal.region
 attributes:
   check_mode:
@@ -45,29 +46,6 @@ options:
   vlan:
     description: The VLAN that it is in, as FABRIC/VID. In another VLAN its links are gone.
     type: str
-  tags:
-    description: All tags that it shall have; others are taken from it.
-    type: list
-    elements: str
-  links:
-    description: All links that it shall have; others are removed. Without this option they stay as they are.
-    type: list
-    elements: dict
-    suboptions:
-      mode:
-        description:
-          - V(static) is O(links[].ip_address), or the lowest free address of the subnet when there is none.
-          - V(auto) is the lowest free address of the subnet.
-          - V(dhcp) is any address that it leases, V(link_up) none at all.
-        type: str
-        required: true
-        choices: [auto, static, dhcp, link_up]
-      subnet:
-        description: Name or CIDR of the subnet, needed for V(auto) and V(static).
-        type: str
-      ip_address:
-        description: Its address, outside of all ranges of the subnet.
-        type: str
 seealso:
   - module: rackyard.metal.device
   - module: rackyard.metal.machine_interface

@@ -17,6 +17,7 @@ description:
 extends_documentation_fragment:
   - rackyard.metal.attributes
   - rackyard.metal.attributes.region
+  - rackyard.metal.interface.machine
   - rackyard.metal.region
 attributes:
   check_mode:
@@ -105,33 +106,6 @@ options:
   enabled:
     description: Whether it is used. Of one that is not, no address is kept.
     type: bool
-  tags:
-    description: All tags that it shall have; others are taken from it.
-    type: list
-    elements: str
-  links:
-    description: All links that it shall have; others are removed. Without this option they stay as they are.
-    type: list
-    elements: dict
-    suboptions:
-      mode:
-        description:
-          - V(static) is O(links[].ip_address), or the lowest free address of the subnet when there is none.
-          - V(auto) is the lowest free address of the subnet.
-          - V(dhcp) is any address that it leases, V(link_up) none at all.
-        type: str
-        required: true
-        choices: [auto, static, dhcp, link_up]
-      subnet:
-        description: Name or CIDR of the subnet, needed for V(auto) and V(static).
-        type: str
-      ip_address:
-        description: Its address, outside of all ranges of the subnet.
-        type: str
-      default_gateway:
-        description: Whether the default route of the machine is the gateway of this subnet.
-        type: bool
-        default: false
 seealso:
   - module: rackyard.metal.machine
   - module: rackyard.metal.subnet

@@ -45,6 +45,12 @@ def test_rows_share_a_pair_each_and_a_site_has_its_own_hosts() -> None:
     assert [row.pair for row in scenarios.rows_of(["--all"], "", kept=False)] == [*scenarios.PAIRS, ""]
 
 
+def test_every_scenario_has_its_day() -> None:
+    days = [scenarios.of_day(day) for day in range(739_000, 739_008)]
+    assert {name for day in days for name in day} == set(scenarios.ALL)
+    assert {len(day) for day in days} == {5}
+
+
 def test_hosts_that_stay_are_one_pair() -> None:
     (made,) = scenarios.rows_of(["ntp", "http", "--keep"], "", kept=False)
     assert (made.names, made.makes_hosts, made.removes_hosts) == (["ntp", "http"], True, False)
