@@ -12,19 +12,25 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
+from ..plugin_utils.look import ask
+
 
 class ActionModule(ActionBase):
-    """Render, then let the module compare and write."""
+    """Render, look, and have the module write what is not as wanted."""
 
     _supports_check_mode = True
     _supports_diff = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Give each file its content and run the module once."""
+        """Give each file its content, and run the module once unless all is as wanted."""
         super().run(tmp, task_vars)
         variables = task_vars or {}
         entries = [self._with_content(dict(entry), variables) for entry in self._task.args.get("files") or []]
         arguments = {**self._task.args, "files": entries}
+        wanted = {"arguments": arguments, "check_mode": self._task.check_mode}
+        answer = ask(self, variables, ("host_file", "host_look"), "look", **wanted)
+        if answer is not None:
+            return answer
         result: dict[str, Any] = self._execute_module(
             module_name="rackyard.metal.host_files", module_args=arguments, task_vars=variables
         )

@@ -167,6 +167,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.host_file import FILE_SPEC, Change, decide, ids, mode_of
+from ..module_utils.host_look import prove, unit_states
 
 
 class Pending:
@@ -190,30 +191,6 @@ def run(module: AnsibleModule, command: str, failure: str, candidate: str = "") 
     code, out, err = module.run_command(words)
     if code != 0:
         module.fail_json(msg=f"{failure}: {(err or out).strip()}")
-
-
-def properties(text: str) -> list[dict[str, str]]:
-    """Properties of each unit, as C(systemctl show) prints them: an empty line between two units."""
-    return [dict(line.split("=", 1) for line in answer.splitlines()) for answer in text.strip().split("\n\n")]
-
-
-def unit_states(module: AnsibleModule, units: list[str]) -> dict[str, dict[str, str]]:
-    """What systemd says of each unit, by one question, whose order the answer has."""
-    if not units:
-        return {}
-    code, out, err = module.run_command(["systemctl", "show", "--property=ActiveState,UnitFileState", "--", *units])
-    answers = properties(out)
-    if code != 0 or len(answers) != len(units):
-        module.fail_json(msg=f"systemd does not say in which states {', '.join(units)} are: {(err or out).strip()}")
-    return dict(zip(units, answers, strict=True))
-
-
-def prove(module: AnsibleModule, units: dict[str, dict[str, str]]) -> bool:
-    """Whether all units run and all proofs succeed; none is no proof."""
-    proofs = [shlex.split(proof) for proof in module.params["proofs"]]
-    if not proofs or module.check_mode or any(state.get("ActiveState") != "active" for state in units.values()):
-        return False
-    return all(module.run_command(words)[0] == 0 for words in proofs)
 
 
 def put(module: AnsibleModule, entry: dict[str, Any], content: bytes, owner: tuple[int, int]) -> None:
@@ -304,14 +281,12 @@ def main() -> None:
     if module.params["check"] and changed and not module.check_mode:
         failure = f"`{module.params['check']}` refuses what is in place, and the daemon goes on with what it had before; correct it"
         run(module, module.params["check"], failure)
-    units = unit_states(module, module.params["units"])
-    module.exit_json(
-        changed=changed,
-        changed_paths=changed_paths,
-        units=units,
-        proven=not changed and prove(module, units),
-        diff=diffs,
-    )
+    try:
+        units = unit_states(module.run_command, module.params["units"])
+    except ValueError as error:
+        module.fail_json(msg=str(error), changed_paths=changed_paths)
+    proven = not changed and prove(module.run_command, module.params["proofs"], units, check_mode=module.check_mode)
+    module.exit_json(changed=changed, changed_paths=changed_paths, units=units, proven=proven, diff=diffs)
 
 
 if __name__ == "__main__":

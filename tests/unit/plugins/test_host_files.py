@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rackyard.metal.plugins.modules import host_files
+from ansible_collections.rackyard.metal.plugins.module_utils import host_look
 
 ROOT = Path(__file__).resolve().parents[3]
 USER = pwd.getpwuid(os.getuid()).pw_name
@@ -30,6 +30,7 @@ class Play:
         self.host = folder / "host"
         self.host.mkdir()
         (folder / "templates").mkdir()
+        self.said = ""
 
     def template(self, name: str, text: str) -> None:
         (self.folder / "templates" / name).write_text(text)
@@ -47,7 +48,8 @@ class Play:
         tell = {"name": "Tell", "ansible.builtin.debug": {"var": "outcome"}}
         play = {"hosts": "localhost", "gather_facts": False, "vars": variables, "tasks": [converge, tell]}
         (self.folder / "play.yml").write_text(json.dumps([play]))
-        (self.folder / "ansible.cfg").write_text(f"[defaults]\ncollections_path = {ROOT / 'collections'}\n")
+        settings = f"[defaults]\ncollections_path = {ROOT / 'collections'}\n[connection]\npipelining = true\n"
+        (self.folder / "ansible.cfg").write_text(settings)
         command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,", "-c", "local"]
         command += ["-e", f"ansible_python_interpreter={sys.executable}", *options, "play.yml"]
         environment = {
@@ -55,6 +57,7 @@ class Play:
         }  # fmt: skip
         done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+        self.said = done.stdout
         told = done.stdout.partition("TASK [Tell]")[2].partition("=> ")[2]
         outcome: dict[str, Any] = json.JSONDecoder().raw_decode(told)[0]["outcome"]
         return outcome
@@ -243,9 +246,22 @@ def test_what_a_cut_off_run_left_behind_is_made_good_by_the_next_one(play: Play)
     assert play.run(files, task=task)["changed"] is False
 
 
+def test_the_module_is_sent_only_where_there_is_something_to_do(play: Play) -> None:
+    play.template("motd.j2", "Hello {{ whom }}\n")
+    files = [{"path": "motd", "vars": {"whom": "you"}, "template": "motd.j2"}, {"path": "gone", "state": "absent"}]
+    task = {"pending": str(play.host / "pending"), "proofs": ["true"]}
+    assert play.run(files, "-vvv", task=task)["changed"] is True
+    assert "Using module file" in play.said
+    (play.host / "pending").unlink()
+    assert (play.run(files, "-vvv", task=task)["proven"], "Using module file" in play.said) == (True, False)
+    (play.host / "motd").chmod(0o600)
+    assert play.run(files, "-vvv", "--check", task=task)["changed"] is True
+    assert "Using module file" in play.said
+
+
 def test_states_of_units_are_read_in_their_order_whatever_that_of_the_properties() -> None:
     text = "ActiveState=active\nUnitFileState=enabled\n\nUnitFileState=\nActiveState=inactive\n"
-    assert host_files.properties(text) == [
+    assert host_look.properties(text) == [
         {"ActiveState": "active", "UnitFileState": "enabled"},
         {"ActiveState": "inactive", "UnitFileState": ""},
     ]
