@@ -42,6 +42,7 @@ NOT_AUDITED: Mapping[str, str] = MappingProxyType(
         "restoring": "there while a site is restored, in which nobody works",
         "schema_migration": "the release's",
         "script_result": "the machine's",
+        "script_version": "what the trail has of the script itself",
     }
 )
 _TIMES = ("created_at",)

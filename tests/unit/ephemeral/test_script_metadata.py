@@ -132,7 +132,9 @@ VALUES = st.recursive(
 )
 
 
-@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode), st.dictionaries(st.sampled_from(FIELDS), VALUES))
+@given(
+    st.binary(max_size=200) | st.text(max_size=200).map(str.encode), st.dictionaries(st.sampled_from(FIELDS), VALUES)
+)
 def test_anything_is_either_metadata_or_a_named_refusal(inside: bytes, given_beside: dict[str, object]) -> None:
     content = script("").replace(b"true\n", inside).replace(b"# --- End", inside + b"\n# --- End")
     for text in (inside, content, b"#!/bin/sh\n"):

@@ -216,7 +216,7 @@ def _result(known: ScriptResult, with_output: bool) -> dict[str, Any]:
         "started_at": moment(known.started_at),
         "ended_at": moment(known.ended_at),
         "runtime": _runtime(known.runtime_s),
-        "parameters": {},
+        "parameters": known.parameters,
         "suppressed": False,
     }
     if with_output:

@@ -48,8 +48,6 @@ PATHS = (
     "/boot-sources/<_id>/",
     "/boot-sources/<_id>/selections/",
     "/boot-sources/<_id>/selections/<_selection>/",
-    "/scripts/",
-    "/scripts/<_name>",
     "/commissioning-scripts/",
     "/commissioning-scripts/<_name>",
     "/license-key/<_system>/<_series>",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, NoReturn
 
@@ -89,7 +89,10 @@ class Metadata:
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> Metadata:
         """What `plain` gave."""
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()})
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()
+        }
+        return cls(**values)
 
 
 def read(content: bytes, given: Mapping[str, Any], before: Metadata | None = None) -> Metadata:
@@ -110,6 +113,11 @@ def read(content: bytes, given: Mapping[str, Any], before: Metadata | None = Non
     return known
 
 
+def with_tags(known: Metadata, tags: Sequence[str]) -> Metadata:
+    """The same with these tags. Raises MetadataError."""
+    return replace(known, tags=_parsed("tags", list(tags)))
+
+
 def block(content: bytes) -> dict[str, Any]:
     """The fields between the two lines, none when they are not there. Raises MetadataError."""
     if not content.strip():
@@ -123,7 +131,7 @@ def block(content: bytes) -> dict[str, Any]:
     if len(text.encode()) > MAX_BLOCK_BYTES:
         raise MetadataError("script", f"its metadata have more than {MAX_BLOCK_BYTES} bytes")
     try:
-        found = yaml.load(text, _Loader)  # a SafeLoader
+        found = _Loader(text).get_single_data()
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         # The first line of a parser's words, without what was in the script.
         where = getattr(error, "problem_mark", None)
@@ -147,7 +155,7 @@ def _block_lines(lines: list[str]) -> list[str]:
     inside = lines[starts[0] + 1 : ends[0]]
     for line in inside:
         if line.strip() and not line.startswith(prefix.rstrip()):
-            raise MetadataError("script", f"a line of its metadata does not begin with {prefix.strip()!r} as the others")
+            raise MetadataError("script", f"a line of its metadata does not begin with {prefix.strip()!r}")
     return [line.removeprefix(prefix) if line.startswith(prefix) else "" for line in inside]
 
 
@@ -253,13 +261,14 @@ def _objects(name: str, value: Any) -> dict[str, dict[str, Any]]:
 
 
 def _results(name: str, value: Any) -> dict[str, dict[str, str]]:
-    found = _objects(name, dict.fromkeys(value, {}) if isinstance(value, list) else value)
+    if isinstance(value, list):
+        value = {key if isinstance(key, str) else _shown(key): {} for key in value}
+    found = _objects(name, value)
     for key, entry in found.items():
         if set(entry) - {"title", "description"}:
             _fail(f"{name}.{key}", "takes title and description only")
     return {
-        key: {word: _text(f"{name}.{key}.{word}", text) for word, text in entry.items()}
-        for key, entry in found.items()
+        key: {word: _text(f"{name}.{key}.{word}", text) for word, text in entry.items()} for key, entry in found.items()
     }
 
 

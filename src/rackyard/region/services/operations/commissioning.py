@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rackyard.region import ephemeral
 from rackyard.region.context import Context
 from rackyard.region.crypto import secret_hash
 from rackyard.region.db.machines import facts as fact_rows
 from rackyard.region.db.machines.state import MachineState
 from rackyard.region.db.pool import Row, Transaction
+from rackyard.region.db.site.scripts import Script
 from rackyard.region.ephemeral.hardware import HardwareFacts
 from rackyard.region.errors import BadRequest, Conflict
 from rackyard.region.services.boots import pace, steps, timeline
@@ -17,25 +20,27 @@ from rackyard.region.services.operations.kinds import COMMISSION
 from rackyard.region.services.operations.lifecycle import Begun
 from rackyard.region.services.power import orders, queue
 from rackyard.region.services.site import journal
+from rackyard.region.services.site import scripts as choices
 from rackyard.region.services.site.authorisation import Actor, Permission
+from rackyard.region.services.site.scripts import BY_ITSELF, Choice
 from rackyard.region.status import check
 
 
-def start(ctx: Context, actor: Actor, system_id: str) -> None:
+def start(ctx: Context, actor: Actor, system_id: str, scripts: Choice = BY_ITSELF) -> None:
     """Begin to commission a machine: new state, boot, steps 1 to 3, event and power job in one transaction.
     Step 3 comes later when a rack that reaches the BMC is yet to be found.
 
     Raises Forbidden, NotFound; BadRequest when BMC, MAC or image is missing; Conflict when the state does not allow it,
     no rack is alive, or nobody would answer the machine's DHCP request. Nothing is changed then."""
     with ctx.db.transaction() as tx:
-        begin(ctx, tx, actor, system_id)
+        begin(ctx, tx, actor, system_id, scripts)
 
 
-def start_if_possible(ctx: Context, actor: Actor, system_id: str) -> None:
+def start_if_possible(ctx: Context, actor: Actor, system_id: str, scripts: Choice = BY_ITSELF) -> None:
     """Begin to commission a machine that is new. If that cannot be, it stays New and an event tells why: whoever adds
     a machine has not asked for more. Raises Forbidden, NotFound."""
     try:
-        start(ctx, actor, system_id)
+        start(ctx, actor, system_id, scripts)
     except (BadRequest, Conflict) as refusal:
         with ctx.db.transaction() as tx:
             machine = orders.locked(tx, actor, Permission.OPERATE_MACHINE, system_id)
@@ -45,17 +50,19 @@ def start_if_possible(ctx: Context, actor: Actor, system_id: str) -> None:
             )  # fmt: skip
 
 
-def begin(ctx: Context, tx: Transaction, actor: Actor, system_id: str) -> None:
+def begin(ctx: Context, tx: Transaction, actor: Actor, system_id: str, scripts: Choice = BY_ITSELF) -> None:
     """The same in the caller's transaction."""
     asked_at = ctx.clock.now()
     machine = orders.locked(tx, actor, Permission.OPERATE_MACHINE, system_id)
     check(machine.hostname, machine.status, COMMISSION.running)
     orders.require_bmc(machine)
     image = _image(tx, machine)
+    uploaded = choices.chosen(tx, scripts)
     choice = orders.choose_rack(ctx, tx, machine)
     _check_network(tx, machine)
     begun = lifecycle.begin(ctx, tx, actor, machine, COMMISSION, pace.limits(tx, image["id"]))
     boot_id = _add_boot(ctx, tx, actor, machine, begun, image, choice.rack_id)
+    _add_scripts(tx, boot_id, machine.id, uploaded)
     now = ctx.clock.now()
     asked = f"{COMMISSION.name} {machine.hostname}"
     timeline.record(tx, boot_id, steps.ASKED, actor.name, asked_at, asked)
@@ -134,9 +141,16 @@ def _add_boot(
     assert row is not None
     boot_id = int(row["id"])
     tx.run("machines.state.set_boot", id=machine.id, operation_id=begun.id, boot_id=boot_id)
-    for script in ephemeral.script_index():
-        tx.run("operations.signals.add_script", boot_id=boot_id, machine_id=machine.id, name=script.name)
     return boot_id
+
+
+def _add_scripts(tx: Transaction, boot_id: int, machine_id: int, uploaded: Sequence[Script]) -> None:
+    wanted: dict[str, int | None] = {script.name: None for script in ephemeral.script_index()}
+    wanted |= {script.metadata.name: script.version_id for script in uploaded}
+    for name, version_id in wanted.items():
+        tx.run(
+            "operations.signals.add_script", boot_id=boot_id, machine_id=machine_id, name=name, version_id=version_id
+        )
 
 
 def _image(tx: Transaction, machine: MachineState) -> Row:

@@ -18,7 +18,8 @@ from rackyard.region.services.operations import commissioning, lifecycle
 from rackyard.region.services.operations.lifecycle import EXPECT_OFF
 from rackyard.region.services.operations.words import clean, machine_via
 
-PASSED = 2
+# Passed, degraded and skipped.
+GOOD = frozenset({2, 6, 9})
 # Pending and running.
 OPEN = frozenset({0, 1})
 
@@ -35,7 +36,8 @@ def succeeded(ctx: Context, tx: Transaction, boot: BootOfToken, machine: Machine
     timeline.record(tx, boot.id, steps.REPORTED, by_whom, ctx.clock.now(), f"{len(results)} scripts{words}")
     if waiting:
         return
-    missing = [result.name for result in results if result.status != PASSED and result.name not in ephemeral.OPTIONAL]
+    bad = [result.name for result in results if result.status not in GOOD and result.name not in ephemeral.OPTIONAL]
+    missing = dict.fromkeys(bad)
     if missing:
         reason = f"{boot.hostname} reported OK, but these scripts did not pass: {', '.join(missing)}"
         lifecycle.fail(ctx, tx, machine, reason, by_whom=by_whom, step=steps.STORED, off=EXPECT_OFF)
@@ -93,4 +95,4 @@ def said_last_word(tx: Transaction, boot_id: int) -> bool:
 
 def _open(results: Iterable[ScriptResult]) -> str:
     """The names of scripts whose results are not here."""
-    return ", ".join(result.name for result in results if result.status in OPEN)
+    return ", ".join(dict.fromkeys(result.name for result in results if result.status in OPEN))
