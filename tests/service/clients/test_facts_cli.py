@@ -184,8 +184,6 @@ LATER = [
         (SCRIPTS, "machines accept-all", "POST", "machines/?op=accept_all"),
         (SCRIPTS, "machine test", "POST", "machines/{ready[system_id]}/?op=test"),
         (SCRIPTS, "machine override-failed-testing", "POST", "machines/{ready[system_id]}/?op=override_failed_testing"),
-        (SCRIPTS, "node-scripts read", "GET", "scripts/"),
-        (SCRIPTS, "node-scripts create", "POST", "scripts/"),
         (SCRIPTS, "commissioning-scripts read", "GET", "commissioning-scripts/"),
         (SCRIPTS, "discoveries read", "GET", "discovery/"),
         (DEPLOYMENT, "machines allocate", "POST", "machines/?op=allocate"),
@@ -211,7 +209,6 @@ LATER = [
     Check(f"{command} {name}", method, path, {name: value}, later=later)
     for later, command, method, path, name, value in (
         (SCRIPTS, "machine commission", "POST", "machines/{ready[system_id]}/?op=commission", "enable_ssh", "1"),
-        (SCRIPTS, "machine commission", "POST", "machines/{ready[system_id]}/?op=commission", "testing_scripts", "x"),
         (DEPLOYMENT, "machines read", "GET", "machines/", "agent_name", "of-a-model"),
         (DEPLOYMENT, "machines read", "GET", "machines/", "storage", "root:10"),
         (DEPLOYMENT, "machine update", "PUT", "machines/{ready[system_id]}/", "swap_size", "1"),

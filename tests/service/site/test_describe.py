@@ -103,6 +103,8 @@ MAAS_HAS = [
     ("IPRanges", "ipranges/", "create read"),
     ("IPAddresses", "ipaddresses/", "read release reserve"),
     ("IPRange", "ipranges/{id}/", "delete read update"),
+    ("NodeScripts", "scripts/", "create read"),
+    ("NodeScript", "scripts/{name}", "add_tag delete download read remove_tag revert update"),
     ("PackageRepositories", "package-repositories/", "create read"),
     ("PackageRepository", "package-repositories/{id}/", "delete read update"),
     ("BootResources", "boot-resources/", "create is_importing read"),

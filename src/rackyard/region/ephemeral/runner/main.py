@@ -191,7 +191,8 @@ class Runner:
         if not good:
             with self._lock:
                 of = f" ({', '.join(run.given.values())})" if run.given else ""
-                self._failed.append(f"{upload.name}{of} {outcome.verdict} (exit status {outcome.exit_status})")
+                verdict = f"says {status}" if status else outcome.verdict
+                self._failed.append(f"{upload.name}{of} {verdict} (exit status {outcome.exit_status})")
                 self._timed_out |= outcome.exit_status == EXIT_TIMED_OUT
 
     def _skip(self, upload: Upload, reason: str) -> None:
