@@ -30,6 +30,7 @@ _WORDS = ("tags",)
 _JSON = ("packages", "parameters", "results", "for_hardware")
 _FLAGS = ("may_reboot", "recommission", "destructive", "apply_configured_networking")
 _WISH: Takes = {
+    "include_script": Kind.FLAG,
     "script": Kind.FILE,
     "comment": Kind.TEXT,
     "type": Kind.TEXT,
@@ -53,7 +54,7 @@ def list_scripts(call: Call) -> list[dict[str, Any]]:
     found = [_shape(script, known.history[script.id]) for script in known.scripts]
     found += [_builtin(script) for script in ephemeral.script_index()]
     return [
-        _with_text(call, shown) if call.params.flag("include_script") else shown
+        _shown(call, shown)
         for shown in sorted(found, key=lambda each: str(each["name"]))
         if kind in (None, shown["type"])
         and hardware in (None, shown["hardware_type"])
@@ -66,15 +67,14 @@ def create_script(call: Call) -> dict[str, Any]:
     """A new script (`script`, with a line at its top that says what runs it). What it is stands in its metadata block,
     or is given beside it: `name`, `type` (commissioning, testing), `parallel` (disabled, instance, any), `timeout`
     (seconds or HH:MM:SS), `packages`, `parameters` and `results` as JSON, and so on; docs/scripts.md tells of all."""
-    return _read(call, scripts.create(call.ctx, call.actor, _wish(call.params)))
+    return _shown(call, _read(call, scripts.create(call.ctx, call.actor, _wish(call.params))))
 
 
 @one.read(takes={"include_script": Kind.FLAG})
 def read_script(call: Call, script: str) -> dict[str, Any]:
     """One script with its history; with include_script also its text, in base64."""
     own = _own(script)
-    shown = _builtin(own) if own else _found(scripts.read(call.ctx), script)
-    return _with_text(call, shown) if call.params.flag("include_script") else shown
+    return _shown(call, _builtin(own) if own else _found(scripts.read(call.ctx), script))
 
 
 @one.read("download", takes={"revision": Kind.TEXT})
@@ -89,7 +89,7 @@ def download_script(call: Call, script: str) -> Response:
 def update_script(call: Call, script: str) -> dict[str, Any]:
     """Change what is given; what it was stays in its history. `comment` says what is new. Machines have it from their
     next boot on."""
-    return _read(call, scripts.update(call.ctx, call.actor, script, _wish(call.params)))
+    return _shown(call, _read(call, scripts.update(call.ctx, call.actor, script, _wish(call.params))))
 
 
 @one.create("revert", takes={"to": Kind.TEXT})
@@ -160,7 +160,10 @@ def _found(known: Known, specifier: str) -> dict[str, Any]:
     return _shape(script, known.history[script.id])
 
 
-def _with_text(call: Call, shown: dict[str, Any]) -> dict[str, Any]:
+def _shown(call: Call, shown: dict[str, Any]) -> dict[str, Any]:
+    """With its text, where that is asked for."""
+    if not call.params.flag("include_script"):
+        return shown
     own = _own(shown["name"])
     text = own.body if own else scripts.content(call.ctx, shown["name"])
     return {**shown, "script": base64.b64encode(text).decode()}
