@@ -14,12 +14,15 @@ from .rackyard_core.machine_lookup import get_machine
 from .rackyard_core.patience import Patience
 from .region_module import argument_spec
 
+_SCRIPTS = ("commissioning_scripts", "testing_scripts")
+
 
 def commission_spec() -> dict[str, Any]:
     """Argument spec of machine_commission."""
     return argument_spec(
         hostname={"type": "str", "required": True},
         force={"type": "bool", "default": False},
+        **{name: {"type": "list", "elements": "str"} for name in _SCRIPTS},
         wait={"type": "bool", "default": True},
         timeout_s={"type": "float", "default": commissioning.DEFAULT_TIMEOUT_S},
         poll_interval_s={"type": "float", "default": commissioning.DEFAULT_POLL_INTERVAL_S},
@@ -31,7 +34,8 @@ def commission(
 ) -> dict[str, Any]:
     """Decide, act outside check mode, and wait. The task's result; raises RegionError."""
     machine = get_machine(client, options["hostname"])
-    plan = commissioning.plan_commission(machine, options["force"])
+    scripts = {name: options[name] for name in _SCRIPTS}
+    plan = commissioning.plan_commission(machine, options["force"], scripts)
     if check_mode:
         return {**plan.result(), "machine": machine, "timeline": {}, "hardware": hardware_of(machine)}
     patience = Patience(options["timeout_s"], options["poll_interval_s"]) if options["wait"] else None

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -35,21 +35,28 @@ class CommissioningFailed(RegionError):
         return {**super().details(), "timeline": self.timeline, "diagnosis": self.timeline["diagnosis"]}
 
 
-def plan_commission(machine: Mapping[str, Any], force: bool = False) -> Plan:
-    """Commission unless the machine is Ready (then only with ``force``); one that is at it is only waited for."""
+def plan_commission(
+    machine: Mapping[str, Any], force: bool = False, scripts: Mapping[str, Sequence[str] | None] | None = None
+) -> Plan:
+    """Commission unless the machine is Ready (then only with ``force``); one that is at it is only waited for.
+
+    :param scripts: by the API's parameter, names and tags of uploaded scripts; an empty list is none of them, and None
+        what runs unasked.
+    """
     before = {"status_name": machine["status_name"]}
     done = machine["status"] == STATUS_READY and not force
     if done or machine["status"] == STATUS_COMMISSIONING:
         return Plan(before, {"status_name": "Ready"})
-    action = Action("commission", f"machine {machine['hostname']}")
+    wanted = {name: list(words) or ["none"] for name, words in (scripts or {}).items() if words is not None}
+    action = Action("commission", f"machine {machine['hostname']}", wanted)
     # Ready both before and after would show nothing in diff mode.
     after = "Ready (commissioned again)" if machine["status"] == STATUS_READY else "Ready"
     return Plan(before, {"status_name": after}, (action,))
 
 
-def start(client: RegionClient, machine: Mapping[str, Any]) -> dict[str, Any]:
-    """Ask for the commissioning; the machine object afterwards."""
-    started: dict[str, Any] = client.post(machine_path(machine), op="commission")
+def start(client: RegionClient, machine: Mapping[str, Any], scripts: Mapping[str, Any]) -> dict[str, Any]:
+    """Ask for the commissioning with these parameters of the API; the machine object afterwards."""
+    started: dict[str, Any] = client.post(machine_path(machine), op="commission", **scripts)
     return started
 
 
@@ -171,7 +178,7 @@ def commission(
 ) -> dict[str, Any]:
     """Carry the plan out; without ``patience`` do not wait for the end. The timeline, maybe of an unfinished boot."""
     if plan.changed:
-        start(client, machine)
+        start(client, machine, plan.actions[0].values)
     if patience is None or (machine["status"] == STATUS_READY and not plan.changed):
         return read_timeline(client, machine)
     return watch(client, machine, tell, patience)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import base64
 import io
+import re
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +25,14 @@ TEXT = """#!/bin/sh
 # --- End MAAS 1.0 script metadata ---
 true
 """
+
+
+def test_example_of_the_page_is_taken(api) -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs/scripts.md").read_text("utf-8")
+    (text,) = re.findall(r"^```sh\n(.*?)^```$", page, re.M | re.S)
+    answer = api.post(PATH, data={"script": text})
+    assert answer.status_code == 200, answer.text
+    assert answer.json["packages"] == {"apt": ["smartmontools"]}
 
 
 @pytest.fixture
