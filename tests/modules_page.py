@@ -105,7 +105,7 @@ REASONS = {
         "the same as one file, for people; `resource_info` reads the words",
     r"POST /notifications/{notification_id}/ dismiss": "each says for himself that he has read it",
     r"GET /rackcontrollers/{system_id}/ list_boot_images": "all racks have what `resource_info` lists of the regions",
-    r"GET /scripts/{script} download": "`resource_info` has the texts with `include_script`",
+    r"GET /scripts/{script} download": "`resource_info` has the texts, in base64",
     r"POST /scripts/{script} revert": "what was before is in the playbook's history; declare that",
     r"POST /scripts/{script} (add_tag|remove_tag)": "`script` has tags as wishes",
     r"GET /tags/{name}/ (machines|devices|nodes|rack_controllers|region_controllers)":
