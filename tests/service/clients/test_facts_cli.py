@@ -63,6 +63,8 @@ COMMANDS: list[tuple[str, Mapping[str, Any], str, Mapping[str, Any]]] = [
     ("machine commission {ready[system_id]}", {"skip_networking": "1", "skip_storage": "1"}, MACHINE,
      {"status_name": "Commissioning"}),
     ("machine abort {commissioning[system_id]}", {"comment": "no"}, MACHINE, {}),
+    ("machine test {ready[system_id]}", {}, MACHINE, {"status_name": "Testing"}),
+    ("machine override-failed-testing {untrusted[system_id]}", {"comment": "x"}, MACHINE, {"status_name": "Ready"}),
     ("machine power-on {ready[system_id]}", {}, MACHINE, {}),
     ("machine power-off {ready[system_id]}", {"stop_mode": "hard"}, MACHINE, {}),
     ("machine query-power-state {ready[system_id]}", {}, "state:str", {"state": "on"}),
@@ -187,8 +189,6 @@ LATER = [
     for later, command, method, path in (
         (SCRIPTS, "machines accept", "POST", "machines/?op=accept"),
         (SCRIPTS, "machines accept-all", "POST", "machines/?op=accept_all"),
-        (SCRIPTS, "machine test", "POST", "machines/{ready[system_id]}/?op=test"),
-        (SCRIPTS, "machine override-failed-testing", "POST", "machines/{ready[system_id]}/?op=override_failed_testing"),
         (SCRIPTS, "commissioning-scripts read", "GET", "commissioning-scripts/"),
         (SCRIPTS, "discoveries read", "GET", "discovery/"),
         (DEPLOYMENT, "machines allocate", "POST", "machines/?op=allocate"),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from base64 import b64decode
 from collections.abc import Callable, Iterator
@@ -61,8 +62,7 @@ def run_scripts(client: FlaskClient, machine: MachinePlay, tmp_path: Path) -> It
         secret = unquote(words["oauth_signature"]).removeprefix("&")
         url = f"http://127.0.0.1:{server.server_port}/MAAS/metadata/"
         uplink = Uplink(Config(url, words["oauth_consumer_key"], words["oauth_token"], secret))
-        folder = tmp_path / "runner"
-        folder.mkdir()
+        folder = Path(tempfile.mkdtemp(dir=tmp_path))
         jobs, uploads = unpack(uplink.scripts(), str(folder))
         for job in jobs:
             Path(f"{job.path}.said").write_bytes(outputs().get(job.name, b""))

@@ -97,6 +97,8 @@ PERMISSIONS = {
     "network.subnets.delete": {"MANAGE_NETWORK"},
     "network.subnets.update": {"MANAGE_NETWORK"},
     "operations.commissioning.abort": {"OPERATE_MACHINE"},
+    "operations.testing.start": {"OPERATE_MACHINE"},
+    "operations.testing.override": {"EDIT_MACHINE"},
     "operations.commissioning.begin": {"OPERATE_MACHINE"},
     "operations.commissioning.start": {"OPERATE_MACHINE"},
     "operations.commissioning.start_if_possible": {"OPERATE_MACHINE"},

@@ -17,7 +17,7 @@ from rackyard.region.db.pool import Transaction
 from rackyard.region.services.boots import timeline
 from rackyard.region.services.machines import definitions, groups, power_settings, registry
 from rackyard.region.services.machines.registry import Wish
-from rackyard.region.services.operations import commissioning
+from rackyard.region.services.operations import commissioning, testing
 from rackyard.region.services.power import orders
 from rackyard.region.services.power.parameters import PowerWish
 from rackyard.region.services.site import authorisation
@@ -151,6 +151,16 @@ def commission_machine(call: Call, system_id: str) -> dict[str, Any]:
     uploaded scripts that it runs besides, `none` none of them; docs/scripts.md tells which run unasked."""
     hold(call.params, _COMMISSION, lambda: _COMMISSIONS_WITH)
     commissioning.start(call.ctx, call.actor, system_id, _scripts(call.params))
+    return read_machine(call, system_id)
+
+
+@one.create("test", takes={**fixed("enable_ssh"), "testing_scripts": Kind.WORDS})
+def test_machine(call: Call, system_id: str) -> dict[str, Any]:
+    """Boot the machine into memory and test it, by the tests with those names and tags (`testing_scripts`); unless some
+    are named, by those that follow each commissioning and the region's own quick ones. It is then what it was before,
+    or Failed testing."""
+    hold(call.params, fixed("enable_ssh"), lambda: _COMMISSIONS_WITH)
+    testing.start(call.ctx, call.actor, system_id, call.params.words("testing_scripts"))
     return read_machine(call, system_id)
 
 

@@ -22,7 +22,7 @@ from rackyard.region.errors import Invalid
 from rackyard.region.services.site import scripts, validation
 from rackyard.region.services.site.scripts import Known, Wish
 
-collection = Resource("/scripts/", "NodeScripts", "What machines run while they are commissioned.")
+collection = Resource("/scripts/", "NodeScripts", "What machines run while they are commissioned or tested.")
 one = Resource("/scripts/<script>", "NodeScript", "One script, by name or id.", script="name")
 
 _TEXTS = ("name", "title", "description", "hardware_type", "parallel", "timeout")
@@ -52,7 +52,7 @@ def list_scripts(call: Call) -> list[dict[str, Any]]:
     hardware = _number("hardware_type", call.params.text("hardware_type"), HARDWARE_TYPES)
     words = set(call.params.words("filters") or ())
     found = [_shape(script, known.history[script.id]) for script in known.scripts]
-    found += [_builtin(script) for script in ephemeral.script_index()]
+    found += [_builtin(metadata) for metadata, _body in _OWN.values()]
     return [
         _shown(call, shown)
         for shown in sorted(found, key=lambda each: str(each["name"]))
@@ -73,15 +73,15 @@ def create_script(call: Call) -> dict[str, Any]:
 @one.read(takes={"include_script": Kind.FLAG})
 def read_script(call: Call, script: str) -> dict[str, Any]:
     """One script with its history; with include_script also its text, in base64."""
-    own = _own(script)
-    return _shown(call, _builtin(own) if own else _found(scripts.read(call.ctx), script))
+    own = _OWN.get(script)
+    return _shown(call, _builtin(own[0]) if own else _found(scripts.read(call.ctx), script))
 
 
 @one.read("download", takes={"revision": Kind.TEXT})
 def download_script(call: Call, script: str) -> Response:
     """The text of a script, or what it was in that version (`revision`) of its history."""
-    own = _own(script)
-    body = own.body if own else scripts.content(call.ctx, script, call.params.text("revision"))
+    own = _OWN.get(script)
+    body = own[1] if own else scripts.content(call.ctx, script, call.params.text("revision"))
     return Response(body, mimetype="application/octet-stream")
 
 
@@ -147,10 +147,6 @@ def _number(name: str, text: str | None, choices: Mapping[str, int]) -> int | No
     raise Invalid.field(name, f"{validation.shown(text)} is none of {', '.join(choices)}.")
 
 
-def _own(specifier: str) -> ephemeral.Script | None:
-    return next((script for script in ephemeral.script_index() if script.name == specifier), None)
-
-
 def _read(call: Call, script_id: int) -> dict[str, Any]:
     return _found(scripts.read(call.ctx), str(script_id))
 
@@ -164,8 +160,8 @@ def _shown(call: Call, shown: dict[str, Any]) -> dict[str, Any]:
     """With its text, where that is asked for."""
     if not call.params.flag("include_script"):
         return shown
-    own = _own(shown["name"])
-    text = own.body if own else scripts.content(call.ctx, shown["name"])
+    own = _OWN.get(shown["name"])
+    text = own[1] if own else scripts.content(call.ctx, shown["name"])
     return {**shown, "script": base64.b64encode(text).decode()}
 
 
@@ -174,10 +170,21 @@ def _shape(script: Script, history: Sequence[Version]) -> dict[str, Any]:
     return {"id": script.id, **_fields(script.metadata), "default": False, "history": versions}
 
 
-def _builtin(script: ephemeral.Script) -> dict[str, Any]:
+def _own() -> dict[str, tuple[Metadata, bytes]]:
+    """What comes with the region, by name."""
+    found = {test.metadata.name: (test.metadata, test.body) for test in ephemeral.tests()}
+    for script in ephemeral.script_index():
+        parallel = "any" if script.parallel else "disabled"
+        metadata = Metadata(script.name, script_type="commissioning", parallel=parallel, timeout=script.timeout_s)
+        found[script.name] = metadata, script.body
+    return found
+
+
+_OWN = _own()
+
+
+def _builtin(metadata: Metadata) -> dict[str, Any]:
     """One that comes with the region. It has no id: ids are of those that can be changed."""
-    parallel = "any" if script.parallel else "disabled"
-    metadata = Metadata(script.name, script_type="commissioning", parallel=parallel, timeout=script.timeout_s)
     return {"id": None, **_fields(metadata), "default": True, "history": []}
 
 

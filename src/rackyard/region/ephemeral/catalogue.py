@@ -6,9 +6,11 @@ import json
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from rackyard.region.ephemeral import script_metadata
 from rackyard.region.ephemeral.script_metadata import Metadata
 
 
@@ -61,9 +63,34 @@ def script_index() -> tuple[Script, ...]:
     )
 
 
+# A disk's own tests, and how long each may take.
+_SELF_TESTS = {"short": "00:30:00", "long": "72:00:00", "conveyance": "02:00:00"}
+_SELF_TEST = "smartctl-selftest"
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """One of the region's own tests. What it is stands in its metadata block, as in those of operators."""
+
+    metadata: Metadata
+    body: bytes
+
+
+@cache
+def tests() -> tuple[Test, ...]:
+    """The region's own tests in the order of their names. Who runs which is said when it is asked for."""
+    texts = {path.name: path.read_text("utf-8") for path in (files(__package__) / "tests").iterdir() if path.is_file()}
+    self_test = texts.pop(_SELF_TEST)
+    for kind, limit in _SELF_TESTS.items():
+        texts[kind] = self_test.replace("@KIND@", kind).replace("@LIMIT@", limit)
+    bodies = [text.encode() for text in texts.values()]
+    found = [Test(script_metadata.read(body, {}), body) for body in bodies]
+    return tuple(sorted(found, key=lambda test: test.metadata.name))
+
+
 @dataclass(frozen=True, slots=True)
 class Uploaded:
-    """A script of an operator, and the id of the row that its result goes to."""
+    """A script of an operator or a test, and the id of the row that its result goes to."""
 
     result_id: int
     metadata: Metadata

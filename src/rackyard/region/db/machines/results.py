@@ -17,6 +17,7 @@ class ScriptResult:
 
     id: int
     boot_id: int
+    purpose: str
     name: str
     status: int
     exit_status: int | None

@@ -18,4 +18,9 @@ def of_boot(tx: Transaction, boot_id: int) -> bytes:
         for row in known
         if row["metadata"] is not None
     ]
-    return ephemeral.build_archive(ids, uploaded)
+    own = [
+        Uploaded(ids[test.metadata.name], test.metadata, test.body)
+        for test in ephemeral.tests()
+        if test.metadata.name in ids
+    ]
+    return ephemeral.build_archive(ids, [*own, *uploaded])

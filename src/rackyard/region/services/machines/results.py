@@ -44,6 +44,7 @@ class ResultSet:
     """The results of one boot. `runtime_s` is from the first start to the last end."""
 
     boot_id: int
+    purpose: str
     status: int
     started_at: datetime | None
     ended_at: datetime | None
@@ -107,6 +108,7 @@ def _set(boot_id: int, members: Sequence[ScriptResult]) -> ResultSet:
     running = bool({PENDING, RUNNING} & statuses)
     return ResultSet(
         boot_id=boot_id,
+        purpose=members[0].purpose,
         status=status,
         started_at=min(starts, default=None),
         ended_at=None if running else max(ends, default=None),

@@ -109,7 +109,7 @@ def _working(ctx: Context, tx: Transaction, boot: BootOfToken, signal: Signal, a
         f"{column} has {len(body)} bytes" for column, body in streams.items() if len(body) > STREAM_LIMIT_BYTES
     ]
     status = {0: PASSED, EXIT_TIMED_OUT: TIMED_OUT}.get(signal.exit_status, FAILED)
-    if _is_uploaded(tx, boot, number):
+    if _is_for_devices(tx, boot, number):
         status = script_outcome.status_of(streams["result"], status)
         number = _instance(tx, boot, number, signal.instance, {})
     if oversized:
@@ -129,7 +129,7 @@ def _working(ctx: Context, tx: Transaction, boot: BootOfToken, signal: Signal, a
 
 def _instances(tx: Transaction, boot: BootOfToken, signal: Signal, numbers: Sequence[int]) -> Sequence[int]:
     """The rows of the runs that begin; those of a script that runs several times are made now."""
-    if len(numbers) != 1 or not _is_uploaded(tx, boot, numbers[0]):
+    if len(numbers) != 1 or not _is_for_devices(tx, boot, numbers[0]):
         return numbers
     return [_instance(tx, boot, numbers[0], at, given) for at, given in enumerate(signal.instances or ({},))]
 
@@ -143,9 +143,10 @@ def _instance(tx: Transaction, boot: BootOfToken, number: int, at: int, paramete
     return int(row["id"])
 
 
-def _is_uploaded(tx: Transaction, boot: BootOfToken, number: int) -> bool:
+def _is_for_devices(tx: Transaction, boot: BootOfToken, number: int) -> bool:
+    """Whether it is one of those that may run once for each device: a test, or a script of an operator."""
     row = tx.one("operations.signals.exists", id=number, boot_id=boot.id)
-    return row is not None and bool(row["uploaded"])
+    return row is not None and (row["uploaded"] or any(row["name"] == test.metadata.name for test in ephemeral.tests()))
 
 
 def _name(tx: Transaction, boot: BootOfToken, number: int) -> str:

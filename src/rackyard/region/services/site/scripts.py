@@ -24,6 +24,8 @@ MAX_BOOT_SCRIPTS, MAX_BOOT_BYTES = 50, 1024 * 1024
 # A script that is run only when it is asked for; one that tests what was just found.
 NOT_BY_ITSELF, WITH_COMMISSIONING = "noauto", "commissioning"
 NONE = "none"
+# Tests of the region's own that a machine runs when none are named.
+QUICK = "quick"
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,15 @@ class Choice:
 
     commissioning: Sequence[str] | None = None
     testing: Sequence[str] | None = None
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A script that a machine runs beside what it always does; one of the region's own tests has no version."""
+
+    metadata: Metadata
+    version_id: int | None
+    size_bytes: int
 
 
 # What runs unless something else is asked for.
@@ -166,24 +177,47 @@ def delete(ctx: Context, actor: Actor, specifier: str) -> None:
         rows.delete(tx, script.id)
 
 
-def chosen(tx: Transaction, choice: Choice) -> list[Script]:
+def chosen(tx: Transaction, choice: Choice) -> list[Chosen]:
     """What a machine runs that is commissioned, beside what it always does. Raises Invalid, BadRequest for too many."""
-    known = rows.every(tx)
-    found = [
-        *_of_type("commissioning_scripts", "commissioning", choice.commissioning, known),
-        *_of_type("testing_scripts", "testing", choice.testing, known),
-    ]
+    known = _all(tx)
+    return _bounded(
+        [
+            *_of_type("commissioning_scripts", "commissioning", choice.commissioning, known),
+            *_of_type("testing_scripts", "testing", choice.testing, known),
+        ]
+    )
+
+
+def tests(tx: Transaction, words: Sequence[str] | None) -> list[Chosen]:
+    """What a machine runs that is tested: tests of those names and tags, without any those that run after each
+    commissioning, and the region's own that are quick. Raises Invalid, BadRequest when that is none or too many."""
+    known = _all(tx)
+    found = _of_type("testing_scripts", "testing", words or None, known)
+    if not words:
+        found += [each for each in known if each.version_id is None and QUICK in each.metadata.tags]
+    if not found:
+        raise Invalid.field("testing_scripts", "None is no test; give names or tags of some, or leave this out.")
+    return _bounded(found)
+
+
+def _all(tx: Transaction) -> list[Chosen]:
+    """All that were uploaded, and the region's own tests."""
+    own = [Chosen(test.metadata, None, len(test.body)) for test in ephemeral.tests()]
+    return own + [Chosen(each.metadata, each.version_id, each.size_bytes) for each in rows.every(tx)]
+
+
+def _bounded(found: list[Chosen]) -> list[Chosen]:
     size_bytes = sum(script.size_bytes for script in found)
     if len(found) > MAX_BOOT_SCRIPTS or size_bytes > MAX_BOOT_BYTES:
         raise BadRequest(
-            f"{len(found)} uploaded scripts with {size_bytes} bytes together would be run; at most {MAX_BOOT_SCRIPTS} "
+            f"{len(found)} scripts with {size_bytes} bytes together would be run; at most {MAX_BOOT_SCRIPTS} "
             f"with {MAX_BOOT_BYTES} bytes can be: name fewer (commissioning_scripts, testing_scripts), or give some "
             f"the tag {NOT_BY_ITSELF}"
         )
     return found
 
 
-def _of_type(parameter: str, kind: str, wanted: Sequence[str] | None, known: Sequence[Script]) -> list[Script]:
+def _of_type(parameter: str, kind: str, wanted: Sequence[str] | None, known: Sequence[Chosen]) -> list[Chosen]:
     ours = [script for script in known if script.metadata.script_type == kind]
     if not wanted:
         return [script for script in ours if _by_itself(script.metadata)]
@@ -201,7 +235,7 @@ def _of_type(parameter: str, kind: str, wanted: Sequence[str] | None, known: Seq
 
 
 def _own_names() -> set[str]:
-    return {script.name for script in ephemeral.script_index()}
+    return {script.name for script in ephemeral.script_index()} | {test.metadata.name for test in ephemeral.tests()}
 
 
 def _by_itself(metadata: Metadata) -> bool:
