@@ -37,6 +37,7 @@ DECLARED = {
     "/regioncontrollers/": "region_controller",
     "/resourcepool/": "resource_pool",
     "/resourcepools/": "resource_pool",
+    "/scripts/": "script",
     "/spaces/": "space",
     "/static-routes/": "static_route",
     "/subnets/": "subnet",
@@ -57,6 +58,8 @@ OPERATIONS = {
     r"POST /devices/{system_id}/ set_(owner_data|workload_annotations)": "device",
     r"POST /machines/{system_id}/ abort": "machine_abort",
     r"POST /machines/{system_id}/ commission": "machine_commission",
+    r"POST /machines/{system_id}/ override_failed_testing": "machine_mark",
+    r"POST /machines/{system_id}/ test": "machine_test",
     r"POST /machines/{system_id}/ (lock|mark_broken|mark_fixed|unlock)": "machine_mark",
     r"(POST|GET) /machines/{system_id}/ (power_on|power_off|query_power_state)": "machine_power",
     r"POST /account/prefs/sshkeys/ import": "ssh_key",
@@ -104,6 +107,9 @@ REASONS = {
         "the same as one file, for people; `resource_info` reads the words",
     r"POST /notifications/{notification_id}/ dismiss": "each says for himself that he has read it",
     r"GET /rackcontrollers/{system_id}/ list_boot_images": "all racks have what `resource_info` lists of the regions",
+    r"GET /scripts/{script} download": "`resource_info` has the texts, in base64",
+    r"POST /scripts/{script} revert": "what was before is in the playbook's history; declare that",
+    r"POST /scripts/{script} (add_tag|remove_tag)": "`script` has tags as wishes",
     r"GET /tags/{name}/ (machines|devices|nodes|rack_controllers|region_controllers)":
         "`machine_info` shows the tags of each, `tag` the machines",
     r"POST /tags/{name}/ rebuild": "definitions are followed by themselves",
@@ -138,7 +144,7 @@ def answers(operation: str) -> list[tuple[str, str]]:
         if re.fullmatch(rule.replace("{", r"\{").replace("}", r"\}"), operation)
     ]
     method, path, op = (*operation.split(), "")[:3]
-    listed = re.sub(r"{\w+}/$", "", path)
+    listed = re.sub(r"{\w+}/?$", "", path)
     if method == "GET":
         return found + [("", "resource_info") for known in RESOURCES.values() if _is_of(known, listed, op)]
     return [*found, (listed, DECLARED[listed])] if listed in DECLARED and not op else found

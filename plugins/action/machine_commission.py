@@ -1,41 +1,26 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Controller side of machine_commission: a module cannot print, so on a local connection the work is done here."""
+"""Controller side of machine_commission."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
 from ..module_utils import commission_task
-from ..module_utils.rackyard_core.client import RegionError
+from ..module_utils.rackyard_core.client import RegionClient
 from ..module_utils.rackyard_core.commissioning import Tell
-from ..module_utils.rackyard_core.region_options import region_client
-
-MODULE = "rackyard.metal.machine_commission"
+from ..plugin_utils.boot_action import BootAction
 
 
-class ActionModule(ActionBase):
+class ActionModule(BootAction):
     """Show each step of the boot when it happens."""
 
-    _supports_check_mode = True
-    _supports_async = False
-    _supports_diff = True
+    MODULE = "rackyard.metal.machine_commission"
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Do the work in this process, or by the module on the host that the task is delegated to."""
-        result = super().run(tmp, task_vars)
-        if self._connection.transport not in ("local", "ansible.builtin.local"):
-            return {**result, **self._execute_module(module_name=MODULE, task_vars=task_vars)}
-        _validated, options = self.validate_argument_spec(commission_task.commission_spec())
-        try:
-            client = region_client(options)
-            done = commission_task.commission(client, options, bool(self._task.check_mode), self._teller(options))
-        except RegionError as error:
-            return {**result, "failed": True, "msg": str(error), **error.details()}
-        return {**result, **done}
+    def spec(self) -> dict[str, Any]:
+        """The module's argument spec."""
+        return commission_task.commission_spec()
 
-    def _teller(self, options: dict[str, Any]) -> Tell:
-        hostname = options["hostname"]
-        return lambda text: self._display.display(f"{hostname}: {text}")
+    def work(self, client: RegionClient, options: dict[str, Any], check_mode: bool, tell: Tell) -> dict[str, Any]:
+        """The module's work; its result. Raises RegionError."""
+        return commission_task.commission(client, options, check_mode, tell)

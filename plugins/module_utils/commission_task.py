@@ -1,6 +1,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What module machine_commission and its action plugin share: the options, and the work with a way to tell progress."""
+"""What modules machine_commission and machine_test share with their action plugins: the options, and the work with a
+way to tell progress."""
 
 from __future__ import annotations
 
@@ -14,12 +15,17 @@ from .rackyard_core.machine_lookup import get_machine
 from .rackyard_core.patience import Patience
 from .region_module import argument_spec
 
+# Tests may take hours; who waits for those says so.
+DEFAULT_TEST_TIMEOUT_S = 3600.0
+_SCRIPTS = ("commissioning_scripts", "testing_scripts")
+
 
 def commission_spec() -> dict[str, Any]:
     """Argument spec of machine_commission."""
     return argument_spec(
         hostname={"type": "str", "required": True},
         force={"type": "bool", "default": False},
+        **{name: {"type": "list", "elements": "str"} for name in _SCRIPTS},
         wait={"type": "bool", "default": True},
         timeout_s={"type": "float", "default": commissioning.DEFAULT_TIMEOUT_S},
         poll_interval_s={"type": "float", "default": commissioning.DEFAULT_POLL_INTERVAL_S},
@@ -31,7 +37,8 @@ def commission(
 ) -> dict[str, Any]:
     """Decide, act outside check mode, and wait. The task's result; raises RegionError."""
     machine = get_machine(client, options["hostname"])
-    plan = commissioning.plan_commission(machine, options["force"])
+    scripts = {name: options[name] for name in _SCRIPTS}
+    plan = commissioning.plan_commission(machine, options["force"], scripts)
     if check_mode:
         return {**plan.result(), "machine": machine, "timeline": {}, "hardware": hardware_of(machine)}
     patience = Patience(options["timeout_s"], options["poll_interval_s"]) if options["wait"] else None
@@ -41,6 +48,42 @@ def commission(
     if options["wait"]:
         tell(summary(machine, hardware))
     return {**plan.result(), "machine": machine, "timeline": timeline, "hardware": hardware}
+
+
+def test_spec() -> dict[str, Any]:
+    """Argument spec of machine_test."""
+    return argument_spec(
+        hostname={"type": "str", "required": True},
+        tests={"type": "list", "elements": "str"},
+        wait={"type": "bool", "default": True},
+        timeout_s={"type": "float", "default": DEFAULT_TEST_TIMEOUT_S},
+        poll_interval_s={"type": "float", "default": commissioning.DEFAULT_POLL_INTERVAL_S},
+    )
+
+
+def test(
+    client: RegionClient, options: Mapping[str, Any], check_mode: bool, tell: commissioning.Tell
+) -> dict[str, Any]:
+    """Decide, act outside check mode, and wait. The task's result; raises RegionError."""
+    machine = get_machine(client, options["hostname"])
+    plan = commissioning.plan_test(machine, options["tests"])
+    if check_mode:
+        return {**plan.result(), "machine": machine, "timeline": {}, "results": []}
+    patience = Patience(options["timeout_s"], options["poll_interval_s"]) if options["wait"] else None
+    timeline = commissioning.test(client, machine, plan, tell, patience)
+    machine = get_machine(client, options["hostname"])
+    found = test_results(client, machine) if options["wait"] else []
+    for each in found:
+        tell(f"{each['name']} {' '.join(each['parameters'].values())}: {each['status_name']}".replace(" :", ":"))
+    return {**plan.result(), "machine": machine, "timeline": timeline, "results": found}
+
+
+def test_results(client: RegionClient, machine: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What each test said in the machine's last boot."""
+    tests = {script["name"] for script in client.get("scripts/", type="testing")}
+    sets = client.get(f"nodes/{machine['system_id']}/results/")
+    keys = ("name", "status_name", "parameters", "exit_status", "runtime")
+    return [{key: each[key] for key in keys} for each in sets[0]["results"] if each["name"] in tests]
 
 
 def summary(machine: Mapping[str, Any], hardware: Mapping[str, Any]) -> str:

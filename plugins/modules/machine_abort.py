@@ -6,12 +6,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: machine_abort
-short_description: Stop the commissioning of a machine
+short_description: Stop the commissioning or the test of a machine
 version_added: 0.1.0
 author:
   - The Rackyard developers (@rackyard)
 description:
-  - Ends the commissioning that a machine goes through. It is what it was before then, and is powered off.
+  - Ends the commissioning or test that a machine goes through. It is what it was before then, and is powered off.
   - A machine that goes through nothing is left alone.
 extends_documentation_fragment:
   - rackyard.metal.attributes
@@ -32,6 +32,7 @@ options:
 seealso:
   - module: rackyard.metal.machine_commission
   - module: rackyard.metal.machine_mark
+  - module: rackyard.metal.machine_test
 """
 
 EXAMPLES = r"""

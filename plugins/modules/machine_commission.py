@@ -49,6 +49,18 @@ options:
     description: Whether to commission a machine that is C(Ready) again.
     type: bool
     default: false
+  commissioning_scripts:
+    description:
+      - Names and tags of uploaded scripts that the machine runs besides the region's own. An empty list is none of them.
+      - All that do not have the tag C(noauto), unless given.
+    type: list
+    elements: str
+  testing_scripts:
+    description:
+      - Names and tags of uploaded tests that the machine runs after that. An empty list is none.
+      - Those that have the tag C(commissioning), unless given. A test that fails makes the commissioning fail.
+    type: list
+    elements: str
   wait:
     description: Whether to wait until the machine is C(Ready) and off. Without waiting the task succeeds as soon as it has begun.
     type: bool
@@ -66,6 +78,7 @@ options:
 seealso:
   - module: rackyard.metal.machine
   - module: rackyard.metal.machine_info
+  - module: rackyard.metal.script
 """
 
 EXAMPLES = r"""
@@ -85,6 +98,13 @@ EXAMPLES = r"""
   rackyard.metal.machine_commission:
     hostname: web-01
     force: true
+  delegate_to: localhost
+
+- name: Look at a machine again, and test its disks
+  rackyard.metal.machine_commission:
+    hostname: web-01
+    force: true
+    testing_scripts: [disk-check]
   delegate_to: localhost
 """
 

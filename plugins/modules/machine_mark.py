@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: machine_mark
-short_description: Mark a machine as broken or fixed, lock or unlock it
+short_description: Mark a machine as broken or fixed, lock or unlock it, overrule its tests
 version_added: 0.1.0
 author:
   - The Rackyard developers (@rackyard)
@@ -30,10 +30,14 @@ options:
     type: str
     required: true
   broken:
-    description: Whether the machine shall be marked as broken. At least one of O(broken) and O(locked) must be given.
+    description:
+      - Whether the machine shall be marked as broken. At least one of O(broken), O(locked) and O(override_failed_testing) must be given.
     type: bool
   locked:
     description: Whether the machine shall be locked.
+    type: bool
+  override_failed_testing:
+    description: Whether a machine that is C(Failed testing) shall be used all the same; it is C(Ready) then. Others are left alone.
     type: bool
   comment:
     description:
@@ -59,6 +63,13 @@ EXAMPLES = r"""
   rackyard.metal.machine_mark:
     hostname: web-01
     broken: false
+  delegate_to: localhost
+
+- name: The disk that failed its test is good enough for what this machine is for
+  rackyard.metal.machine_mark:
+    hostname: web-02
+    override_failed_testing: true
+    comment: scratch space only
   delegate_to: localhost
 
 - name: Nothing about this machine shall be changed by mistake
@@ -107,16 +118,19 @@ def main() -> None:
             hostname={"type": "str", "required": True},
             broken={"type": "bool"},
             locked={"type": "bool"},
+            override_failed_testing={"type": "bool"},
             comment={"type": "str", "default": ""},
         ),
-        required_one_of=[("broken", "locked")],
+        required_one_of=[("broken", "locked", "override_failed_testing")],
         supports_check_mode=True,
     )
 
     def work(client: RegionClient) -> dict[str, Any]:
         wished = module.params
         machine = get_machine(client, wished["hostname"])
-        plan = machine_marks.plan_marks(machine, wished["broken"], wished["locked"])
+        plan = machine_marks.plan_marks(
+            machine, wished["broken"], wished["locked"], bool(wished["override_failed_testing"])
+        )
         if not module.check_mode:
             machine = machine_marks.carry_out_marks(client, machine, plan, wished["comment"])
         return {**plan.result(), "machine": machine}

@@ -41,6 +41,7 @@ options:
         of a device too. With C(include_output=true) in O(filters), their words are there in base64.
       - V(subnet_address) is who has which address O(of) a subnet, V(subnet_free) and V(subnet_taken) are stretches of it that are to be had or
         not, and V(subnet_usage) is one object with numbers.
+      - V(script) has the region's own scripts too; with C(include_script=true) in O(filters), their text is there in base64.
       - V(event) and V(audit_entry) are the newest ones; O(filters) with C(limit), C(before) and C(after) has others.
       - V(setting) is read by O(name).
     type: str
@@ -67,6 +68,7 @@ options:
       - rack_controller
       - region_controller
       - resource_pool
+      - script
       - script_result
       - setting
       - space

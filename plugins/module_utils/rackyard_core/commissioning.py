@@ -1,10 +1,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commission a machine and follow its twelve steps until it is Ready and off, or until it is clear why not."""
+"""Commission or test a machine and follow its twelve steps until it is off, or until it is clear why not."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from .plan import Action, Plan
 
 STATUS_COMMISSIONING = 1
 STATUS_READY = 4
+STATUS_TESTING = 21
 LAST_STEP = 12
 # The region fails a machine after 20 minutes; waiting a little longer lets its diagnosis arrive.
 DEFAULT_TIMEOUT_S = 1500.0
@@ -24,7 +25,7 @@ Tell = Callable[[str], None]
 
 
 class CommissioningFailed(RegionError):
-    """The machine did not become Ready. ``timeline`` says how far it came."""
+    """The machine did not become Ready, or failed a test. ``timeline`` says how far it came."""
 
     def __init__(self, message: str, timeline: Mapping[str, Any]) -> None:
         super().__init__(message)
@@ -35,27 +36,43 @@ class CommissioningFailed(RegionError):
         return {**super().details(), "timeline": self.timeline, "diagnosis": self.timeline["diagnosis"]}
 
 
-def plan_commission(machine: Mapping[str, Any], force: bool = False) -> Plan:
-    """Commission unless the machine is Ready (then only with ``force``); one that is at it is only waited for."""
+def plan_commission(
+    machine: Mapping[str, Any], force: bool = False, scripts: Mapping[str, Sequence[str] | None] | None = None
+) -> Plan:
+    """Commission unless the machine is Ready (then only with ``force``); one that is at it is only waited for.
+
+    :param scripts: by the API's parameter, names and tags of uploaded scripts; an empty list is none of them, and None
+        what runs unasked.
+    """
     before = {"status_name": machine["status_name"]}
     done = machine["status"] == STATUS_READY and not force
     if done or machine["status"] == STATUS_COMMISSIONING:
         return Plan(before, {"status_name": "Ready"})
-    action = Action("commission", f"machine {machine['hostname']}")
+    wanted = {name: list(words) or ["none"] for name, words in (scripts or {}).items() if words is not None}
+    action = Action("commission", f"machine {machine['hostname']}", wanted)
     # Ready both before and after would show nothing in diff mode.
     after = "Ready (commissioned again)" if machine["status"] == STATUS_READY else "Ready"
     return Plan(before, {"status_name": after}, (action,))
 
 
-def start(client: RegionClient, machine: Mapping[str, Any]) -> dict[str, Any]:
-    """Ask for the commissioning; the machine object afterwards."""
-    started: dict[str, Any] = client.post(machine_path(machine), op="commission")
+def start(client: RegionClient, machine: Mapping[str, Any], action: Action) -> dict[str, Any]:
+    """Ask for a plan's commissioning or test; the machine object afterwards."""
+    started: dict[str, Any] = client.post(machine_path(machine), op=action.verb, **action.values)
     return started
+
+
+def plan_test(machine: Mapping[str, Any], tests: Sequence[str] | None = None) -> Plan:
+    """Test the machine by tests of those names and tags; one that is at it is only waited for."""
+    before = {"status_name": machine["status_name"]}
+    if machine["status"] == STATUS_TESTING:
+        return Plan(before, before)
+    wanted = {} if tests is None else {"testing_scripts": list(tests)}
+    return Plan(before, {"status_name": "Testing"}, (Action("test", f"machine {machine['hostname']}", wanted),))
 
 
 def plan_abort(machine: Mapping[str, Any]) -> Plan:
     """Stop what is under way, if anything is."""
-    under_way = machine["status"] == STATUS_COMMISSIONING
+    under_way = machine["status"] in (STATUS_COMMISSIONING, STATUS_TESTING)
     actions = (Action("abort", f"machine {machine['hostname']}"),) if under_way else ()
     return Plan({"under_way": under_way}, {"under_way": False}, actions)
 
@@ -98,9 +115,8 @@ def watch(client: RegionClient, machine: Mapping[str, Any], tell: Tell, patience
 def _judged(machine: Mapping[str, Any], timeline: dict[str, Any]) -> dict[str, Any]:
     if timeline["outcome"] == "done":
         return timeline
-    raise CommissioningFailed(
-        f"Commissioning of {machine['hostname']} {timeline['outcome']}; {reached(timeline)}", timeline
-    )
+    what = str(timeline.get("purpose") or "commissioning").capitalize()
+    raise CommissioningFailed(f"{what} of {machine['hostname']} {timeline['outcome']}; {reached(timeline)}", timeline)
 
 
 def ended(timeline: Mapping[str, Any]) -> bool:
@@ -166,12 +182,21 @@ def seconds_between(begin: str | None, end: str | None) -> float | None:
     return max(0.0, (datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds())
 
 
+def test(
+    client: RegionClient, machine: Mapping[str, Any], plan: Plan, tell: Tell, patience: Patience | None
+) -> dict[str, Any]:
+    """Carry a plan of ``plan_test`` out as ``commission`` does its own."""
+    if plan.changed:
+        start(client, machine, plan.actions[0])
+    return read_timeline(client, machine) if patience is None else watch(client, machine, tell, patience)
+
+
 def commission(
     client: RegionClient, machine: Mapping[str, Any], plan: Plan, tell: Tell, patience: Patience | None
 ) -> dict[str, Any]:
     """Carry the plan out; without ``patience`` do not wait for the end. The timeline, maybe of an unfinished boot."""
     if plan.changed:
-        start(client, machine)
+        start(client, machine, plan.actions[0])
     if patience is None or (machine["status"] == STATUS_READY and not plan.changed):
         return read_timeline(client, machine)
     return watch(client, machine, tell, patience)

@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any
 
+from .client import RegionClient
 from .declared import Kind
 from .dns import bare
 
@@ -84,6 +86,42 @@ def _controller(row: Values) -> dict[str, Any]:
     return {**row, "zone": row["zone"]["name"]}
 
 
+def _script(row: Values) -> dict[str, Any]:
+    hours, minutes, seconds = row["timeout"].rpartition(" ")[2].split(":")
+    days = row["timeout"].partition(" day")[0] if " day" in row["timeout"] else "0"
+    return {
+        **row,
+        "script": _lines(b64decode(row["script"]).decode("utf-8", "replace")),
+        "tags": sorted(row["tags"]),
+        "script_type": row["type_name"].lower(),
+        "hardware_type": row["hardware_type_name"],
+        "parallel": row["parallel_name"],
+        "timeout_s": ((int(days) * 24 + int(hours)) * 60 + int(minutes)) * 60 + int(seconds),
+    }
+
+
+def _script_wish(options: Values) -> dict[str, Any]:
+    wish = {**options, "tags": None if options["tags"] is None else sorted(set(options["tags"]))}
+    for name in ("title", "description"):
+        wish[name] = None if options[name] is None else options[name].strip()
+    return {**wish, "script": None if options["script"] is None else _lines(options["script"])}
+
+
+def _script_form(values: Values) -> dict[str, Any]:
+    form = {"timeout" if name == "timeout_s" else name: value for name, value in values.items()}
+    # An empty list says nothing in a form; an empty text does.
+    return {**form, **({"tags": ",".join(values["tags"])} if "tags" in values else {}), "include_script": True}
+
+
+def _scripts(client: RegionClient) -> list[Values]:
+    return [row for row in client.get("scripts/", include_script=True) if not row["default"]]
+
+
+def _lines(text: str) -> str:
+    """Lookup plugins cut off the end of the last line."""
+    return text.rstrip("\n") + "\n"
+
+
 ZONE = Kind("zone", "zones/", "zones/{id}/", {"description": ""}, wish=_named)
 POOL = Kind("resource pool", "resourcepools/", "resourcepool/{id}/", {"description": ""}, wish=_named)
 FABRIC = Kind("fabric", "fabrics/", "fabrics/{id}/", {"description": "", "class_type": ""}, view=_fabric, wish=_named)
@@ -104,6 +142,29 @@ PACKAGE_REPOSITORY = Kind(
     required=("url",),
     form=_repository_form,
     wish=_repository_wish,
+)
+SCRIPT = Kind(
+    "script",
+    "scripts/",
+    "scripts/{id}",
+    dict.fromkeys(
+        (
+            "script",
+            "title",
+            "description",
+            "tags",
+            "script_type",
+            "hardware_type",
+            "parallel",
+            "timeout_s",
+            "destructive",
+        )
+    ),
+    required=("script",),
+    view=_script,
+    form=_script_form,
+    wish=_script_wish,
+    rows=_scripts,
 )
 # A ttl of 0 is the default.
 DOMAIN = Kind(

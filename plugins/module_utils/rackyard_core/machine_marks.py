@@ -19,7 +19,7 @@ VERBS = (*TAGGING, "write")
 TEXTS = ("owner_data", "workload_annotations")
 # It names the operation in a request.
 _RESERVED = "op"
-_BROKEN = "Broken"
+_BROKEN, _FAILED_TESTING = "Broken", "Failed testing"
 
 
 def wished_tags(given: Iterable[str] | None) -> tuple[str, ...] | None:
@@ -101,15 +101,21 @@ def write_texts(client: RegionClient, path: str, action: Action) -> Any:
     return client.post(path, f"set_{action.values['kind']}", **action.values["texts"])
 
 
-def plan_marks(machine: Mapping[str, Any], broken: bool | None, locked: bool | None) -> Plan:
+def plan_marks(
+    machine: Mapping[str, Any], broken: bool | None, locked: bool | None, override_failed_testing: bool = False
+) -> Plan:
     """The operations after which a machine of the API is as wished; None leaves it alone. Nothing changes while it is
     locked: the lock goes first and comes last."""
     before = {"broken": machine["status_name"] == _BROKEN, "locked": bool(machine["locked"])}
     wished = {name: value for name, value in (("broken", broken), ("locked", locked)) if value is not None}
+    if override_failed_testing and not broken:
+        before["failed_testing"] = machine["status_name"] == _FAILED_TESTING
+        wished["failed_testing"] = False
     changes = {name: value for name, value in wished.items() if value != before[name]}
     marking = {True: "mark_broken", False: "mark_fixed"}
     verbs = [
         *(["unlock"] if changes.get("locked") is False else []),
+        *(["override_failed_testing"] if "failed_testing" in changes else []),
         *([marking[changes["broken"]]] if "broken" in changes else []),
         *(["lock"] if changes.get("locked") else []),
     ]

@@ -58,6 +58,7 @@ RESOURCES: Mapping[str, Resource] = {
     "rack_controller": Resource("rackcontrollers/", name="hostname"),
     "region_controller": Resource("regioncontrollers/", name="hostname"),
     "resource_pool": Resource("resourcepools/"),
+    "script": Resource("scripts/"),
     "script_result": Resource("nodes/{of}/results/", name="", of=NODE),
     "setting": Resource("maas/", op="get_config", asked=True),
     "space": Resource("spaces/"),

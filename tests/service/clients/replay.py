@@ -184,6 +184,12 @@ class Things(dict[str, Any]):
         )
         return self._region.api.get(f"machines/{system_id}/").json
 
+    def _untrusted(self) -> Any:
+        """A machine that has failed a test."""
+        system_id = self["ready"]["system_id"]
+        self._region.execute("UPDATE machine SET status = 22 WHERE system_id = %s", system_id)
+        return self["ready"]
+
 
 @dataclass(frozen=True)
 class Check:

@@ -20,6 +20,7 @@ from ansible_collections.rackyard.metal.plugins.modules import (
     rack_controller,
     region_controller,
     resource_pool,
+    script,
     space,
     static_route,
     subnet,
@@ -72,6 +73,18 @@ KINDS = {
         },
     ),
     resource_pool: ({"name": "east"}, {"description": "a"}, {"description": ""}),
+    script: (
+        {"name": "disk-check"},
+        {"script": "#!/bin/sh\ntrue\n", "tags": ["a", "b"], "timeout_s": 90000, "script_type": "commissioning"},
+        {
+            "script": "#!/bin/sh\nfalse\n",
+            "tags": [],
+            "parallel": "any",
+            "hardware_type": "storage",
+            "destructive": True,
+            "title": "Check",
+        },
+    ),
     space: ({"name": "dmz"}, {"description": "a"}, {"description": "b"}),
     static_route: (
         {"source": "boot", "destination": "store"},

@@ -25,8 +25,8 @@ NAMES = {
     "dhcp_snippet": "n", "dns_record": "a.d.org", "dns_resource_record": "a.d.org", "domain": "d.org", "event":
     "m1", "fabric": "f", "file": "f.txt", "interface": "eth0", "ip_address": "198.51.100.60", "ip_range":
     "198.51.100.10", "notification": "full", "package_repository": "r", "power_type": "ipmi", "rack_controller":
-    "rack1", "region_controller": "region1", "resource_pool": "p", "script_result": None, "setting": "keep_boots",
-    "space": "dmz", "ssh_key": None, "static_route": None, "subnet": "s", "subnet_address":
+    "rack1", "region_controller": "region1", "resource_pool": "p", "script": "s", "script_result": None,
+    "setting": "keep_boots", "space": "dmz", "ssh_key": None, "static_route": None, "subnet": "s", "subnet_address":
     "198.51.100.60", "subnet_free": "198.51.100.1", "subnet_taken": "198.51.100.10", "subnet_usage": None, "tag":
     "t", "user": "somebody", "user_group": "g", "vlan": "untagged", "zone": "z",
 }  # fmt: skip

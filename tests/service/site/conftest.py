@@ -89,6 +89,7 @@ def furnish(ctx: Context, api: Api) -> Things:
         "resource_id": api.get("dnsresources/").json[0]["id"],
         "image_id": image_id,
         "snippet_id": snippet_id,
+        "script": api.post("scripts/", data={"name": "s", "script": "#!/bin/sh\n"}).json["id"],
         "repository": api.post("package-repositories/", data={"name": "r", "url": "http://d.org"}).json["id"],
         "group": api.post("usergroups/", data={"name": "g"}).json["name"],
     }

@@ -68,6 +68,11 @@ SENT: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("/dnsresourcerecords/", "POST"): {**TEXT_RECORD, "rrdata": "y"},
     ("/dhcp-snippets/", "POST"): {"name": "n2", "value": "option time-offset 0;"},
     ("/dhcp-snippets/<int:snippet_id>/", "POST revert"): {"to": "-1"},
+    ("/machines/<system_id>/", "POST commission"): {"testing_scripts": "none"},
+    ("/scripts/", "POST"): {"name": "s2", "script": "#!/bin/sh\n"},
+    ("/scripts/<script>", "POST add_tag"): {"tag": "t"},
+    ("/scripts/<script>", "POST remove_tag"): {"tag": "t"},
+    ("/scripts/<script>", "POST revert"): {"to": "-0"},
     ("/package-repositories/", "POST"): {"name": "r2", "url": "http://d.org"},
     **{
         (f"/{collection}/", "GET is_registered"): {"mac_address": "52:54:00:00:00:01"}

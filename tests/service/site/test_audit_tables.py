@@ -42,6 +42,7 @@ NOT_AUDITED: Mapping[str, str] = MappingProxyType(
         "restoring": "there while a site is restored, in which nobody works",
         "schema_migration": "the release's",
         "script_result": "the machine's",
+        "script_version": "what the trail has of the script itself",
     }
 )
 _TIMES = ("created_at",)
@@ -108,7 +109,7 @@ LEFT_OUT: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )  # fmt: skip
 SOUNDS_SECRET = re.compile(r"secret|passw|token|hash|sha256|credential|private|sealed|key")
 # Shown although they sound so: the public part of an API key, a public key, and what a backup is known by.
-NO_SECRET = {("api_key", "token_key"), ("ssh_key", "key"), ("restoration", "archive_sha256")}
+NO_SECRET = {("api_key", "token_key"), ("ssh_key", "key"), ("restoration", "archive_sha256"), ("script", "sha256")}
 
 
 @pytest.fixture

@@ -55,8 +55,9 @@ MAAS_HAS = [
     (
         "Machine",
         "machines/{system_id}/",
-        "abort clear_default_gateways commission delete details lock mark_broken mark_fixed power_off power_on "
-        "power_parameters query_power_state read set_owner_data set_workload_annotations unlock update",
+        "abort clear_default_gateways commission delete details lock mark_broken mark_fixed override_failed_testing "
+        "power_off power_on power_parameters query_power_state read set_owner_data set_workload_annotations test "
+        "unlock update",
     ),
     ("Interfaces", "nodes/{system_id}/interfaces/", "create_bond create_bridge create_physical create_vlan read"),
     (
@@ -103,6 +104,8 @@ MAAS_HAS = [
     ("IPRanges", "ipranges/", "create read"),
     ("IPAddresses", "ipaddresses/", "read release reserve"),
     ("IPRange", "ipranges/{id}/", "delete read update"),
+    ("NodeScripts", "scripts/", "create read"),
+    ("NodeScript", "scripts/{name}", "add_tag delete download read remove_tag revert update"),
     ("PackageRepositories", "package-repositories/", "create read"),
     ("PackageRepository", "package-repositories/{id}/", "delete read update"),
     ("BootResources", "boot-resources/", "create is_importing read"),

@@ -9,7 +9,7 @@ from rackyard.region.api import machines
 from rackyard.region.api.dispatch import Call
 from rackyard.region.api.takes import Kind, Takes
 from rackyard.region.services.machines import texts
-from rackyard.region.services.operations import marks
+from rackyard.region.services.operations import marks, testing
 
 # Each parameter is one text.
 _ANY: Takes = {"*": Kind.TEXT}
@@ -53,6 +53,13 @@ def mark_machine_broken(call: Call, system_id: str) -> dict[str, Any]:
 def mark_machine_fixed(call: Call, system_id: str) -> dict[str, Any]:
     """A Broken machine is Ready again."""
     marks.mark_fixed(call.ctx, call.actor, system_id, call.params.text("comment") or "")
+    return machines.read_machine(call, system_id)
+
+
+@machines.one.create("override_failed_testing", takes=_COMMENT)
+def override_failed_testing(call: Call, system_id: str) -> dict[str, Any]:
+    """A machine that Failed testing is Ready all the same."""
+    testing.override(call.ctx, call.actor, system_id, call.params.text("comment") or "")
     return machines.read_machine(call, system_id)
 
 

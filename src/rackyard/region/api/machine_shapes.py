@@ -71,6 +71,11 @@ _COMMISSIONING_STATUS: Mapping[int, tuple[int, str]] = {
     Status.READY: (2, "Passed"),
     Status.FAILED_COMMISSIONING: (3, "Failed"),
 }
+# The same of tests that it was asked for; that a machine has passed some is not kept.
+_TESTING_STATUS: Mapping[int, tuple[int, str]] = {
+    Status.TESTING: (1, "Running"),
+    Status.FAILED_TESTING: (3, "Failed"),
+}
 _TROUBLED = frozenset({Status.BROKEN, *FAILURES.values()})
 _HARDWARE_KEYS = (
     "system_vendor",
@@ -233,6 +238,8 @@ _KNOWN: dict[str, Callable[[_View], Any]] = {
     "current_commissioning_result_id": lambda view: view.known.boot_id,
     "commissioning_status": lambda view: _COMMISSIONING_STATUS.get(view.known.status, (-1, ""))[0],
     "commissioning_status_name": lambda view: _COMMISSIONING_STATUS.get(view.known.status, (-1, ""))[1],
+    "testing_status": lambda view: _TESTING_STATUS.get(view.known.status, (-1, ""))[0],
+    "testing_status_name": lambda view: _TESTING_STATUS.get(view.known.status, (-1, ""))[1],
 }
 # Fields that MAAS does not have.
 _OURS: dict[str, Callable[[_View], Any]] = {

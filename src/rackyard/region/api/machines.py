@@ -17,10 +17,11 @@ from rackyard.region.db.pool import Transaction
 from rackyard.region.services.boots import timeline
 from rackyard.region.services.machines import definitions, groups, power_settings, registry
 from rackyard.region.services.machines.registry import Wish
-from rackyard.region.services.operations import commissioning
+from rackyard.region.services.operations import commissioning, testing
 from rackyard.region.services.power import orders
 from rackyard.region.services.power.parameters import PowerWish
 from rackyard.region.services.site import authorisation
+from rackyard.region.services.site.scripts import Choice
 
 # How long a caller waits for a BMC's own word.
 QUERY_TIMEOUT_S = 30.0
@@ -46,8 +47,12 @@ _WISH: Takes = {
     **fixed("disable_ipv4", "deployed", "is_dpu"),
 }
 # MAAS's skip_bmc_config, skip_networking and skip_storage are taken as they come: nothing of it is changed here.
-_COMMISSION: Takes = fixed("enable_ssh", "commissioning_scripts", "testing_scripts")
-_COMMISSIONS_WITH = {"enable_ssh": False, "commissioning_scripts": None, "testing_scripts": None}
+_COMMISSION: Takes = {
+    **fixed("enable_ssh"),
+    "commissioning_scripts": Kind.WORDS,
+    "testing_scripts": Kind.WORDS,
+}
+_COMMISSIONS_WITH = {"enable_ssh": False}
 # What a new machine has of that which is fixed.
 _NEW = {
     "subarchitecture": "generic",
@@ -87,13 +92,13 @@ def create_machine(call: Call) -> dict[str, Any]:
     If commissioning cannot begin, the machine stays New; with `commission=true` it is not registered either."""
 
     def commission(tx: Transaction, system_id: str) -> None:
-        commissioning.begin(call.ctx, tx, call.actor, system_id)
+        commissioning.begin(call.ctx, tx, call.actor, system_id, _scripts(call.params))
 
     hold(call.params, {**_WISH, **_COMMISSION}, lambda: {**_NEW, **_COMMISSIONS_WITH})
     asked = call.params.flag("commission")
     details = registry.create(call.ctx, call.actor, _wish(call.params), also=commission if asked else None)
     if asked is None:
-        commissioning.start_if_possible(call.ctx, call.actor, details.machine.system_id)
+        commissioning.start_if_possible(call.ctx, call.actor, details.machine.system_id, _scripts(call.params))
         details = registry.read(call.ctx, details.machine.system_id)
     return machine_shapes.machine(details, call.ctx.config.domain)
 
@@ -142,9 +147,20 @@ def delete_machine(call: Call, system_id: str) -> None:
 
 @one.create("commission", takes=_COMMISSION)
 def commission_machine(call: Call, system_id: str) -> dict[str, Any]:
-    """Find out what the machine is made of."""
+    """Find out what the machine is made of. `commissioning_scripts` and `testing_scripts` are names and tags of
+    uploaded scripts that it runs besides, `none` none of them; docs/scripts.md tells which run unasked."""
     hold(call.params, _COMMISSION, lambda: _COMMISSIONS_WITH)
-    commissioning.start(call.ctx, call.actor, system_id)
+    commissioning.start(call.ctx, call.actor, system_id, _scripts(call.params))
+    return read_machine(call, system_id)
+
+
+@one.create("test", takes={**fixed("enable_ssh"), "testing_scripts": Kind.WORDS})
+def test_machine(call: Call, system_id: str) -> dict[str, Any]:
+    """Boot the machine into memory and test it, by the tests with those names and tags (`testing_scripts`); unless some
+    are named, by those that follow each commissioning and the region's own quick ones. It is then what it was before,
+    or Failed testing."""
+    hold(call.params, fixed("enable_ssh"), lambda: _COMMISSIONS_WITH)
+    testing.start(call.ctx, call.actor, system_id, call.params.words("testing_scripts"))
     return read_machine(call, system_id)
 
 
@@ -192,6 +208,10 @@ def show_details(call: Call, system_id: str) -> Response:
 def show_boot_timeline(call: Call, system_id: str) -> dict[str, Any]:
     """The twelve steps of the machine's latest boot."""
     return timeline.read(call.ctx, system_id)
+
+
+def _scripts(params: Params) -> Choice:
+    return Choice(params.words("commissioning_scripts"), params.words("testing_scripts"))
 
 
 def _wish(params: Params) -> Wish:

@@ -23,6 +23,7 @@ from rackyard.region.api.dispatch import Call, Resource
 from rackyard.region.api.shapes import ROOT, event_time, moment
 from rackyard.region.api.takes import Kind
 from rackyard.region.db.machines.results import ScriptResult
+from rackyard.region.ephemeral.script_metadata import TYPES
 from rackyard.region.errors import NotFound
 from rackyard.region.services.machines import devices as device_services
 from rackyard.region.services.machines import groups, registry, results
@@ -191,8 +192,8 @@ def _result_set(system_id: str, known: ResultSet, with_output: bool) -> dict[str
     return {
         "id": known.boot_id,
         "system_id": system_id,
-        "type": 0,
-        "type_name": "Commissioning",
+        "type": TYPES.get(known.purpose, 0),
+        "type_name": known.purpose.capitalize(),
         "last_ping": None,
         "status": known.status,
         "status_name": results.STATUS_NAMES[known.status],
@@ -216,7 +217,7 @@ def _result(known: ScriptResult, with_output: bool) -> dict[str, Any]:
         "started_at": moment(known.started_at),
         "ended_at": moment(known.ended_at),
         "runtime": _runtime(known.runtime_s),
-        "parameters": {},
+        "parameters": known.parameters,
         "suppressed": False,
     }
     if with_output:

@@ -12,8 +12,8 @@ OPERATIONS = {
     "Machines": "accept accept_all add_chassis allocate clone release",
     "Machine": (
         "deploy exit_rescue_mode get_curtin_config get_token mount_special "
-        "override_failed_testing release rescue_mode restore_default_configuration restore_networking_configuration "
-        "restore_storage_configuration set_storage_layout test unmount_special"
+        "release rescue_mode restore_default_configuration restore_networking_configuration "
+        "restore_storage_configuration set_storage_layout unmount_special"
     ),
     "Device": "restore_default_configuration restore_networking_configuration",
     "BlockDevice": "add_tag format mount remove_tag set_boot_disk unformat unmount",
@@ -48,8 +48,6 @@ PATHS = (
     "/boot-sources/<_id>/",
     "/boot-sources/<_id>/selections/",
     "/boot-sources/<_id>/selections/<_selection>/",
-    "/scripts/",
-    "/scripts/<_name>",
     "/commissioning-scripts/",
     "/commissioning-scripts/<_name>",
     "/license-key/<_system>/<_series>",

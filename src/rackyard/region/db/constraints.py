@@ -52,6 +52,7 @@ _FIELDS = {
     "machine_hostname_form": ("hostname", "The hostname breaks RFC 1123; use letters, digits and inner hyphens."),
     "machine_interface_mac_key": ("mac_addresses", "A MAC already belongs to another machine; give another MAC."),
     "package_repository_name_key": ("name", "A package repository with this name exists already; change that one."),
+    "script_name_key": ("name", "A script with this name exists already; change that one instead."),
     "notification_ident_key": ("ident", "A notification with this ident exists already; change that one instead."),
     "device_hostname_key": ("hostname", "A device with this hostname exists already; choose another hostname."),
     "device_hostname_form": ("hostname", "The hostname breaks RFC 1123; use letters, digits and inner hyphens."),

@@ -133,6 +133,25 @@ CREATE TABLE package_repository (
     disable_sources boolean NOT NULL                -- packages only, no sources of packages
 );
 
+-- Scripts that operators upload.
+CREATE TABLE script (
+    id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name     text NOT NULL CONSTRAINT script_name_key UNIQUE,
+    metadata jsonb NOT NULL,
+    sha256   text NOT NULL -- of its content
+);
+
+-- The last one is what the script is now, but for its tags.
+CREATE TABLE script_version (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    script_id  bigint NOT NULL REFERENCES script ON DELETE CASCADE,
+    metadata   jsonb NOT NULL,
+    content    bytea NOT NULL,
+    comment    text NOT NULL,
+    created_at timestamptz NOT NULL
+);
+CREATE INDEX script_version_script ON script_version (script_id, id DESC);
+
 -- Racks: known by the certificate they present, never by a field they send -----------------------
 
 CREATE TABLE rack (
@@ -939,8 +958,13 @@ CREATE TABLE script_result (
     stderr      bytea NOT NULL DEFAULT '',
     output      bytea NOT NULL DEFAULT '',
     result      bytea NOT NULL DEFAULT '',
-    CONSTRAINT script_result_boot_name_key UNIQUE (boot_id, name)
+    -- Of an uploaded script; it may run once for each device.
+    version_id  bigint CONSTRAINT script_result_version_fkey REFERENCES script_version ON DELETE SET NULL,
+    instance    integer NOT NULL DEFAULT 0,
+    parameters  jsonb NOT NULL DEFAULT '{}',
+    CONSTRAINT script_result_boot_name_key UNIQUE (boot_id, name, instance)
 );
+CREATE INDEX script_result_version ON script_result (version_id) WHERE version_id IS NOT NULL;
 CREATE INDEX script_result_machine ON script_result (machine_id, id DESC);
 CREATE INDEX script_result_with_output ON script_result (machine_id, boot_id DESC)
     WHERE octet_length(stdout) + octet_length(stderr) + octet_length(output) + octet_length(result) > 0;
@@ -1398,6 +1422,7 @@ SELECT audit_table('image_upload', events => 'INSERT OR DELETE',
     shown => '{filetype, size_bytes}');
 SELECT audit_table('package_repository', name => '$.name',
     shown => '{name, url, distributions, components, arches, enabled, disable_sources}', secret => '{key}');
+SELECT audit_table('script', name => '$.name', shown => '{name, metadata, sha256}');
 SELECT audit_table('reserved_address', name => 'host($.ip)',
     shown => ARRAY['ip', 'subnet_id=(SELECT name FROM subnet WHERE id = $.subnet_id)',
         'account_id=(SELECT username FROM account WHERE id = $.account_id)', 'hostname',

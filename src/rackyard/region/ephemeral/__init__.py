@@ -5,7 +5,9 @@
 their output into dataclasses. The index (``catalogue.py``) says in which order, how long and what they need.
 """
 
-from rackyard.region.ephemeral.catalogue import LSHW, OPTIONAL, Script, build_archive, script_index
+from rackyard.region.ephemeral.catalogue import LSHW, OPTIONAL, Script, Test, build_archive, script_index, tests
 from rackyard.region.ephemeral.userdata import RunnerConfig, build_user_data
 
-__all__ = ["LSHW", "OPTIONAL", "RunnerConfig", "Script", "build_archive", "build_user_data", "script_index"]
+__all__ = [
+    "LSHW", "OPTIONAL", "RunnerConfig", "Script", "Test", "build_archive", "build_user_data", "script_index", "tests",
+]  # fmt: skip

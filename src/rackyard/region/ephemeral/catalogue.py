@@ -4,9 +4,14 @@
 import io
 import json
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
+from typing import Any
+
+from rackyard.region.ephemeral import script_metadata
+from rackyard.region.ephemeral.script_metadata import Metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +63,42 @@ def script_index() -> tuple[Script, ...]:
     )
 
 
-def build_archive(result_ids: Mapping[str, int]) -> bytes:
-    """Return the ``maas-scripts`` tar archive for the scripts named in ``result_ids``.
+# A disk's own tests, and how long each may take.
+_SELF_TESTS = {"short": "00:30:00", "long": "72:00:00", "conveyance": "02:00:00"}
+_SELF_TEST = "smartctl-selftest"
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """One of the region's own tests. What it is stands in its metadata block, as in those of operators."""
+
+    metadata: Metadata
+    body: bytes
+
+
+@cache
+def tests() -> tuple[Test, ...]:
+    """The region's own tests in the order of their names. Who runs which is said when it is asked for."""
+    texts = {path.name: path.read_text("utf-8") for path in (files(__package__) / "tests").iterdir() if path.is_file()}
+    self_test = texts.pop(_SELF_TEST)
+    for kind, limit in _SELF_TESTS.items():
+        texts[kind] = self_test.replace("@KIND@", kind).replace("@LIMIT@", limit)
+    bodies = [text.encode() for text in texts.values()]
+    found = [Test(script_metadata.read(body, {}), body) for body in bodies]
+    return tuple(sorted(found, key=lambda test: test.metadata.name))
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """A script of an operator or a test, and the id of the row that its result goes to."""
+
+    result_id: int
+    metadata: Metadata
+    body: bytes
+
+
+def build_archive(result_ids: Mapping[str, int], uploaded: Sequence[Uploaded] = ()) -> bytes:
+    """Return the ``maas-scripts`` tar archive for the scripts named in ``result_ids``, and those of operators.
 
     ``result_ids`` maps a script's name to the id of the row its result goes to. The bytes depend on nothing else.
     """
@@ -77,7 +116,9 @@ def build_archive(result_ids: Mapping[str, int]) -> bytes:
         }
         for script in scripts
     ]
-    members["index.json"] = (json.dumps({"1.0": {"commissioning_scripts": index}}).encode(), 0o644)
+    members |= {_path(script): (script.body, 0o755) for script in uploaded}
+    wanted = {"commissioning_scripts": index, "uploaded": [_entry(script) for script in uploaded]}
+    members["index.json"] = (json.dumps({"1.0": wanted}).encode(), 0o644)
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, (content, mode) in members.items():
@@ -86,3 +127,23 @@ def build_archive(result_ids: Mapping[str, int]) -> bytes:
             entry.mode = mode
             tar.addfile(entry, io.BytesIO(content))
     return buffer.getvalue()
+
+
+def _path(script: Uploaded) -> str:
+    return f"uploaded-scripts/{script.metadata.name}"
+
+
+def _entry(script: Uploaded) -> dict[str, Any]:
+    """As the runner reads it: apart from the region's own, which it runs first."""
+    known = script.metadata
+    return {
+        "name": known.name,
+        "path": _path(script),
+        "script_result_id": script.result_id,
+        "timeout_seconds": known.timeout,
+        "testing": known.script_type == "testing",
+        "parallel": known.parallel,
+        "packages": known.packages,
+        "parameters": known.parameters,
+        "for_hardware": known.for_hardware,
+    }

@@ -10,7 +10,7 @@ from importlib.resources import files
 
 from rackyard.region.ephemeral.runner.main import SHEBANG
 
-_PARTS = ("uplink", "processes", "main")  # each after those it imports from
+_PARTS = ("uplink", "processes", "uploaded", "main")  # each after those it imports from
 _MODULES = tuple(f"{__package__}.runner.{part}" for part in _PARTS)
 _SLOT = 'CONFIG_JSON = "{}"'
 

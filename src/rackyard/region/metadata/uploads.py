@@ -21,6 +21,8 @@ SIGNAL_LIMIT_BYTES = len(STREAMS) * (STREAM_LIMIT_BYTES + 1) + 256 * 1024
 WEBHOOK_LIMIT_BYTES = 256 * 1024
 MAX_PARTS = 24
 MAX_TOGETHER = 100
+# Runs of one script, one for each device.
+MAX_INSTANCES = 256
 # What a rack says of a post. A machine behind a rack of the release before can say it too, of its own posts only.
 KEY_HEADER, TAKEN_HEADER = "X-Rackyard-Post-Key", "X-Rackyard-Post-Taken"
 _KEY = re.compile(r"[0-9a-f]{32}", re.ASCII)
@@ -50,6 +52,8 @@ def signal(request: Request) -> Signal:
         script_result_ids=_ids(form.get("script_result_id", "")),
         exit_status=_integer(form.get("exit_status"), "exit_status"),
         runtime_s=_seconds(form.get("runtime")),
+        instances=_parameters(form.get("instances", "")),
+        instance=_instance(form.get("instance")),
         files={name: part.read(STREAM_LIMIT_BYTES + 1) for name, part in files.items()},
     )
 
@@ -99,6 +103,33 @@ def _ids(text: str) -> tuple[int, ...]:
     if len(numbers) > MAX_TOGETHER:
         raise BadRequest(f"script_result_id names more than {MAX_TOGETHER} script results")
     return tuple(number for number in numbers if number is not None)
+
+
+def _instance(text: str | None) -> int:
+    number = _integer(text, "instance") or 0
+    if not 0 <= number < MAX_INSTANCES:
+        raise BadRequest(f"instance must be 0 to {MAX_INSTANCES - 1}")
+    return number
+
+
+def _parameters(text: str) -> tuple[dict[str, str], ...]:
+    """What each run of a script is given: a JSON list of objects with texts."""
+    if not text:
+        return ()
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        raise BadRequest("instances is not JSON, or is nested too deeply") from None
+    if not isinstance(found, list) or not 1 <= len(found) <= MAX_INSTANCES:
+        raise BadRequest(f"instances must be a list of 1 to {MAX_INSTANCES} objects")
+    for given in found:
+        if not isinstance(given, dict) or not all(_is_word(word) for word in [*given, *given.values()]):
+            raise BadRequest("instances must be objects with texts of at most 256 characters that can be printed")
+    return tuple(found)
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= 256 and value.isprintable()
 
 
 def _seconds(text: str | None) -> float | None:

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from rackyard.region.db.pool import Transaction
 
@@ -16,12 +17,14 @@ class ScriptResult:
 
     id: int
     boot_id: int
+    purpose: str
     name: str
     status: int
     exit_status: int | None
     started_at: datetime | None
     ended_at: datetime | None
     runtime_s: float | None
+    parameters: Mapping[str, Any]
     output_bytes: int
     output: bytes | None = field(default=None, repr=False)
     stdout: bytes | None = field(default=None, repr=False)

@@ -10,7 +10,8 @@ from rackyard.region.db.pool import Transaction
 
 @dataclass(frozen=True)
 class ScriptResult:
-    """What one script reported. Statuses: 0 pending, 1 running, 2 passed, 3 failed, 4 timed out, 5 aborted."""
+    """What one script reported. Statuses: 0 pending, 1 running, 2 passed, 3 failed, 4 timed out, 5 aborted,
+    6 degraded, 9 skipped."""
 
     name: str
     status: int

@@ -18,10 +18,19 @@ import sys
 import tarfile
 import tempfile
 import threading
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from rackyard.region.ephemeral.runner.processes import EXIT_TIMED_OUT, Outcome, Running, execute
 from rackyard.region.ephemeral.runner.uplink import Config, RunnerError, Uplink, say
+from rackyard.region.ephemeral.runner.uploaded import (
+    Run,
+    Upload,
+    claimed_status,
+    is_for,
+    read_uploads,
+    runs_of,
+)
 
 CONFIG_JSON = "{}"  # the region puts its RunnerConfig here (JSON text)
 
@@ -48,14 +57,15 @@ class Job(NamedTuple):
     optional: bool
 
 
-def unpack(archive: bytes, folder: str) -> list[Job]:
-    """Unpack the scripts into ``folder`` and return the index, sorted by name."""
+def unpack(archive: bytes, folder: str) -> tuple[list[Job], list[Upload]]:
+    """Unpack the scripts into ``folder`` and return the region's own and those of operators, each sorted by name."""
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:*") as tar:
         files = {member.name: tar.extractfile(member) for member in tar.getmembers() if member.isfile()}
         contents = {name: stream.read() for name, stream in files.items() if stream is not None}
     if "index.json" not in contents:
         raise RunnerError("the archive of scripts has no index.json")
-    entries = json.loads(contents["index.json"])["1.0"]["commissioning_scripts"]
+    index = json.loads(contents["index.json"])["1.0"]
+    entries = index["commissioning_scripts"]
     jobs: list[Job] = []
     for number, entry in enumerate(sorted(entries, key=lambda item: str(item["name"]))):
         path = os.path.join(folder, f"script-{number}")
@@ -66,7 +76,7 @@ def unpack(archive: bytes, folder: str) -> list[Job]:
         timeout_s = float(entry.get("timeout_seconds") or 0) or 3600.0
         flags = bool(entry.get("parallel")), packages, bool(entry.get("optional"))
         jobs.append(Job(entry["name"], path, int(entry["script_result_id"]), timeout_s, *flags))
-    return jobs
+    return jobs, read_uploads(index.get("uploaded") or [], contents, folder)
 
 
 def forkable(job: Job) -> bool:
@@ -87,6 +97,7 @@ class Runner:
         self._timed_out = False
         self._problems: list[str] = []
         self._begun: dict[int, Running] = {}
+        self._printed: dict[str, bytes] = {}
 
     def _result_path(self, job: Job) -> str:
         return os.path.join(self.folder, f"result-{job.script_result_id}")
@@ -104,7 +115,7 @@ class Runner:
             return begun.finish(job.timeout_s)
         return self._install(job) or execute(job.name, [job.path], job.timeout_s, self._result_path(job))
 
-    def _install(self, job: Job) -> Outcome | None:
+    def _install(self, job: Job | Upload) -> Outcome | None:
         """Install the packages a script asks for; return an outcome only if that failed."""
         names = [name for name in job.apt_packages if PACKAGE_NAME.fullmatch(name)]
         if not names:
@@ -127,18 +138,95 @@ class Runner:
             say(f"{job.name} {outcome.verdict} in {outcome.runtime_s:.1f} s (exit status {outcome.exit_status})")
             fields = {"exit_status": str(outcome.exit_status), "runtime": f"{outcome.runtime_s:.3f}"}
             self.uplink.signal({"status": "WORKING", **identity, **fields}, outcome.files)
+            self._printed[job.name] = outcome.files[f"{job.name}.out"]
         except RunnerError as error:
-            say(f"{job.name}: {error}")
-            with self._lock:
-                self._problems.append(f"{job.name}: {error}")
+            self._lose(job.name, error)
             return
         if outcome.exit_status and not job.optional:
             with self._lock:
                 self._failed.append(f"{job.name} {outcome.verdict} (exit status {outcome.exit_status})")
                 self._timed_out |= outcome.exit_status == EXIT_TIMED_OUT
 
-    def run(self, jobs: list[Job]) -> tuple[str, str]:
-        """Run all jobs: parallel ones at once, the others one after the other meanwhile.
+    def run_uploads(self, uploads: list[Upload]) -> None:
+        """Run scripts of operators: by name, then together those that may run beside any other."""
+        for upload in uploads:
+            if upload.parallel != "any":
+                self.run_upload(upload)
+        together(self.run_upload, [(upload,) for upload in uploads if upload.parallel == "any"])
+
+    def run_upload(self, upload: Upload) -> None:
+        """Run one script of an operator, for each device that it is for; a failure is noted, not raised."""
+        identity = {"script_result_id": str(upload.script_result_id), "name": upload.name}
+        try:
+            runs = runs_of(upload, self._printed)
+            if not is_for(upload.for_hardware):
+                self._skip(upload, f"this machine has none of {', '.join(upload.for_hardware)}")
+            elif not runs:
+                self._skip(upload, "this machine has no device that the script is for")
+            else:
+                given = json.dumps([run.given for run in runs])
+                self.uplink.signal({"status": "WORKING", **identity, "instances": given})
+                uninstalled = self._install(upload)
+                numbered = [(upload, number, run, uninstalled) for number, run in enumerate(runs)]
+                if upload.parallel == "disabled":
+                    for one in numbered:
+                        self._run_once(*one)
+                else:
+                    together(self._run_once, numbered)
+        except RunnerError as error:
+            self._lose(upload.name, error)
+
+    def _run_once(self, upload: Upload, number: int, run: Run, uninstalled: Outcome | None) -> None:
+        result_path = os.path.join(self.folder, f"result-{upload.script_result_id}-{number}")
+        outcome = uninstalled or execute(
+            upload.name, [upload.path, *run.arguments], upload.timeout_s, result_path, self._environment()
+        )
+        status = claimed_status(outcome.files.get(f"{upload.name}.yaml", b""))
+        try:
+            self._report(upload, number, outcome)
+        except RunnerError as error:
+            self._lose(upload.name, error)
+            return
+        good = status in ("passed", "degraded", "skipped") or (not status and not outcome.exit_status)
+        if not good:
+            with self._lock:
+                of = f" ({', '.join(run.given.values())})" if run.given else ""
+                verdict = f"says {status}" if status else outcome.verdict
+                self._failed.append(f"{upload.name}{of} {verdict} (exit status {outcome.exit_status})")
+                self._timed_out |= outcome.exit_status == EXIT_TIMED_OUT
+
+    def _skip(self, upload: Upload, reason: str) -> None:
+        text = reason.encode() + b"\n"
+        files = {upload.name: text, f"{upload.name}.out": text, f"{upload.name}.yaml": b"status: skipped\n"}
+        self._report(upload, 0, Outcome(0, 0.0, files))
+
+    def _report(self, upload: Upload, number: int, outcome: Outcome) -> None:
+        say(f"{upload.name} ended after {outcome.runtime_s:.1f} s (exit status {outcome.exit_status})")
+        fields = {
+            "status": "WORKING",
+            "script_result_id": str(upload.script_result_id),
+            "name": upload.name,
+            "instance": str(number),
+            "exit_status": str(outcome.exit_status),
+            "runtime": f"{outcome.runtime_s:.3f}",
+        }
+        self.uplink.signal(fields, outcome.files)
+
+    def _environment(self) -> dict[str, str]:
+        """What a script of an operator finds besides: where the region is, and a folder for what it fetches."""
+        downloads = os.path.join(self.folder, "downloads")
+        os.makedirs(downloads, exist_ok=True)
+        base_url = self.uplink.config.metadata_url.rstrip("/").removesuffix("/metadata")
+        return {"MAAS_BASE_URL": base_url, "DOWNLOAD_PATH": downloads, "HAS_STARTED": "False"}
+
+    def _lose(self, name: str, error: RunnerError) -> None:
+        say(f"{name}: {error}")
+        with self._lock:
+            self._problems.append(f"{name}: {error}")
+
+    def run(self, jobs: list[Job], uploads: list[Upload]) -> tuple[str, str]:
+        """Run all jobs: parallel ones at once, the others one after the other meanwhile. Then what operators have
+        uploaded; tests last, and only if all went well until then.
 
         Returns the final status (OK, FAILED, TIMEDOUT) and the reason.
         """
@@ -152,10 +240,22 @@ class Runner:
                 self.run_job(job)
         for thread in threads:
             thread.join()
+        self.run_uploads([upload for upload in uploads if not upload.testing])
+        if not self._failed and not self._problems:
+            self.run_uploads([upload for upload in uploads if upload.testing])
         reasons = sorted(self._failed) + sorted(self._problems)
         if not reasons:
-            return "OK", f"{len(jobs)} scripts passed"
+            return "OK", f"{len(jobs) + len(uploads)} scripts passed"
         return ("TIMEDOUT" if self._timed_out and not self._problems else "FAILED"), "; ".join(reasons)
+
+
+def together(run: Callable[..., None], all_arguments: list[tuple[Any, ...]]) -> None:
+    """Call ``run`` with each of the arguments, all at once, and wait for all."""
+    threads = [threading.Thread(target=run, args=arguments) for arguments in all_arguments]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def beat(uplink: Uplink, ended: threading.Event) -> None:
@@ -181,12 +281,12 @@ def main() -> int:
     ended = threading.Event()
     try:
         try:
-            jobs = unpack(uplink.scripts(), folder)
-            say(f"running {len(jobs)} commissioning scripts")
+            jobs, uploads = unpack(uplink.scripts(), folder)
+            say(f"running {len(jobs)} commissioning scripts, and {len(uploads)} that were uploaded")
             runner = Runner(uplink, folder)
             runner.begin(jobs)
             threading.Thread(target=beat, args=(uplink, ended), daemon=True).start()
-            status, reason = runner.run(jobs)
+            status, reason = runner.run(jobs, uploads)
         except (RunnerError, ValueError, KeyError, TypeError, tarfile.TarError) as error:
             status, reason = "FAILED", f"the scripts could not be run: {type(error).__name__}: {error}"
         ended.set()

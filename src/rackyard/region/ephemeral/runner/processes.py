@@ -65,9 +65,10 @@ class Capture:
             return {name + suffix: b"".join(parts) for suffix, parts in self._parts.items()}
 
 
-def script_environment(result_path: str) -> dict[str, str]:
+def script_environment(result_path: str, more: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return what a script finds in its environment."""
-    return {**os.environ, "LC_ALL": "C.UTF-8", "RESULT_PATH": result_path, "DEBIAN_FRONTEND": "noninteractive"}
+    own = {"LC_ALL": "C.UTF-8", "RESULT_PATH": result_path, "DEBIAN_FRONTEND": "noninteractive"}
+    return {**os.environ, **own, **(more or {})}
 
 
 class Fork:
@@ -121,12 +122,22 @@ class Fork:
 class Running:
     """A script or command under way, what it writes, and its end. Times are in seconds."""
 
-    def __init__(self, name: str, argv: list[str], result_path: str = "", *, fork: bool = False) -> None:
-        """Start ``argv``, or with ``fork`` the Python script that is its only word; raise OSError."""
+    def __init__(
+        self,
+        name: str,
+        argv: list[str],
+        result_path: str = "",
+        *,
+        fork: bool = False,
+        more: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start ``argv``, or with ``fork`` the Python script that is its only word; raise OSError.
+
+        ``more`` is what it finds in its environment besides."""
         self._name = name
         self._result_path = result_path
         self._capture = Capture()
-        environment = script_environment(result_path)
+        environment = script_environment(result_path, more)
         (out, output), (err, errors) = os.pipe(), os.pipe()
         self._streams = {".out": out, ".err": err}
         self._started = time.monotonic()
@@ -187,10 +198,12 @@ class Running:
         return Outcome(exit_status, time.monotonic() - self._started, files)
 
 
-def execute(name: str, argv: list[str], timeout_s: float, result_path: str = "") -> Outcome:
+def execute(
+    name: str, argv: list[str], timeout_s: float, result_path: str = "", more: Mapping[str, str] | None = None
+) -> Outcome:
     """Run a command with a time limit in seconds and capture what it writes."""
     try:
-        running = Running(name, argv, result_path)
+        running = Running(name, argv, result_path, more=more)
     except OSError as error:
         return Outcome(126, 0.0, {name: str(error).encode(), f"{name}.err": str(error).encode(), f"{name}.out": b""})
     return running.finish(timeout_s)

@@ -6,14 +6,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rackyard.region import ephemeral
 from rackyard.region.context import Context
 from rackyard.region.db.boots import records
 from rackyard.region.db.boots.records import BootAtRack
 from rackyard.region.db.pool import Transaction
 from rackyard.region.db.racks.identity import Rack
 from rackyard.region.errors import BadRequest, NotFound
-from rackyard.region.services.boots import access, answer
+from rackyard.region.services.boots import access, answer, archive
 from rackyard.region.services.boots.access import Access
 from rackyard.region.services.boots.answer import BootQuery
 from rackyard.region.services.racks import serving
@@ -77,10 +76,10 @@ def metadata(ctx: Context, rack: Rack, boot_id: str) -> Kept:
         found = records.at_rack(tx, networks, now, limit=1, boot_id=boot_id)
         if not found:
             raise NotFound(f"no boot {boot_id[:8]} is under way in a subnet of rack {rack.hostname}")
-        ids = {row["name"]: int(row["id"]) for row in tx.all("operations.signals.ids", boot_id=found[0].id)}
+        scripts = archive.of_boot(tx, found[0].id)
         told = access.of_boot(ctx, tx, boot_id, found[0].addresses[0])
         config = _config(ctx, tx, rack, found[0])
-    return Kept(found[0], told, ephemeral.build_archive(ids), config)
+    return Kept(found[0], told, scripts, config)
 
 
 def _config(ctx: Context, tx: Transaction, rack: Rack, kept: BootAtRack) -> KeptConfig | None:

@@ -29,8 +29,9 @@ def limit_s(pace: Pace) -> int:
     return max(SHORTEST_S, round(2 * pace.median_s + 3 * pace.spread_s))
 
 
-def limits(tx: Transaction, image_id: int) -> Mapping[int, int]:
-    """Step → seconds after which it is overdue, for the steps of which enough boots of that image are known."""
-    rows = tx.all("boots.timeline.pace", image_id=image_id, recent=RECENT_BOOTS)
+def limits(tx: Transaction, image_id: int, purpose: str) -> Mapping[int, int]:
+    """Step → seconds after which it is overdue, for the steps of which enough boots of that image for that purpose are
+    known."""
+    rows = tx.all("boots.timeline.pace", image_id=image_id, purpose=purpose, recent=RECENT_BOOTS)
     known = [Pace(**row) for row in rows]
     return {pace.step: limit_s(pace) for pace in known if pace.boots >= ENOUGH_BOOTS}

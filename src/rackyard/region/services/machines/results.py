@@ -20,7 +20,7 @@ from rackyard.region.services.site import validation
 # In base64 that is 32 MiB of JSON; our own client takes 64.
 MAX_OUTPUT_BYTES = 24 * 2**20
 # MAAS SCRIPT_STATUS
-PENDING, RUNNING, PASSED, FAILED, TIMED_OUT, ABORTED = range(6)
+PENDING, RUNNING, PASSED, FAILED, TIMED_OUT, ABORTED, DEGRADED = range(7)
 STATUS_NAMES = {
     PENDING: "Pending",
     RUNNING: "Running",
@@ -28,7 +28,7 @@ STATUS_NAMES = {
     FAILED: "Failed",
     TIMED_OUT: "Timed out",
     ABORTED: "Aborted",
-    6: "Degraded",
+    DEGRADED: "Degraded",
     7: "Installing dependencies",
     8: "Failed installing dependencies",
     9: "Skipped",
@@ -36,7 +36,7 @@ STATUS_NAMES = {
     11: "Failed to apply custom network configuration",
 }
 # The first of these that any script has is what the whole set has.
-_GRAVITY = (RUNNING, FAILED, TIMED_OUT, ABORTED, PENDING)
+_GRAVITY = (RUNNING, FAILED, TIMED_OUT, ABORTED, PENDING, DEGRADED)
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class ResultSet:
     """The results of one boot. `runtime_s` is from the first start to the last end."""
 
     boot_id: int
+    purpose: str
     status: int
     started_at: datetime | None
     ended_at: datetime | None
@@ -107,6 +108,7 @@ def _set(boot_id: int, members: Sequence[ScriptResult]) -> ResultSet:
     running = bool({PENDING, RUNNING} & statuses)
     return ResultSet(
         boot_id=boot_id,
+        purpose=members[0].purpose,
         status=status,
         started_at=min(starts, default=None),
         ended_at=None if running else max(ends, default=None),

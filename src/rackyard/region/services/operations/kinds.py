@@ -18,13 +18,14 @@ class Kind:
     """One kind of operation.
 
     `name` as an operator asks for it, `purpose` as the boot says it, `running` the status meanwhile, `done` the status
-    after success, `patience_setting` the setting with the seconds in which nothing may happen."""
+    after success, None where the machine is again what it was, `patience_setting` the setting with the seconds in which
+    nothing may happen."""
 
     name: str
     purpose: str
     title: str
     running: Status
-    done: Status
+    done: Status | None
     patience_setting: str
 
     @property
@@ -47,7 +48,16 @@ COMMISSION = Kind(
     patience_setting="commissioning_timeout_s",
 )
 
-KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (COMMISSION,)}
+TEST = Kind(
+    name="test",
+    purpose="testing",
+    title="testing",
+    running=Status.TESTING,
+    done=None,
+    patience_setting="commissioning_timeout_s",
+)
+
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (COMMISSION, TEST)}
 # By the status meanwhile.
 RUNNING: Mapping[int, Kind] = {kind.running: kind for kind in KINDS.values()}
 

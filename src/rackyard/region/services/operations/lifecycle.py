@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -23,8 +23,10 @@ FORCE_OFF: Mapping[str, object] = MappingProxyType({})
 EXPECT_OFF: Mapping[str, object] = MappingProxyType({"expect_off": True})
 # A machine that only ever says that it works ends all the same, after so many times its patience.
 LONGEST = 3
-# What a machine is again when what it goes through is aborted; from elsewhere it is New.
-_BACK_TO = (Status.READY, Status.BROKEN)
+# What a machine is again that is commissioned no more; from elsewhere it is New.
+_BACK_TO = frozenset({Status.READY, Status.BROKEN})
+# What a machine stays that is tested.
+_STAYS = _BACK_TO | {Status.NEW, Status.RESERVED, Status.ALLOCATED, Status.DEPLOYED}
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,16 @@ def of_machine(machine: MachineState) -> Kind | None:
 
 
 def begin(
-    ctx: Context, tx: Transaction, actor: Actor, machine: MachineState, kind: Kind, limits: Mapping[int, int]
+    ctx: Context,
+    tx: Transaction,
+    actor: Actor,
+    machine: MachineState,
+    kind: Kind,
+    limits: Mapping[int, int],
+    scripts_s: int = 0,
 ) -> Begun:
     """A new epoch in the kind's status; whoever calls has authorised the actor. What was ordered for the old one is
-    called off.
+    called off. It has so many times its patience to end, and besides the seconds that its scripts may take.
 
     Raises Conflict when the machine's status does not allow it."""
     check(machine.hostname, machine.status, kind.running)
@@ -55,23 +63,25 @@ def begin(
     epoch = set_status(ctx, tx, machine, kind.running, "", epochs=1)
     if machine.boot_id is not None:
         tx.run("boots.records.end", id=machine.boot_id, now=now, outcome="aborted")
-    deadline_at = now + timedelta(seconds=patience_s)
+    deadline_at, ends_at = (now + timedelta(seconds=s) for s in (patience_s, patience_s * LONGEST + scripts_s))
     row = tx.one(
         "operations.records.add", machine_id=machine.id, kind=kind.name, epoch=epoch, username=actor.username, now=now,
-        patience_s=patience_s, deadline_at=deadline_at, ends_at=now + timedelta(seconds=patience_s * LONGEST),
+        patience_s=patience_s, deadline_at=deadline_at, ends_at=ends_at,
         limits={str(step): seconds for step, seconds in limits.items()},
     )  # fmt: skip
     assert row is not None
     return Begun(int(row["id"]), epoch, deadline_at)
 
 
-def abort(ctx: Context, tx: Transaction, actor: Actor, machine: MachineState) -> None:
-    """Stop what is under way: the machine goes back to what it was and is powered off. Raises Conflict when idle."""
+def abort(ctx: Context, tx: Transaction, actor: Actor, machine: MachineState) -> Kind:
+    """Stop what is under way, and tell what it was: the machine goes back to what it was before and is powered off.
+    Raises Conflict when idle."""
     kind = of_machine(machine)
     if kind is None:
         raise Conflict(f"machine {machine.hostname} is {label(machine.status)}: nothing to abort")
-    back = next((known for known in _BACK_TO if known == machine.previous_status), Status.NEW)
+    back = _before(machine, _BACK_TO if kind.done else _STAYS | {kind.failed})
     _end(ctx, tx, machine, back, f"{kind.title} aborted by {actor.name}", "aborted", off=FORCE_OFF)
+    return kind
 
 
 def fail(
@@ -104,13 +114,25 @@ def complete(ctx: Context, tx: Transaction, machine: MachineState, off: Mapping[
     """The operation did what it was for; `off` as for `fail`. The epoch stays: a job that is out still counts."""
     now = ctx.clock.now()
     kind = RUNNING[machine.status]
-    set_status(ctx, tx, machine, kind.done, "", epochs=0)
+    set_status(ctx, tx, machine, kind.done or _passed(machine), "", epochs=0)
     if machine.operation_id is not None:
         tx.run("operations.records.end", id=machine.operation_id, now=now, outcome="done")
     if machine.boot_id is not None:
         tx.run("boots.records.end", id=machine.boot_id, now=now, outcome="done")
     if off is not None:
         orders.power_off(ctx, tx, machine, machine.epoch, off)
+
+
+def _before(machine: MachineState, possible: Set[Status]) -> Status:
+    """What the machine was, if that is possible; else New."""
+    return next((known for known in possible if known == machine.previous_status), Status.NEW)
+
+
+def _passed(machine: MachineState) -> Status:
+    """What a machine is that has passed its tests: what it was, or as good as its last commissioning made it."""
+    if machine.previous_status in _STAYS:
+        return Status(machine.previous_status)
+    return Status.NEW if machine.commissioned_at is None else Status.READY
 
 
 def progress(tx: Transaction, boot_id: int, now: datetime, patience_s: int | None = None) -> None:

@@ -10,8 +10,8 @@ from rackyard.region.context import Context
 from rackyard.region.db.boots.records import BootOfToken
 from rackyard.region.db.machines.state import MachineState
 from rackyard.region.db.pool import Transaction
-from rackyard.region.services.operations import commissioning_report
-from rackyard.region.services.operations.kinds import COMMISSION, Kind
+from rackyard.region.services.operations import commissioning_report, script_report, testing_report
+from rackyard.region.services.operations.kinds import COMMISSION, TEST, Kind
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,15 @@ ENTRIES: Mapping[str, Entry] = {
             COMMISSION,
             on_ok=commissioning_report.succeeded,
             on_result=commissioning_report.completed,
-            on_failed=commissioning_report.failed,
-            on_deadline=commissioning_report.overdue,
+            on_failed=script_report.failed,
+            on_deadline=script_report.overdue,
+        ),
+        Entry(
+            TEST,
+            on_ok=testing_report.succeeded,
+            on_result=testing_report.completed,
+            on_failed=script_report.failed,
+            on_deadline=script_report.overdue,
         ),
     )
 }

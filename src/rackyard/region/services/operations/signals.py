@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +13,9 @@ from rackyard.region.context import Context
 from rackyard.region.db.boots.records import BootOfToken
 from rackyard.region.db.machines import state
 from rackyard.region.db.pool import Transaction
+from rackyard.region.ephemeral import script_outcome
 from rackyard.region.errors import BadRequest, Unauthorized
+from rackyard.region.services.boots import archive as archives
 from rackyard.region.services.boots import deliveries, steps
 from rackyard.region.services.boots.deliveries import Delivery
 from rackyard.region.services.machines import definitions
@@ -40,6 +43,9 @@ class Signal:
     exit_status: int | None
     runtime_s: float | None
     files: Mapping[str, bytes]
+    # A script that runs once for each of several devices: what each run is given, and which of them has ended.
+    instances: Sequence[Mapping[str, str]] = ()
+    instance: int = 0
 
 
 def handle(ctx: Context, boot: BootOfToken, signal: Signal, delivery: Delivery) -> None:
@@ -84,8 +90,7 @@ def reject(ctx: Context, boot: BootOfToken, reason: str, via: str) -> None:
 def archive(ctx: Context, boot: BootOfToken) -> bytes:
     """The scripts of this boot as the tar archive that the runner fetches."""
     with ctx.db.transaction() as tx:
-        ids = {row["name"]: int(row["id"]) for row in tx.all("operations.signals.ids", boot_id=boot.id)}
-    return ephemeral.build_archive(ids)
+        return archives.of_boot(tx, boot.id)
 
 
 def _working(ctx: Context, tx: Transaction, boot: BootOfToken, signal: Signal, at: datetime) -> None:
@@ -93,7 +98,7 @@ def _working(ctx: Context, tx: Transaction, boot: BootOfToken, signal: Signal, a
         return  # a heartbeat
     names = {number: _name(tx, boot, number) for number in signal.script_result_ids}
     if signal.exit_status is None:
-        for number in names:
+        for number in _instances(tx, boot, signal, [*names]):
             tx.run("operations.signals.started", id=number, boot_id=boot.id, now=at)
         return
     if len(names) != 1:
@@ -104,6 +109,9 @@ def _working(ctx: Context, tx: Transaction, boot: BootOfToken, signal: Signal, a
         f"{column} has {len(body)} bytes" for column, body in streams.items() if len(body) > STREAM_LIMIT_BYTES
     ]
     status = {0: PASSED, EXIT_TIMED_OUT: TIMED_OUT}.get(signal.exit_status, FAILED)
+    if _is_for_devices(tx, boot, number):
+        status = script_outcome.status_of(streams["result"], status)
+        number = _instance(tx, boot, number, signal.instance, {})
     if oversized:
         # Half a result would look like a whole one.
         status = FAILED
@@ -117,6 +125,28 @@ def _working(ctx: Context, tx: Transaction, boot: BootOfToken, signal: Signal, a
     )  # fmt: skip
     if name == ephemeral.LSHW and status == PASSED and streams["stdout"]:
         definitions.keep_document(ctx, tx, boot.machine_id, streams["stdout"])
+
+
+def _instances(tx: Transaction, boot: BootOfToken, signal: Signal, numbers: Sequence[int]) -> Sequence[int]:
+    """The rows of the runs that begin; those of a script that runs several times are made now."""
+    if len(numbers) != 1 or not _is_for_devices(tx, boot, numbers[0]):
+        return numbers
+    return [_instance(tx, boot, numbers[0], at, given) for at, given in enumerate(signal.instances or ({},))]
+
+
+def _instance(tx: Transaction, boot: BootOfToken, number: int, at: int, parameters: Mapping[str, str]) -> int:
+    """The row of one run of a script whose first one has that number."""
+    row = tx.one(
+        "operations.signals.instance", id=number, boot_id=boot.id, instance=at, parameters=json.dumps(parameters)
+    )  # fmt: skip
+    assert row is not None
+    return int(row["id"])
+
+
+def _is_for_devices(tx: Transaction, boot: BootOfToken, number: int) -> bool:
+    """Whether it is one of those that may run once for each device: a test, or a script of an operator."""
+    row = tx.one("operations.signals.exists", id=number, boot_id=boot.id)
+    return row is not None and (row["uploaded"] or any(row["name"] == test.metadata.name for test in ephemeral.tests()))
 
 
 def _name(tx: Transaction, boot: BootOfToken, number: int) -> str:

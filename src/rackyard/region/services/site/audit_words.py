@@ -71,6 +71,7 @@ _KINDS: Mapping[str, _Kind] = MappingProxyType(
         "stored_file": _Kind("File", "FILES"),
         "notification": _Kind("Notification", "NOTIFICATIONS"),
         "package_repository": _Kind("Package repository", "SETTINGS"),
+        "script": _Kind("Script", "SETTINGS"),
         "uploaded_image": _Kind("Image", "IMAGES"),
         "image_upload": _Kind("Upload of", "IMAGES", create="was begun", delete="was removed"),
         "operation": _Kind("Operation", "NODE", create="was begun"),

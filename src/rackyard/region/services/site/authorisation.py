@@ -68,6 +68,7 @@ class Permission(Enum):
     MANAGE_DHCP_SNIPPETS = "see or change DHCP snippets"
     MANAGE_NOTIFICATIONS = "make, change or delete notifications"
     MANAGE_REPOSITORIES = "make, change or delete package repositories"
+    MANAGE_SCRIPTS = "upload, change or delete scripts"
     MANAGE_SETTINGS = "change the site's settings"
     MANAGE_IMAGES = "register or remove images"
     SEE_ACCOUNTS = "see other accounts"

@@ -27,9 +27,9 @@ WHERE boot_id = %(boot_id)s AND step = %(step)s AND outcome = 'failed';
 SELECT step, by_whom, at, outcome, detail FROM boot_step WHERE boot_id = %(boot_id)s ORDER BY step;
 
 -- name: boots.timeline.pace
--- How long each step took in the latest boots of an image that were done, from the step just before it.
+-- How long each step took in the latest boots of an image for one purpose that were done, from the step just before it.
 WITH recent AS (
-    SELECT id FROM boot WHERE image_id = %(image_id)s AND outcome = 'done' ORDER BY id DESC LIMIT %(recent)s
+    SELECT id FROM boot WHERE image_id = %(image_id)s AND purpose = %(purpose)s AND outcome = 'done' ORDER BY id DESC LIMIT %(recent)s
 ), took AS (
     SELECT step, lag(step) OVER boot AS before, extract(epoch FROM at - lag(at) OVER boot)::double precision AS seconds
     FROM boot_step WHERE boot_id IN (SELECT id FROM recent) AND outcome = 'done'
