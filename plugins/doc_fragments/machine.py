@@ -79,15 +79,20 @@ power:
   type: dict
   suboptions:
     type:
-      description: Kind of power control. With V(manual) somebody pushes the button.
+      description:
+        - Kind of power control. With V(manual) somebody pushes the button.
+        - With V(webhook) a web server of yours does it, with V(proxmox) Proxmox VE does it for its VMs. Both need a rack that is told which networks
+          they may be in, C(rack_service_bmc_networks), and neither can choose the next boot, so that the machine must boot from the network first.
       type: str
-      choices: [ipmi, manual]
+      choices: [ipmi, manual, proxmox, webhook]
       required: true
     address:
-      description: IP address of the BMC, which at least one rack must be able to reach. Needed for O(%(entry)spower.type=ipmi).
+      description:
+        - IP address of the BMC, which at least one rack must be able to reach. Needed for O(%(entry)spower.type=ipmi).
+        - IP address or name of the Proxmox server, needed for O(%(entry)spower.type=proxmox). A webhook has its URIs in O(%(entry)spower.parameters).
       type: str
     port:
-      description: UDP port of the BMC. The region assumes 623.
+      description: UDP port of the BMC, which the region assumes to be 623, or TCP port of the Proxmox server, 8006.
       type: int
     user:
       description: User name at the BMC.
@@ -120,6 +125,19 @@ power:
         - Without it the highest that the BMC gives is taken.
       type: str
       choices: [OPERATOR, ADMIN]
+    parameters:
+      description:
+        - Settings of the power type that have no option here, by the names of the API and of MAAS.
+        - For V(webhook) C(power_on_uri), C(power_off_uri) and C(power_query_uri), which are of one web server, C(power_on_regex), C(power_off_regex) and
+          C(power_verify_ssl), V(y) or V(n).
+        - For V(proxmox) C(power_vm_name), the name or number of the VM, C(power_token_name), C(power_off_mode) and C(power_verify_ssl).
+        - C(describe_power_types) of the API lists all.
+      type: dict
+    secrets:
+      description:
+        - Secrets of the power type besides O(%(entry)spower.password), by the names of the API and of MAAS; kept and sent as that is.
+        - C(k_g) for V(ipmi), C(power_token) for V(webhook), C(power_token_secret) for V(proxmox).
+      type: dict
 """
 
 # Everything about the password that the region never tells.
@@ -135,7 +153,7 @@ attributes:
 options:
   update_password:
     description:
-      - When O(%(entry)spower.password) is sent to the region, which never tells the one it has, so that the two cannot be compared.
+      - When O(%(entry)spower.password) and O(%(entry)spower.secrets) are sent to the region, which never tells those it has, so that they cannot be compared.
       - V(on_create) sends it with a new machine, and together with any other change of O(%(entry)spower).
       - V(always) sends it each time, so the task is changed each time.
     type: str

@@ -46,6 +46,32 @@ EXAMPLES = r"""
       password: "{{ web_01_bmc_password }}"
   delegate_to: localhost
 
+- name: Register a machine that a web server switches
+  rackyard.metal.machine:
+    hostname: node-07
+    mac_addresses: ["00:00:5e:00:53:07"]
+    power:
+      type: webhook
+      parameters:
+        power_on_uri: https://192.0.2.150/node-07/on
+        power_off_uri: https://192.0.2.150/node-07/off
+        power_query_uri: https://192.0.2.150/node-07
+      secrets:
+        power_token: "{{ switch_token }}"
+  delegate_to: localhost
+
+- name: Register a VM of Proxmox VE
+  rackyard.metal.machine:
+    hostname: vm-101
+    mac_addresses: ["00:00:5e:00:53:65"]
+    power:
+      type: proxmox
+      address: pve1.example.org
+      user: rackyard@pve
+      parameters: {power_vm_name: "101", power_token_name: rack}
+      secrets: {power_token_secret: "{{ pve_token_secret }}"}
+  delegate_to: localhost
+
 - name: Give the region a BMC's new password
   rackyard.metal.machine:
     hostname: web-01

@@ -39,6 +39,8 @@ def machine_options() -> dict[str, dict[str, Any]]:
                 "boot_type": {"type": "str", "choices": ["auto", "efi", "legacy"]},
                 "off_mode": {"type": "str", "choices": ["hard", "soft"]},
                 "privilege_level": {"type": "str", "choices": ["OPERATOR", "ADMIN"]},
+                "parameters": {"type": "dict"},
+                "secrets": {"type": "dict", "no_log": True},
             },
         },
     }

@@ -7,7 +7,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,8 @@ from .client import RegionClient
 from .dns import bare
 from .machine_lookup import find_machine, machine_path
 from .plan import SECRET_AFTER, SECRET_BEFORE, Action, Plan, differing
-from .power import fields
+from .power import fields, places
+from .power.base import Parameter
 
 # Settings of power types that the region takes and a rack honours, as the module and as the API name them.
 POWER_OPTIONS = {
@@ -41,11 +42,20 @@ class Power:
     cipher_suite_id: str | None = None
     off_mode: str | None = None
     privilege_level: str | None = None
+    # By the names that the API has for the type.
+    parameters: Mapping[str, str] | None = None
+    secrets: Mapping[str, str] | None = field(default=None, repr=False)
+
+    @property
+    def has_secrets(self) -> bool:
+        """Whether something is given that the region never tells."""
+        return self.password is not None or bool(self.secrets)
 
     def settings(self) -> dict[str, Any]:
-        """Everything but the password, which cannot be compared."""
+        """Everything but secrets, which cannot be compared."""
         options = {name: getattr(self, name) for name in POWER_OPTIONS}
-        return {"type": self.type, "address": self.address, "port": self.port, "user": self.user, **options}
+        place = {"type": self.type, "address": self.address, "port": self.port, "user": self.user}
+        return {**place, **options, **(self.parameters or {})}
 
 
 @dataclass(frozen=True)
@@ -79,7 +89,7 @@ class MachineWish:
             mac_addresses=None if given is None else tuple(dict.fromkeys(macs.normal(mac) for mac in given)),
             architecture=full_architecture(architecture) if architecture else None,
             description=options.get("description"),
-            power=None if power is None else Power(**{**power, "address": _bmc_address(power.get("address"))}),
+            power=None if power is None else _power(power),
             commissioning_suite=options.get("commissioning_suite"),
             domain=None if options.get("domain") is None else bare(options["domain"]),
             zone=options.get("zone"),
@@ -101,14 +111,45 @@ def _label(text: str) -> str:
     return label
 
 
-def _bmc_address(text: str | None) -> str | None:
-    """The address as the region writes it."""
-    if not text:
-        return text
+def _power(given: Mapping[str, Any]) -> Power:
+    """Power settings with all places as the region writes them. Raises ValueError naming the option."""
+    declared = {parameter.name: parameter for parameter in fields.declared(given["type"])}
+    parameters = {name: str(value) for name, value in (given.get("parameters") or {}).items()}
+    secrets = {name: str(value) for name, value in (given.get("secrets") or {}).items()}
+    for name in [*parameters, *secrets]:
+        group = "parameters" if name in parameters else "secrets"
+        known = [each.name for each in declared.values() if each.secret == (group == "secrets") and _is_own(each)]
+        if name not in known:
+            words = f"use one of {', '.join(known)}" if known else "there are none"
+            raise ValueError(f"power.{group}: power type {given['type']} has no {name} there; {words}")
+    for name, text in parameters.items():
+        if declared[name].kind == "uri" and text:
+            parameters[name] = _placed(f"power.parameters.{name}", text, places.uri)
+    address = given.get("address")
+    if address:
+        kind = fields.of_role(given["type"], "address")
+        address = _placed("power.address", address, places.host if kind and kind.kind == "host" else _ip)
+    return Power(**{**given, "address": address, "parameters": parameters or None, "secrets": secrets or None})
+
+
+def _is_own(parameter: Parameter) -> bool:
+    """Whether no option of ours is for it."""
+    named = {*POWER_OPTIONS.values(), "power_address", "power_port", "power_user", "power_pass"}
+    return parameter.name not in named
+
+
+def _ip(text: str) -> str:
     try:
         return str(ipaddress.ip_address(text.strip()))
     except ValueError:
-        raise ValueError(f"power.address: '{text}' is no IP address; write one such as 192.0.2.141") from None
+        raise ValueError("is no IP address; write one such as 192.0.2.141") from None
+
+
+def _placed(option: str, text: str, normal: Callable[[str], str]) -> str:
+    try:
+        return normal(text)
+    except ValueError as reason:
+        raise ValueError(f"{option}: '{text}' {reason}") from None
 
 
 def full_architecture(text: str) -> str:
@@ -126,6 +167,7 @@ def mac_addresses(machine: Mapping[str, Any]) -> list[str]:
 def power_view(machine: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The machine's power settings in the module's words, from the answer of ``op=power_parameters``."""
     port = parameters.get("power_port")
+    own = [each.name for each in fields.declared(machine["power_type"]) if _is_own(each) and not each.secret]
     return {
         "type": machine["power_type"] or "",
         "address": parameters.get("power_address") or None,
@@ -133,6 +175,7 @@ def power_view(machine: Mapping[str, Any], parameters: Mapping[str, Any]) -> dic
         "port": int(port) if port else fields.usual_port(machine["power_type"]),
         "user": parameters.get("power_user") or None,
         **{name: parameters[field_name] for name, field_name in POWER_OPTIONS.items() if field_name in parameters},
+        **{name: parameters[name] for name in own if parameters.get(name)},
     }
 
 
@@ -193,7 +236,7 @@ def _plan_update(view: Mapping[str, Any], wish: MachineWish, update_password: st
     power = wish.power
     if power is not None:
         changes = differing(view["power"], power.settings())
-        send_password = power.password is not None and (bool(changes) or update_password == "always")
+        send_password = power.has_secrets and (bool(changes) or update_password == "always")
         if changes or send_password:
             values["power"] = power
             # Another type begins without what the former one had.
@@ -217,7 +260,7 @@ def _merged_macs(current: Sequence[str], wished: tuple[str, ...] | None) -> list
 
 def _with_secret(settings: Mapping[str, Any], power: Power) -> dict[str, Any]:
     shown = _given(settings)
-    return {**shown, "password": SECRET_AFTER} if power.password is not None else shown
+    return {**shown, "password": SECRET_AFTER} if power.has_secrets else shown
 
 
 def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -238,6 +281,8 @@ def form_values(values: Mapping[str, Any]) -> dict[str, Any]:
             "power_user": power.user,
             "power_pass": power.password,
             **{field_name: getattr(power, name) for name, field_name in POWER_OPTIONS.items()},
+            **(power.parameters or {}),
+            **(power.secrets or {}),
         }
         form |= {f"power_parameters_{name}": value for name, value in parameters.items() if value is not None}
     return form

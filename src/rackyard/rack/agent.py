@@ -75,7 +75,13 @@ class Agent:
         self._boot_cache = BootCache(config.boot_cache, config.boot_keys)
         index, images, names = BootIndex(config.boot_index), ImageWarmer(config.door), NameWarmer()
         self._keeper = BootKeeper(self._boot_cache, index, self._regions.call, self._stop, images.warm, names.warm)
-        self._jobs = JobRunner(self._spool, self._pool, config.state / "jobs", self._keeper.look_now)
+        self._jobs = JobRunner(
+            self._spool,
+            self._pool,
+            config.state / "jobs",
+            self._keeper.look_now,
+            bmc_networks=config.bmc_networks,
+        )
         self._dhcp_checks = dhcp_checks.DhcpChecks(self._regions, config.daemons_root)
         self._heartbeat_s = _HEARTBEAT_S
         self._partners = Partners(config.daemons_root)

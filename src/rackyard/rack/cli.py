@@ -77,6 +77,13 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--port", type=int, help="default: the usual one of that type")
     add.add_argument("--user", required=True)
     add.add_argument("--boot-device", choices=("pxe", "disk", "default"))
+    add.add_argument(
+        "--parameter",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="another power parameter of that type, unless it is a secret; may be repeated",
+    )
     add.add_argument("--json", action="store_true")
     add.set_defaults(run=_power)
 
@@ -182,13 +189,36 @@ def _apply(arguments: argparse.Namespace) -> int:
 def _power(arguments: argparse.Namespace) -> int:
     prompt = f"password of {arguments.user} at {arguments.address}: "
     password = getpass.getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
-    power = {"address": arguments.address, "port": arguments.port, "user": arguments.user, "password": password}
+    power = {
+        "address": arguments.address,
+        "port": arguments.port,
+        "user": arguments.user,
+        "password": password,
+        "options": dict(_parameter(arguments.type, given) for given in arguments.parameter),
+        "bmc_networks": _bmc_networks(arguments.config),
+    }
     bmc = registry.driver(arguments.type).bmc(power)
     result = power_in_process(bmc, arguments.order, arguments.boot_device)
     for warning in result.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     print(json.dumps(result.as_dict()) if arguments.json else result.state)
     return 0
+
+
+def _parameter(kind: str, given: str) -> tuple[str, str]:
+    """A name and its value. Raises RackError for what is not to be said on a command line, or not known."""
+    name, _equals, value = given.partition("=")
+    known = [
+        one.name for one in fields.declared(kind) if not one.secret and one.role not in ("address", "port", "user")
+    ]
+    if name not in known:
+        raise RackError(f"--parameter {name}: power type {kind} takes {', '.join(known)} here, and no secrets")
+    return name, value
+
+
+def _bmc_networks(path: Path) -> tuple[str, ...]:
+    """Those of the configuration, none on a host without one: most drivers do not need them."""
+    return config.load(path).bmc_networks if path.exists() else ()
 
 
 def _agent(arguments: argparse.Namespace) -> int:

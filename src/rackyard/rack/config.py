@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ class RackConfig:
     state: Path
     daemons_root: Path
     power_workers: int = DEFAULT_WORKERS
+    # Where drivers whose BMC is a web server may go; nowhere without them.
+    bmc_networks: tuple[str, ...] = ()
     # Where nginx passes the boot service's question on to a region.
     boot_gateway: str = GATEWAY
     # Where machines fetch images.
@@ -86,6 +89,7 @@ def load(path: Path = DEFAULT_PATH) -> RackConfig:
             state=Path(document["paths"]["state"]),
             daemons_root=Path(document["daemons"]["root"]),
             power_workers=_workers(path, document.get("power", {}).get("workers", DEFAULT_WORKERS)),
+            bmc_networks=_networks(path, document.get("power", {}).get("bmc_networks", [])),
             boot_keys=Path(document["paths"].get("boot_keys", BOOT_KEYS)),
             boot_gateway=str(document.get("boot", {}).get("gateway", GATEWAY)),
             door=str(document.get("boot", {}).get("door", DOOR)),
@@ -110,3 +114,13 @@ def _workers(path: Path, value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MAX_WORKERS:
         raise RackError(f"{path}: power.workers must be a number from 1 to {_MAX_WORKERS}; run the rack playbook")
     return value
+
+
+def _networks(path: Path, value: object) -> tuple[str, ...]:
+    try:
+        if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+            raise ValueError("it is no list of texts")
+        return tuple(str(ipaddress.ip_network(text)) for text in value)
+    except ValueError as reason:
+        words = f"{path}: power.bmc_networks must be a list of networks ({reason}); run the rack playbook"
+        raise RackError(words) from reason

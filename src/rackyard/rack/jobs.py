@@ -11,7 +11,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +46,7 @@ class JobRunner:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
+        bmc_networks: Sequence[str] = (),
     ) -> None:
         self._spool = spool
         self._pool = pool
@@ -54,6 +55,7 @@ class JobRunner:
         self._now = now
         self._sleep = sleep
         self._clock = clock
+        self._bmc_networks = tuple(bmc_networks)
         self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="job")
         self._lock = threading.Lock()
         self._epochs: dict[str, int] = {}
@@ -181,12 +183,12 @@ class JobRunner:
 
     def _do(self, taken: Order, given: list[str]) -> dict[str, Any]:
         if taken.is_probe:
-            self._pool.knock(taken.bmc(), lambda: self._permit(taken))
+            self._pool.knock(taken.bmc(self._bmc_networks), lambda: self._permit(taken))
             return order.reached(taken.epoch)
         return order.success(taken.epoch, self._power(taken, given))
 
     def _power(self, taken: Order, given: list[str]) -> PowerResult:
-        machine = self._pool.machine(taken.bmc(), lambda: self._permit(taken), given)
+        machine = self._pool.machine(taken.bmc(self._bmc_networks), lambda: self._permit(taken), given)
         if taken.expect_off:
             return self._off(machine)
         wait_s = DEFAULT_TIMEOUT_S

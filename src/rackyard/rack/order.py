@@ -66,9 +66,10 @@ class Order:
         # A machine that is already on must start anew to boot from the device that was ordered.
         return "cycle" if wanted == "on" and self._restart else wanted
 
-    def bmc(self) -> Bmc:
-        """The BMC to talk to. Raises PowerRefused when no driver here can."""
-        return registry.driver(str(self._power.get("type"))).bmc(self._power)
+    def bmc(self, networks: Sequence[str] = ()) -> Bmc:
+        """The BMC to talk to, in ``networks`` if its driver goes by them. Raises PowerRefused when no driver can."""
+        power = {**self._power, "bmc_networks": list(networks)}
+        return registry.driver(str(power.get("type"))).bmc(power)
 
     def left_s(self, at: float) -> float:
         """Seconds that are left at the monotonic time ``at``."""

@@ -391,7 +391,7 @@ def test_new_bmc_address_needs_its_own_password(m1, api, sealed_password) -> Non
     moved = {"power_parameters_power_address": "10.30.0.99"}
     refused = api.put(path, data=moved)
     assert refused.status_code == 400
-    assert "needs power_pass as well" in refused.json["power_parameters"][0]
+    assert "needs power_pass or k_g as well" in refused.json["power_parameters"][0]
     assert api.put(path, data={"power_parameters_power_port": "624"}).status_code == 200
     assert sealed_password(m1["system_id"]) == before
     answer = api.put(path, data=moved | {"power_parameters_power_pass": "another"})

@@ -167,7 +167,12 @@ def test_machines_are_listed_that_are_given_out_to_whoever_asks(api, api_of, key
 
 def test_power_types_have_the_fields_that_machines_take(api) -> None:
     types = {each["name"]: each for each in api.get("rackcontrollers/?op=describe_power_types").json}
-    assert types.keys() == {"ipmi", "manual"}
+    assert types.keys() == {"ipmi", "manual", "proxmox", "webhook"}
+    shown = {name: (each["chassis"], each["can_set_boot_order"]) for name, each in types.items()}
+    assert (shown["webhook"], shown["proxmox"]) == ((False, False), (True, False))
+    secret = {name: [each["name"] for each in one["fields"] if each["secret"]] for name, one in types.items()}
+    assert secret["webhook"] == ["power_pass", "power_token"]
+    assert secret["proxmox"] == ["power_pass", "power_token_secret"]
     assert (types["ipmi"]["queryable"], types["manual"]["queryable"], types["manual"]["fields"]) == (True, False, [])
     fields = {each["name"]: each for each in types["ipmi"]["fields"]}
     assert fields["power_address"]["required"]

@@ -13,6 +13,13 @@ from rackyard.region.context import Context
 MAC, OTHER = "52:54:00:20:01:01", "52:54:00:20:01:02"
 POWER = {"type": "ipmi", "address": "10.30.0.11", "user": "admin", "password": "sesame"}
 
+WEBHOOK = {
+    "power_on_uri": "https://Hooks.example.org/m1/on",
+    "power_off_uri": "https://hooks.example.org/m1/off",
+    "power_query_uri": "https://hooks.example.org/m1",
+}
+VM = {"power_vm_name": 101, "power_token_name": "rack", "power_verify_ssl": "n"}
+
 Result = dict[str, Any]
 Run = Callable[..., Result]
 
@@ -55,6 +62,16 @@ def test_absent_twice(run: Run, register: Run) -> None:
         {"power": {**POWER, "boot_type": "efi"}},
         {"power": {**POWER, "off_mode": "soft", "privilege_level": "OPERATOR", "cipher_suite_id": "17"}},
         {"power": {**POWER, "cipher_suite_id": ""}},
+        {"power": {"type": "webhook", "parameters": WEBHOOK, "secrets": {"power_token": "t0ken"}}},
+        {
+            "power": {
+                "type": "proxmox",
+                "address": "PVE.example.org",
+                "user": "root@pam",
+                "parameters": VM,
+                "secrets": {"power_token_secret": "0-1-2"},
+            }
+        },
     ],
 )
 def test_each_change_is_made_once(register: Run, change: Result) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from rackyard.region.db.machines import state
+from rackyard.region.db.network import addresses
 from rackyard.region.db.pool import Transaction
 from rackyard.region.db.site.rights import Held
 from rackyard.region.errors import Forbidden, Invalid
@@ -223,3 +224,44 @@ def test_bmc_that_machines_of_another_pool_share_is_not_for_an_operator_to_chang
     with pytest.raises(Forbidden, match=r"power parameters of machines"):
         registry.create(ctx, operator, replace(wish(3, "chassis", power_id="3"), pool="web"))
     assert execute("SELECT * FROM bmc") == before
+
+
+def web(number: int, **given: str) -> dict[str, str]:
+    """A machine behind a webhook, as a client of MAAS sends it."""
+    base = f"http://10.30.0.9:8080/m{number}"
+    uris = {"power_on_uri": f"{base}/on", "power_off_uri": f"{base}/off", "power_query_uri": f"{base}?x=1"}
+    power = {**uris, "power_token": "t0ken", "power_user": "", **given}
+    return {
+        "hostname": f"m{number}", "architecture": "amd64/generic", "mac_addresses": f"52:54:00:20:01:{number:02x}",
+        "commission": "false", "power_type": "webhook",
+        **{f"power_parameters_{name}": value for name, value in power.items()},
+    }  # fmt: skip
+
+
+def test_webhooks_of_one_server_are_bmcs_of_their_own_and_secrets_leave_it_never(ctx, api, add_rack, execute) -> None:
+    made = api.post("machines/", data=web(1))
+    assert made.status_code == 200, made.text
+    assert api.post("machines/", data=web(2)).status_code == 200
+    path = f"machines/{made.json['system_id']}/"
+    twin = {**web(3), **{name: text for name, text in web(1).items() if "uri" in name}}
+    assert "already belongs to machine m1" in api.post("machines/", data=twin).text
+    shown = api.get(f"{path}?op=power_parameters").json
+    assert shown["power_on_uri"] == "http://10.30.0.9:8080/m1/on"
+    assert shown["power_query_uri"] == "http://10.30.0.9:8080/m1?x=1"
+    assert "power_token" not in shown
+    for name, value, words in (
+        ("power_off_uri", "http://10.30.0.10:8080/off", "must have the scheme, host and port of power_on_uri"),
+        ("power_off_uri", "ftp://10.30.0.9/", "is no URI of http or https"),
+        ("power_query_uri", "http://ann:secret@10.30.0.9:8080/", "has a user name in it"),
+        ("power_on_regex", "(", "is no regular expression"),
+        ("power_on_uri", "http://10.30.0.9:8080/other", "needs power_pass or power_token as well"),
+    ):
+        refused = api.put(path, data={f"power_parameters_{name}": value})
+        assert (refused.status_code, words in refused.text) == (400, True), refused.text
+    # The rack is chosen by the host in it, and nobody else gets that address.
+    add_rack("rack1", "10.30.0.2/24")
+    assert api.post(f"{path}?op=power_on").status_code == 200
+    assert execute("SELECT rack.hostname FROM job JOIN rack ON rack.id = job.rack_id") == [("rack1",)]
+    with ctx.db.transaction() as tx:
+        used = addresses.used(tx, "10.30.0.0/24", ctx.clock.now())
+    assert {str(each.ip): each.what for each in used}["10.30.0.9"].startswith("the BMC of machine m")

@@ -115,6 +115,17 @@ def test_wrong_credentials_are_named_after_one_try(sim, user: str, password: str
     assert sim.power == "off"
 
 
+def test_bmc_with_a_key_of_its_own_wants_k_g(sim) -> None:
+    configuration = sim.home / "lan.conf"
+    configuration.write_text(configuration.read_text().replace("endlan", 'bmc_key "sesame"\nendlan'))
+    sim.restart()
+    with_key = {k_g: ipmi_bmc("127.0.0.1", "admin", "secret", sim.bmc.port, k_g=k_g) for k_g in ("sesame", "wrong", "")}
+    assert power_in_process(with_key["sesame"], "query").state == "off"
+    for k_g in ("wrong", ""):
+        with pytest.raises(PowerAuthError):
+            power_in_process(with_key[k_g], "query")
+
+
 def test_unreachable_bmc_is_named_within_6_seconds(silent: Bmc) -> None:
     began = time.monotonic()
     with pytest.raises(PowerUnreachable, match=f"BMC 127.0.0.1 port {silent.port} does not answer IPMI"):

@@ -23,6 +23,8 @@ IN_BAND = ROOT / "src/rackyard/region/ephemeral"
 # The drivers' own files, and the one place that lists them.
 OWN = {CORE / f"{name}.py" for name in registry.DRIVERS} | {CORE / "registry.py"}
 NAMES = sorted(registry.DRIVERS)
+# cloud-init's way to report to a metadata service has the name of a driver.
+OTHER_MEANING = {"webhook": ROOT / "src/rackyard/region/metadata"}
 PORTS = {fields.usual_port(name) for name in NAMES} - {None}
 
 
@@ -71,6 +73,8 @@ def test_no_driver_is_named_outside_its_own_file() -> None:
     for path in files():
         text = path.read_text(encoding="utf-8")
         hits = list((in_python if path.suffix == ".py" else in_text)(text))
+        meant = [name for name, place in OTHER_MEANING.items() if place in path.parents]
+        hits = [hit for hit in hits if not any(name in hit.lower() for name in meant)]
         if hits:
             named[str(path.relative_to(ROOT))] = hits
     assert named == {}

@@ -188,6 +188,17 @@ def test_number_of_power_workers_is_checked(tmp_path: Path, workers: str) -> Non
         load(path)
 
 
+@pytest.mark.parametrize("networks", ['"10.30.0.0/24"', "[10]", '["10.30.0.1/24"]', '["bmcs"]'])
+def test_networks_of_bmcs_are_checked(tmp_path: Path, networks: str) -> None:
+    path = tmp_path / "rack.toml"
+    base = '[rack]\nname="r"\n[paths]\nidentity="a"\nstate="b"\n[daemons]\nroot="c"\n[power]\nbmc_networks='
+    path.write_text(f'{base}["10.30.0.0/24", "fd30::/64"]')
+    assert load(path).bmc_networks == ("10.30.0.0/24", "fd30::/64")
+    path.write_text(base + networks)
+    with pytest.raises(RackError, match=r"power.bmc_networks must be a list of networks"):
+        load(path)
+
+
 def test_certificate_past_its_end_is_due_now() -> None:
     known = Identity("abc234", datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 31, tzinfo=UTC))
     assert due_in_s(known, datetime(2026, 1, 11, tzinfo=UTC)) == 10 * 86400

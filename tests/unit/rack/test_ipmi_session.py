@@ -57,6 +57,24 @@ def machine(bmc: ScriptedBmc) -> Machine:
     return Machine(ipmi.bmc("10.30.0.11", "admin", "secret"))
 
 
+@pytest.mark.parametrize(("k_g", "key"), [("", None), ("sesame", b"sesame"), ("0x00ff10", b"\x00\xff\x10")])
+def test_k_g_reaches_the_session_as_bytes(monkeypatch: pytest.MonkeyPatch, k_g: str, key: bytes | None) -> None:
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(ipmi.pyghmi_session, "Session", lambda **options: asked.update(options) or ScriptedBmc())
+    power = {"address": "10.30.0.11", "user": "admin", "password": "secret", "options": {"k_g": k_g}}
+    bmc = ipmi.DRIVER.bmc(power)
+    ipmi.IpmiSession(bmc)
+    assert asked["kg"] == key
+    assert "sesame" not in repr(bmc)
+
+
+@pytest.mark.parametrize("k_g", ["0xnothex", "0x" + "ff" * 21, "x" * 21])
+def test_k_g_that_no_bmc_can_have_is_refused_and_not_quoted(k_g: str) -> None:
+    with pytest.raises(PowerRefused, match="k_g") as refused:
+        ipmi.DRIVER.bmc({"address": "10.30.0.11", "options": {"k_g": k_g}})
+    assert k_g not in str(refused.value)
+
+
 def nothing(_seconds: float) -> None:
     """Sleep in no time."""
 

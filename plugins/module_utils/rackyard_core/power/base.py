@@ -54,9 +54,9 @@ ERRORS: Mapping[str, type[PowerError]] = {
 
 @dataclass(frozen=True)
 class Bmc:
-    """Where a BMC is and how to log in, for one driver. The password never shows in the representation.
+    """Where a BMC is and how to log in, for one driver. Secrets never show in the representation.
 
-    ``options`` are (name, value) pairs that only the driver understands.
+    ``options`` are (name, value) pairs that only the driver understands; some are secrets.
     """
 
     driver: str
@@ -64,7 +64,7 @@ class Bmc:
     port: int
     user: str = ""
     password: str = field(default="", repr=False)
-    options: tuple[tuple[str, str], ...] = ()
+    options: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     usual_port: int = 0
 
     @property
@@ -99,11 +99,13 @@ class Bmc:
 class Parameter:
     """One setting that a driver takes, for whoever asks an operator for it.
 
-    ``kind`` is text, ip, port or choice. ``role`` is what it is to everybody else, if anything: ``address`` (with
-    ``port``, what makes it this BMC; regions choose the rack by it, as an IP address), ``user``, ``password``, or
-    ``slot``: which of the machines behind the BMC is meant. A driver without a slot has one machine behind a BMC.
+    ``kind`` is text, ip, host (an IP address or a DNS name), uri (of http or https), regex, port or choice. ``role``
+    is what it is to everybody else, if anything: ``address`` (with ``port``, what makes it this BMC; regions choose the
+    rack by the host in it), ``user``, ``password``, or ``slot``: which of the machines behind the BMC is meant. A
+    driver without a slot has one machine behind a BMC.
     ``scope`` is ``machine`` for what is not the BMC's but each machine's own. ``choices`` are the values that the
     driver can honour; ``max_bytes`` 0 means that the protocol has no limit.
+    ``beside_address`` is a URI that must be of the same web server as the address: secrets are sent there, too.
     """
 
     name: str
@@ -116,6 +118,7 @@ class Parameter:
     default: str = ""
     choices: tuple[str, ...] = ()
     max_bytes: int = 0
+    beside_address: bool = False
 
 
 class Session(Protocol):

@@ -41,6 +41,7 @@ except ImportError as missing:
 
 DEFAULT_PORT = 623
 PRIVILEGES = {"USER": 2, "OPERATOR": 3, "ADMIN": 4}
+_KEY_BYTES = 20
 # pyghmi can do these two of table 22-20 and, left alone, tries the better one first; by the number of its hash.
 CIPHER_SUITES = {"3": 1, "17": 256}
 
@@ -90,6 +91,8 @@ class Ipmi:
             choices=("auto", "legacy", "efi"),
         ),
         Parameter("cipher_suite_id", "Cipher suite", kind="choice", choices=("", *CIPHER_SUITES)),
+        # 20 bytes (table 22-30), or as many in hexadecimal digits after 0x.
+        Parameter("k_g", "K_g, the key of the BMC", secret=True, max_bytes=42),
         Parameter("privilege_level", "Privilege level", kind="choice", default="ADMIN", choices=tuple(PRIVILEGES)),
         Parameter(
             "power_off_mode",
@@ -115,6 +118,7 @@ class Ipmi:
         if level and level not in PRIVILEGES:
             known = ", ".join(PRIVILEGES)
             raise PowerRefused(f"BMC {address}: privilege level {level!r} is unknown; use one of {known}")
+        _key(str(options.get("k_g") or ""))
         return bmc(
             address,
             str(power.get("user") or ""),
@@ -122,6 +126,7 @@ class Ipmi:
             int(power.get("port") or DEFAULT_PORT),
             cipher_suite_id=suite,
             privilege_level=level,
+            k_g=str(options.get("k_g") or ""),
         )
 
     def knock(self, bmc: Bmc) -> None:
@@ -145,11 +150,24 @@ def bmc(
     *,
     cipher_suite_id: str = "",
     privilege_level: str = "",
+    k_g: str = "",
 ) -> Bmc:
-    """A BMC that talks IPMI. An empty cipher suite is negotiated, an empty privilege level is the best there is."""
-    given = (("cipher_suite_id", cipher_suite_id), ("privilege_level", privilege_level))
+    """A BMC that talks IPMI. An empty cipher suite is negotiated, an empty privilege level is the best there is, and
+    without K_g the password is the key."""
+    given = (("cipher_suite_id", cipher_suite_id), ("privilege_level", privilege_level), ("k_g", k_g))
     options = tuple((name, value) for name, value in given if value)
     return Bmc(DRIVER.name, address, port, user, password, options, usual_port=DEFAULT_PORT)
+
+
+def _key(text: str) -> bytes | None:
+    """K_g as the 20 bytes that pyghmi fills it up to, None without one. Raises PowerRefused, without quoting it."""
+    try:
+        key = bytes.fromhex(text[2:]) if text.startswith("0x") else text.encode()
+    except ValueError:
+        raise PowerRefused("k_g begins with 0x and goes on with what is not hexadecimal; correct it") from None
+    if len(key) > _KEY_BYTES:
+        raise PowerRefused(f"k_g has more than {_KEY_BYTES} bytes; correct it")
+    return key or None
 
 
 def _answers(address: str, port: int) -> bool:
@@ -207,6 +225,7 @@ class IpmiSession:
                 password=bmc.password.encode(),
                 port=bmc.port,
                 privlevel=PRIVILEGES[level] if level else None,
+                kg=_key(options.get("k_g", "")),
             )
         if suite and self._session.attemptedhash != CIPHER_SUITES[suite]:
             self.close()
@@ -278,7 +297,7 @@ class IpmiSession:
             if _AUTH_WORDS.search(text):
                 raise PowerAuthError(
                     f"BMC {self.bmc.name} refused user '{self.bmc.user}': wrong user name or password ({text}); "
-                    "correct power_user and power_pass of the machine"
+                    "correct power_user and power_pass of the machine, and k_g if the BMC has a key of its own"
                 ) from reason
             if isinstance(reason, OSError) or not text or _SILENCE_WORDS.search(text):
                 raise PowerUnreachable(

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
-from . import ipmi, manual
+from . import ipmi, manual, proxmox, webhook
 from .base import Driver, PowerRefused
 
-DRIVERS: dict[str, Driver] = {driver.name: driver for driver in (ipmi.DRIVER, manual.DRIVER)}
+DRIVERS: dict[str, Driver] = {
+    driver.name: driver for driver in (ipmi.DRIVER, manual.DRIVER, proxmox.DRIVER, webhook.DRIVER)
+}
 
 
 def driver(name: str) -> Driver:

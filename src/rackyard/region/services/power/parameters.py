@@ -4,12 +4,13 @@ honour is refused here, and not when the machine should go on."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rackyard.region.errors import Invalid
 from rackyard.region.services.site import validation
-from rackyard_core.power import fields
+from rackyard_core.power import fields, places
 from rackyard_core.power.base import Parameter
 from rackyard_core.power.registry import DRIVERS
 
@@ -80,12 +81,13 @@ def parse(kind: str, given: Mapping[str, str], before: PowerSettings | None = No
     secrets: dict[str, str] = {}
     for name, text in given.items():
         parameter = known_fields[name]
-        if parameter.kind in ("ip", "port") and not text:
+        if parameter.kind in ("ip", "host", "uri", "port") and not text:
             continue  # MAAS's clients send what was left empty
         (secrets if parameter.secret else values)[name] = _checked(kind, parameter, text)
     settings = PowerSettings(kind, values, secrets)
     _refuse_gaps(base, settings)
     _refuse_foreign_secrets(base, settings)
+    _refuse_elsewhere(settings)
     return settings
 
 
@@ -118,7 +120,7 @@ def _refuse_gaps(before: PowerSettings, after: PowerSettings) -> None:
 
 def _refuse_foreign_secrets(before: PowerSettings, after: PowerSettings) -> None:
     if before.has_secrets and not after.secrets and not keeps_secrets(before, after):
-        names = " and ".join(parameter.name for parameter in fields.declared(after.type) if parameter.secret)
+        names = " or ".join(parameter.name for parameter in fields.declared(after.type) if parameter.secret)
         raise Invalid.field(
             FIELD,
             f"A new {fields.named(after.type, 'address')} needs {names} as well: the stored password was given for "
@@ -126,12 +128,46 @@ def _refuse_foreign_secrets(before: PowerSettings, after: PowerSettings) -> None
         )
 
 
+def _refuse_elsewhere(after: PowerSettings) -> None:
+    """Secrets are sent to one web server only, which is the one that the rack is chosen for."""
+    for parameter in fields.declared(after.type):
+        uri = after.values.get(parameter.name)
+        if parameter.beside_address and uri and after.address and places.origin(uri) != places.origin(after.address):
+            raise Invalid.field(
+                FIELD,
+                f"{parameter.name} must have the scheme, host and port of {fields.named(after.type, 'address')}, "
+                f"{after.address}; correct one of them.",
+            )
+
+
 def _checked(kind: str, parameter: Parameter, text: str) -> str:
     if parameter.kind == "ip":
         return str(validation.address(FIELD, text))
+    if parameter.kind in ("host", "uri"):
+        return _place(parameter, text)
+    if parameter.kind == "regex":
+        return _regex(kind, parameter, text)
     if parameter.kind == "port":
         return str(validation.number(FIELD, text, 1, 65535))
     return _option(parameter, text) if parameter.kind == "choice" else _short(kind, parameter, text)
+
+
+def _place(parameter: Parameter, text: str) -> str:
+    try:
+        return places.uri(text) if parameter.kind == "uri" else places.host(text)
+    except ValueError as reason:
+        raise Invalid.field(FIELD, f"{parameter.name} {validation.shown(text)} {reason}.") from None
+
+
+def _regex(kind: str, parameter: Parameter, text: str) -> str:
+    short = _short(kind, parameter, text)
+    try:
+        re.compile(short)
+    except (re.error, OverflowError, RecursionError) as reason:
+        raise Invalid.field(
+            FIELD, f"{parameter.name} {validation.shown(text)} is no regular expression of Python: {reason}."
+        ) from None
+    return short
 
 
 def _short(kind: str, parameter: Parameter, text: str) -> str:

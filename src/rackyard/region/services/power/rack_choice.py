@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
 from rackyard.region.db.power.rack_choice import Candidate, RackInterface
+from rackyard_core.power import places
 
 # For so long a rack that did not reach a BMC comes after all others there.
 FRESH_FAILURE = timedelta(minutes=10)
@@ -114,7 +115,10 @@ def _search(bmc_address: str, racks: Sequence[Candidate], unreached_since: datet
 
 
 def _way(bmc_address: str, rack: Candidate) -> RackInterface | None:
-    bmc = ip_address(bmc_address)
+    try:
+        bmc = ip_address(places.host_of(bmc_address))
+    except ValueError:
+        return None  # a name, which racks look up
     return next((each for each in rack.interfaces if bmc in each.address.network), None)
 
 

@@ -21,11 +21,12 @@ SELECT host(used.ip) AS ip, used.what, used.is_fixed, used.purpose FROM (
     UNION ALL
     SELECT gateway_ip, 'the router of a static route', true, 'gateway-ip' FROM static_route
     UNION ALL
-    -- As its driver writes it, which may be a name.
-    SELECT CASE WHEN bmc.address ~ ('^(' || octet || '\.){3}' || octet || '$') THEN bmc.address::inet END,
+    -- As its driver writes it, which may be a name, or a URI.
+    SELECT CASE WHEN bmc.host ~ ('^(' || octet || '\.){3}' || octet || '$') THEN bmc.host::inet END,
            'the BMC of machine ' || machine.hostname, true, 'assigned-ip'
     FROM (SELECT '(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])') AS one (octet)
-    CROSS JOIN bmc JOIN machine ON machine.bmc_id = bmc.id
+    CROSS JOIN (SELECT id, regexp_replace(address, '^[a-z]+://([^:/?]+).*$', '\1') FROM bmc) AS bmc (id, host)
+    JOIN machine ON machine.bmc_id = bmc.id
     UNION ALL
     SELECT lease.ip, 'whoever leases it (' || lease.mac || ')', false, 'assigned-ip' FROM lease
     WHERE lease.state = 'commit' AND (lease.expires_at IS NULL OR lease.expires_at > %(now)s)
