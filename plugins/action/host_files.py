@@ -50,8 +50,11 @@ class ActionModule(ActionBase):
 
     def _render(self, name: str, variables: dict[str, Any]) -> str:
         """What the lookup plugin for templates gives, without the copy of all variables that it makes for each file."""
-        path = self._find_needle("templates", name)
+        path = self._template_path(name)
         templar = self._templar.copy_with_new_env(searchpath=[os.path.dirname(path)], available_variables=variables)
         text = trust_as_template(self._loader.get_text_file_contents(path))
         rendered = templar.template(text, escape_backslashes=False)
         return "" if rendered is None else str(rendered)
+
+    def _template_path(self, name: str) -> str:
+        return str(self._find_needle("templates", name))

@@ -153,25 +153,21 @@ def firewall_admits(
     return through("machines") or (not _among(sender, parties["machines"]) and through("anybody"))
 
 
-def _addresses(interface: Mapping[str, Any]) -> list[str]:
-    """Addresses of an interface, as Ansible's facts tell them, without link-local ones."""
-    told = [interface.get("ipv4") or {}, *interface.get("ipv4_secondaries", []), *interface.get("ipv6", [])]
-    found = [str(entry["address"]) for entry in told if entry.get("address")]
-    return [address for address in found if not ip_address(address.partition("%")[0]).is_link_local]
+def _addresses(link: Mapping[str, Any]) -> list[str]:
+    """Addresses of an interface without link-local ones."""
+    found = [str(entry["local"]) for entry in link.get("addr_info", []) if entry.get("local")]
+    return [address for address in found if not ip_address(address).is_link_local]
 
 
-def interfaces_within(facts: Mapping[str, Any], networks: Sequence[str]) -> list[str]:
+def interfaces_within(links: Sequence[Mapping[str, Any]], networks: Sequence[str]) -> list[str]:
     """Names of the interfaces that have addresses in these networks and in no other.
 
-    :param facts: `ansible_facts` with the subset `interfaces`.
+    :param links: what `ip -json address` says (iproute2).
     """
-    devices = [facts.get(str(name).translate(str.maketrans("-:", "__"))) for name in facts.get("interfaces", [])]
-    found = []
-    for device in devices:
-        addresses = _addresses(device) if isinstance(device, Mapping) else []
-        if device and addresses and all(_among(address, networks) for address in addresses):
-            found.append(str(device["device"]))
-    return sorted(found)
+    addresses = {str(link["ifname"]): _addresses(link) for link in links if "ifname" in link}
+    return sorted(
+        name for name, told in addresses.items() if told and all(_among(address, networks) for address in told)
+    )
 
 
 class FilterModule:

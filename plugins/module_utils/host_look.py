@@ -64,6 +64,22 @@ def look(arguments: dict[str, Any], *, check_mode: bool) -> dict[str, Any] | Non
     return {"changed": False, "changed_paths": [], "units": units, "proven": proven, "diff": []}
 
 
+def settled(daemons: list[dict[str, Any]], *, check_mode: bool) -> dict[str, Any] | None:
+    """States of all units of several daemons, if nothing is to be written for any and their proofs succeed; None if not.
+
+    Each has C(files), C(pending), C(units) and C(proofs), as the module would get them. One without a proof is not
+    settled, except in check mode, where none is run. Whether the units should be in their states is the caller's to judge.
+    """
+    for daemon in daemons:
+        if look({"files": daemon["files"], "pending": daemon["pending"]}, check_mode=check_mode) is None:
+            return None
+    units = unit_states(_run, [unit for daemon in daemons for unit in daemon["units"]])
+    proofs = [daemon["proofs"] for daemon in daemons]
+    if not check_mode and not all(each and all(_run(shlex.split(proof))[0] == 0 for proof in each) for each in proofs):
+        return None
+    return {"units": units}
+
+
 def _run(words: list[str]) -> tuple[int, str, str]:
     quiet = {"stdin": subprocess.DEVNULL, "check": False}
     done = subprocess.run(words, capture_output=True, text=True, errors="replace", **quiet)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +15,22 @@ from role_variables import trusted
 ROLE = Path(__file__).resolve().parents[2] / "roles/firewall"
 
 
-def _templar(tiers: list[str], inputs: dict[str, Any], facts: dict[str, Any]) -> Templar:
+def _templar(tiers: list[str], inputs: dict[str, Any], links: list[dict[str, Any]]) -> Templar:
     files = (ROLE / "defaults/main.yml", ROLE / "vars/main.yml")
     variables = {name: value for path in files for name, value in yaml.safe_load(path.read_text("utf-8")).items()}
-    variables = trusted(variables) | {"rackyard_tiers": tiers, "ansible_facts": facts}
+    variables = trusted(variables) | {"rackyard_tiers": tiers}
+    variables["__firewall_seen"] = {"stdout_lines": ["Welcome to [a host]", "from", json.dumps(links)]}
     return Templar(loader=DataLoader(), variables=variables | inputs)
 
 
-def rules(tiers: list[str], facts: dict[str, Any] | None = None, **inputs: Any) -> str:
-    """The file of rules of a host in these tiers; `facts` are those of its interfaces."""
+def rules(tiers: list[str], links: list[dict[str, Any]] | None = None, **inputs: Any) -> str:
+    """The file of rules of a host in these tiers; `links` are its interfaces."""
     text = (ROLE / "templates/etc/rackyard/firewall.nft.j2").read_text(encoding="utf-8")
-    return str(_templar(tiers, inputs, facts or {}).template(trust_as_template(text)))
+    return str(_templar(tiers, inputs, links or []).template(trust_as_template(text)))
 
 
 def table(tiers: list[str], **inputs: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The role's rows, and who is who."""
-    templar = _templar(tiers, inputs, {})
+    templar = _templar(tiers, inputs, [])
     rows = templar.template(trust_as_template("{{ __firewall_table + __firewall_openings }}"))
     return rows, templar.template(trust_as_template("{{ __firewall_parties }}"))

@@ -212,22 +212,17 @@ class Site:
             "firewall_bmc_networks": within("bmc"),
         } | more
 
-    def facts(self) -> dict[str, Any]:
-        """Interfaces of the host, as Ansible tells them."""
-        names = [f"{name}0" for name in NETWORKS]
-        return {"interfaces": ["lo", *names], "lo": {"device": "lo", "ipv4": {"address": "127.0.0.1"}}} | {
-            f"{name}0": {
-                "device": f"{name}0",
-                "ipv4": {"address": address(name, HOST[name])},
-                "ipv6": [{"address": "fe80::1", "scope": "link"}, {"address": address(name, HOST[name], 6)}],
-            }
-            for name in NETWORKS
+    def links(self) -> list[dict[str, Any]]:
+        """Interfaces of the host, as `ip -json address` tells them."""
+        told = {"lo": ["127.0.0.1"]} | {
+            f"{name}0": [address(name, HOST[name]), "fe80::1", address(name, HOST[name], 6)] for name in NETWORKS
         }
+        return [{"ifname": name, "addr_info": [{"local": one} for one in found]} for name, found in told.items()]
 
     def load(self, tiers: list[str], **more: Any) -> None:
         """Judge the role's rules as the role does, and load them as its unit does."""
         rules = self.home / "firewall.nft"
-        rules.write_text(firewall_role.rules(tiers, self.facts(), **self.inputs(**more)))
+        rules.write_text(firewall_role.rules(tiers, self.links(), **self.inputs(**more)))
         nft = program("nft", "nftables")
         self.host.run(nft, "--check", "--file", str(rules))
         self.host.run(nft, "--file", str(rules))

@@ -57,13 +57,26 @@ def test_every_role_has_its_tag(playbook: Path) -> None:
         assert included is None or short in included["apply"]["tags"], f"{name}: its tasks do not inherit the tag"
 
 
+# Where a look at the host finds something to do for them.
+INCLUDED = ("daemons_of_both.yml", "daemons_of_racks.yml")
+
+
 def chosen(tmp_path: Path, tag: str) -> dict[str, set[str]]:
-    """Roles with tasks that `site.yml --tags TAG` would run, by play."""
+    """Roles with tasks that `site.yml --tags TAG` would run, by play; files that it includes count as plays."""
+    included = [
+        {
+            "name": name,
+            "hosts": "racks",
+            "tasks": [{"ansible.builtin.import_tasks": str(ROOT / "playbooks/tasks" / name)}],
+        }
+        for name in INCLUDED
+    ]
+    (tmp_path / "included.yml").write_text(yaml.safe_dump(included))
     (tmp_path / "hosts").write_text("[regions]\nregion1\n[racks]\nrack1\n")
     command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(tmp_path / "hosts"), "--list-tasks"]
     environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
     done = subprocess.run(
-        [*command, "--tags", tag, "playbooks/site.yml"],
+        [*command, "--tags", tag, "playbooks/site.yml", str(tmp_path / "included.yml")],
         cwd=ROOT, env=environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
     found: dict[str, set[str]] = {}
@@ -81,11 +94,24 @@ def test_one_daemon_can_be_chosen_with_what_it_builds_on(tmp_path: Path) -> None
     assert {"controller_identity", "service_runtime", "daemon"} <= found["Regions"], (
         "packages, the user, and the key of updates"
     )
-    assert {"daemon", "service_runtime"} <= found["Code of racks, and their nginx"], "packages, and the user"
-    assert {"dns", "daemon"} <= found["Daemons of both tiers"]
-    assert "http" not in found["Code of racks, and their nginx"]
-    assert not {"http", "proxy", "syslog", "ntp"} & found["Daemons of both tiers"]
-    assert not {"dhcp", "tftp", "rack_service"} & found["Racks"]
+    assert {"daemon", "service_runtime"} <= found["Code of racks"], "packages, and the user"
+    assert found["daemons_of_both.yml"] == {"dns", "daemon"}
+    assert found["daemons_of_racks.yml"] == set()
+    assert "rack_service" not in found["Racks"]
+
+
+def test_daemons_are_looked_at_and_run_by_the_tags_of_their_roles() -> None:
+    look, both = load(ROOT / "playbooks/tasks/daemons.yml")
+    racks = next(
+        task
+        for play in load(ROOT / "playbooks/rack.yml")
+        for task in play["pre_tasks"]
+        if "daemons_of_racks" in str(task)
+    )
+    roles = [[task["tags"] for task in load(ROOT / "playbooks/tasks" / name)] for name in INCLUDED]
+    assert [[tag] for tag in both["tags"]] == roles[0]
+    assert [[tag] for tag in racks["tags"]] == roles[1]
+    assert look["tags"] == both["tags"] + racks["tags"]
 
 
 def test_each_tag_of_the_site_chooses_its_role(tmp_path: Path) -> None:

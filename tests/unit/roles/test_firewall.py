@@ -122,29 +122,20 @@ def test_nobody_gets_no_rule_and_anybody_one_without_a_sender() -> None:
     assert plan == {"sets": [], "named": [], "machines": [], "anybody": ["udp dport { 2 } accept"]}
 
 
-def device(name: str, *addresses: str, secondary: tuple[str, ...] = ()) -> dict[str, Any]:
-    """An interface as Ansible's facts tell it."""
-    told: dict[str, Any] = {"device": name, "ipv6": [{"address": one} for one in addresses if ":" in one]}
-    older = [one for one in addresses if ":" not in one]
-    if older:
-        told["ipv4"] = {"address": older[0]}
-    return told | {"ipv4_secondaries": [{"address": one} for one in secondary]}
+def link(name: str, *addresses: str) -> dict[str, Any]:
+    """An interface as `ip -json address` tells it."""
+    return {"ifname": name, "addr_info": [{"local": address} for address in addresses]}
 
 
 def test_only_an_interface_that_leads_to_bmcs_alone_is_closed_as_a_whole() -> None:
-    facts = {
-        "interfaces": ["lo", "bmc-0", "mixed", "mixed2", "v6", "none", "gone"],
-        "lo": device("lo", "127.0.0.1"),
-        "bmc_0": device("bmc-0", "10.30.0.2", "fe80::1"),
-        "mixed": device("mixed", "10.30.0.3", secondary=("10.20.0.2",)),
-        "mixed2": device("mixed2", "10.30.0.4", "2001:db8::4"),
-        "v6": device("v6", "fd30::2"),
-        "none": device("none", "fe80::2"),
-    }
-    assert firewall.interfaces_within(facts, ["10.30.0.0/24", "fd30::/64"]) == ["bmc-0", "v6"]
-    assert firewall.interfaces_within(facts, []) == []
+    links = [
+        link("lo", "127.0.0.1"), link("bmc-0", "10.30.0.2", "fe80::1"), link("mixed", "10.30.0.3", "10.20.0.2"),
+        link("mixed2", "10.30.0.4", "2001:db8::4"), link("v6", "fd30::2"), link("none", "fe80::2"), {},
+    ]  # fmt: skip
+    assert firewall.interfaces_within(links, ["10.30.0.0/24", "fd30::/64"]) == ["bmc-0", "v6"]
+    assert firewall.interfaces_within(links, []) == []
     assert 'iifname { "bmc-0", "v6" } jump refuse' in firewall_role.rules(
-        ["rack"], facts, firewall_bmc_networks=["10.30.0.0/24", "fd30::/64"]
+        ["rack"], links, firewall_bmc_networks=["10.30.0.0/24", "fd30::/64"]
     )
 
 
