@@ -43,4 +43,4 @@ class ModuleDocFragment:
     # Annotated, because the sanity tests take plain assignments here for literals.
     DOCUMENTATION: str = _INTERFACE
 
-    MACHINE: str = _INTERFACE + _GATEWAY
+    OF_MACHINE: str = _INTERFACE + _GATEWAY

@@ -81,6 +81,6 @@ def settled(daemons: list[dict[str, Any]], *, check_mode: bool) -> dict[str, Any
 
 
 def _run(words: list[str]) -> tuple[int, str, str]:
-    quiet = {"stdin": subprocess.DEVNULL, "check": False}
-    done = subprocess.run(words, capture_output=True, text=True, errors="replace", **quiet)
+    nothing = subprocess.DEVNULL
+    done = subprocess.run(words, capture_output=True, text=True, errors="replace", stdin=nothing, check=False)
     return done.returncode, done.stdout, done.stderr

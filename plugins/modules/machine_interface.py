@@ -17,7 +17,7 @@ description:
 extends_documentation_fragment:
   - rackyard.metal.attributes
   - rackyard.metal.attributes.region
-  - rackyard.metal.interface.machine
+  - rackyard.metal.interface.of_machine
   - rackyard.metal.region
 attributes:
   check_mode:
