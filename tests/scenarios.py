@@ -59,7 +59,7 @@ class Row:
 
 
 def of_day(day: int) -> tuple[str, ...]:
-    """What `./run test` proves on a day of the calendar (its ordinal): some always, and of each row one more in turn."""
+    """What `./run test` proves on a day of the calendar (its ordinal): some always, of each row one more in turn."""
     turns = ([name for name in row if name not in ALWAYS] for row in ROWS)
     return (*ALWAYS, *(names[day % len(names)] for names in turns))
 

@@ -65,10 +65,10 @@ def look(arguments: dict[str, Any], *, check_mode: bool) -> dict[str, Any] | Non
 
 
 def settled(daemons: list[dict[str, Any]], *, check_mode: bool) -> dict[str, Any] | None:
-    """States of all units of several daemons, if nothing is to be written for any and their proofs succeed; None if not.
+    """States of all units of several daemons, if nothing is to be written and their proofs succeed; None if not.
 
     Each has C(files), C(pending), C(units) and C(proofs), as the module would get them. One without a proof is not
-    settled, except in check mode, where none is run. Whether the units should be in their states is the caller's to judge.
+    settled, except in check mode, where none is run. Whether units should be in their states is the caller's to judge.
     """
     for daemon in daemons:
         if look({"files": daemon["files"], "pending": daemon["pending"]}, check_mode=check_mode) is None:

@@ -59,3 +59,18 @@ settled:
   returned: success
   sample: true
 """
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={"roles": {"type": "list", "elements": "str", "required": True}}, supports_check_mode=True
+    )
+    module.fail_json(
+        msg="daemons_settled is done by its action plugin, which knows the roles; use it as a task of a playbook"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -69,6 +69,7 @@ SENT: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("/dhcp-snippets/", "POST"): {"name": "n2", "value": "option time-offset 0;"},
     ("/dhcp-snippets/<int:snippet_id>/", "POST revert"): {"to": "-1"},
     ("/machines/<system_id>/", "POST commission"): {"testing_scripts": "none"},
+    ("/machines/<system_id>/", "POST test"): {"testing_scripts": "none"},
     ("/scripts/", "POST"): {"name": "s2", "script": "#!/bin/sh\n"},
     ("/scripts/<script>", "POST add_tag"): {"tag": "t"},
     ("/scripts/<script>", "POST remove_tag"): {"tag": "t"},

@@ -16,7 +16,7 @@ PATH = "scripts/"
 TEXT = """#!/bin/sh
 # --- Start MAAS 1.0 script metadata ---
 # name: disk-check
-# tags: [quick]
+# tags: [handy]
 # script_type: testing
 # hardware_type: storage
 # parallel: instance
@@ -47,7 +47,7 @@ def made(api) -> dict:
 def test_script_has_the_fields_of_maas_and_is_found_by_id_and_name(api, made) -> None:
     (version,) = made["history"]
     assert made == {
-        "id": made["id"], "name": "disk-check", "title": "", "description": "", "tags": ["quick"], "type": 2,
+        "id": made["id"], "name": "disk-check", "title": "", "description": "", "tags": ["handy"], "type": 2,
         "type_name": "Testing", "hardware_type": 3, "hardware_type_name": "storage", "parallel": 1,
         "parallel_name": "instance", "timeout": "0:05:00", "packages": {}, "results": {}, "for_hardware": [],
         "parameters": {"storage": {"type": "storage", "default": "all", "arguments": ["--storage={path}"]}},
@@ -56,7 +56,7 @@ def test_script_has_the_fields_of_maas_and_is_found_by_id_and_name(api, made) ->
         "resource_uri": "/MAAS/api/2.0/scripts/disk-check",
     }  # fmt: skip
     assert api.get(f"{PATH}{made['id']}").json == api.get(f"{PATH}disk-check").json == made
-    with_text = api.get(f"{PATH}?filters=quick&include_script=1").json
+    with_text = api.get(f"{PATH}?filters=handy&include_script=1").json
     assert [(each["name"], base64.b64decode(each["script"]).decode()) for each in with_text] == [("disk-check", TEXT)]
     assert api.delete(f"{PATH}disk-check").status_code == 204
     assert api.get(f"{PATH}disk-check").status_code == 404
@@ -67,7 +67,9 @@ def test_own_scripts_are_listed_and_stay_as_they_are(api, made) -> None:
     assert [each["name"] for each in listed] == sorted(each["name"] for each in listed)
     assert {"20-cpu", "maas-lshw", "disk-check"} <= {each["name"] for each in listed}
     assert {each["default"] for each in api.get(f"{PATH}?type=commissioning").json} == {True}
-    assert [each["name"] for each in api.get(f"{PATH}?type=2&hardware_type=storage").json] == ["disk-check"]
+    disks = {each["name"]: each["default"] for each in api.get(f"{PATH}?type=2&hardware_type=storage").json}
+    assert (disks["disk-check"], disks["smartctl-short"], "ntp" in disks) == (False, True, False)
+    assert b'KIND = "short"' in api.get(f"{PATH}smartctl-short?op=download").data
     assert api.get(f"{PATH}20-cpu?op=download").data.startswith(b"#!/usr/bin/python3")
     assert api.get(f"{PATH}20-cpu").json["type"] == 0
     for refused in (
@@ -84,12 +86,12 @@ def test_what_it_was_stays_in_its_history_and_can_be_again(api, made) -> None:
     assert [each["comment"] for each in changed["history"]] == ["second", "first"]
     api.put(f"{PATH}disk-check", data={"title": "New title"})
     assert api.put(f"{PATH}disk-check", data={"title": "New title"}).json["history"][2]["comment"] == "first"
-    assert api.post(f"{PATH}disk-check?op=add_tag", data={"tag": "slow"}).json["tags"] == ["quick", "slow"]
+    assert api.post(f"{PATH}disk-check?op=add_tag", data={"tag": "slow"}).json["tags"] == ["handy", "slow"]
     assert api.get(f"{PATH}disk-check?op=download&revision=-1").text == TEXT.replace("true", "false")
     reverted = api.post(f"{PATH}disk-check?op=revert", data={"to": "-2"}).json
-    assert (reverted["title"], reverted["tags"], len(reverted["history"])) == ("", ["quick", "slow"], 4)
+    assert (reverted["title"], reverted["tags"], len(reverted["history"])) == ("", ["handy", "slow"], 4)
     assert api.get(f"{PATH}disk-check?op=download").text == TEXT
-    assert api.post(f"{PATH}disk-check?op=remove_tag", data={"tag": "quick"}).json["tags"] == ["slow"]
+    assert api.post(f"{PATH}disk-check?op=remove_tag", data={"tag": "handy"}).json["tags"] == ["slow"]
     assert api.put(f"{PATH}disk-check", data={"description": "x"}).json["tags"] == ["slow"], "not those of the block"
     entries = api.get("audit/?object=script").json["entries"]
     assert {entry["action"] for entry in entries} == {"create", "change"}
