@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from . import ipmi, manual
+from . import ipmi, manual, redfish
 from .base import Driver, PowerRefused
 
-DRIVERS: dict[str, Driver] = {driver.name: driver for driver in (ipmi.DRIVER, manual.DRIVER)}
+DRIVERS: dict[str, Driver] = {driver.name: driver for driver in (ipmi.DRIVER, manual.DRIVER, redfish.DRIVER)}
 
 
 def driver(name: str) -> Driver:
@@ -17,3 +17,8 @@ def driver(name: str) -> Driver:
     except KeyError:
         known = ", ".join(sorted(DRIVERS))
         raise PowerRefused(f"power type {name!r} is not known here; use one of {known}, or update this host") from None
+
+
+def preload() -> None:
+    """Import what drivers import late; for whoever forks, so that the children share it."""
+    redfish.preload()
