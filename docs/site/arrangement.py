@@ -12,7 +12,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Begin": ("README", "docs/install", "docs/real-hardware", "docs/awx", "docs/variables"),
     "Run a site": (
         "docs/README", "docs/running", "docs/operations", "docs/upgrade", "docs/backup", "docs/networks", "docs/ipv6",
-        "docs/when-things-die", "docs/tags", "docs/drift", "docs/events", "docs/clients", "docs/ports",
+        "docs/power-drivers", "docs/when-things-die", "docs/tags", "docs/drift", "docs/events", "docs/clients",
+        "docs/ports",
     ),
     "When something does not work": ("docs/twelve-steps", "docs/troubleshooting"),
     "How it works": ("docs/architecture", "power-drivers"),
@@ -28,6 +29,7 @@ TITLES = {
     "README": "Start here",
     "docs/README": "All pages for operators",
     "docs/install": "Install",
+    "docs/power-drivers": "Power types, in use",
     "docs/awx": "AWX",
     "docs/clients": "Clients of MAAS",
     "docs/running": "Running the playbooks",

@@ -81,13 +81,14 @@ power:
     type:
       description: Kind of power control. With V(manual) somebody pushes the button.
       type: str
-      choices: [ipmi, manual]
+      choices: [ipmi, manual, redfish]
       required: true
     address:
-      description: IP address of the BMC, which at least one rack must be able to reach. Needed for O(%(entry)spower.type=ipmi).
+      description: IP address of the BMC, which at least one rack must be able to reach. Needed for O(%(entry)spower.type=ipmi) and
+        O(%(entry)spower.type=redfish).
       type: str
     port:
-      description: UDP port of the BMC. The region assumes 623.
+      description: UDP port of the BMC, which the region assumes to be 623, or TCP port of O(%(entry)spower.type=redfish), 443.
       type: int
     user:
       description: User name at the BMC.
@@ -120,6 +121,20 @@ power:
         - Without it the highest that the BMC gives is taken.
       type: str
       choices: [OPERATOR, ADMIN]
+    node_id:
+      description:
+        - Which system of a BMC with O(%(entry)spower.type=redfish), as its path under C(/redfish/v1/Systems) ends.
+        - A BMC with one system only needs none.
+      type: str
+    verify_ssl:
+      description:
+        - Whether the certificate of a BMC with O(%(entry)spower.type=redfish) is verified. The region assumes V(y).
+        - With O(%(entry)spower.tls_fingerprint) that certificate is required, whatever this says.
+      type: str
+      choices: ["y", "n"]
+    tls_fingerprint:
+      description: SHA-256 fingerprint of the only certificate that a BMC with O(%(entry)spower.type=redfish) may show, for one that no authority has signed.
+      type: str
 """
 
 # Everything about the password that the region never tells.

@@ -39,6 +39,9 @@ def machine_options() -> dict[str, dict[str, Any]]:
                 "boot_type": {"type": "str", "choices": ["auto", "efi", "legacy"]},
                 "off_mode": {"type": "str", "choices": ["hard", "soft"]},
                 "privilege_level": {"type": "str", "choices": ["OPERATOR", "ADMIN"]},
+                "node_id": {"type": "str"},
+                "verify_ssl": {"type": "str", "choices": ["y", "n"]},
+                "tls_fingerprint": {"type": "str"},
             },
         },
     }

@@ -19,7 +19,6 @@ from sushy_tools.emulator.resources.systems.base import AbstractSystemsDriver
 
 SESSIONS = "/redfish/v1/SessionService/Sessions"
 TOKEN = "a-token-of-this-test"
-USER, PASSWORD = "admin", "secret"
 
 
 class Unsupported(error.FishyError):
@@ -106,6 +105,10 @@ class Front:
     def _has_sessions(self) -> bool:
         return (self.home / "sessions").exists()
 
+    @property
+    def _user(self) -> str:
+        return (self.home / "user").read_text()
+
     def _root(self, env: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         # The emulator's answer, and where sessions are if there are some.
         document = json.loads(b"".join(self.app(env, lambda *_arguments: None)))
@@ -115,7 +118,7 @@ class Front:
 
     def _log_in(self, env: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         given = json.loads(env["wsgi.input"].read(int(env["CONTENT_LENGTH"])))
-        right = (given["UserName"], given["Password"]) == (USER, PASSWORD)
+        right = f"{given['UserName']}:{given['Password']}" == self._user
         self._note("login" if right else "refused")
         if not right:
             return answer(start, "401 Unauthorized", b"{}")
@@ -124,7 +127,7 @@ class Front:
     def _is_known(self, env: dict[str, Any]) -> bool:
         if self._has_sessions:
             return env.get("HTTP_X_AUTH_TOKEN") == TOKEN
-        pair = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        pair = base64.b64encode(self._user.encode()).decode()
         return env.get("HTTP_AUTHORIZATION") == f"Basic {pair}"
 
     def _odd(self, how: str, start: Callable[..., Any]) -> Iterable[bytes]:

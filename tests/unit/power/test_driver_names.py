@@ -23,7 +23,8 @@ IN_BAND = ROOT / "src/rackyard/region/ephemeral"
 # The drivers' own files, and the one place that lists them.
 OWN = {CORE / f"{name}.py" for name in registry.DRIVERS} | {CORE / "registry.py"}
 NAMES = sorted(registry.DRIVERS)
-PORTS = {fields.usual_port(name) for name in NAMES} - {None}
+# That of HTTPS is no driver's own.
+PORTS = {fields.usual_port(name) for name in NAMES} - {None, 443}
 
 
 def is_about(name: str, text: str) -> bool:

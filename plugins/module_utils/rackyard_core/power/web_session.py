@@ -103,15 +103,13 @@ class _Bounded(HTTPAdapter):  # type: ignore[misc]  # requests has no type infor
         return response
 
     def _judge(self, response: Any) -> None:
-        """What sushy would try again, for longer than there is time."""
+        """What sushy would try again, for longer than there is time. 501 is what BMCs say to what they do not have."""
         status = response.status_code
-        if status < 500:
+        if status < 500 or (status == 501 and response.request.method != "GET"):
             return
         words = f"BMC {self._bmc.name} failed with {status} {_printable(response.reason)}"
         if status in _BUSY:
             raise PowerBusy(f"{words}: it is busy")
-        if status == 501:
-            raise PowerRefused(f"{words}: it does not have that")
         raise PowerError(f"{words}; look at its event log")
 
     @contextlib.contextmanager
