@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Redfish (DMTF DSP0266): what the driver takes and declares. ``web_session`` talks, by sushy.
+"""Redfish (DMTF DSP0266): what the driver takes and declares. ``redfish_session`` talks, by sushy.
 
 sushy and what it needs are imported where a BMC is talked to and nowhere else: that takes a quarter of a second, and
 hosts without it declare machines too.
@@ -95,9 +95,9 @@ class Redfish:
 
     def connect(self, bmc: Bmc) -> Session:
         """Log in, one try."""
-        from . import web_session
+        from . import redfish_session
 
-        return web_session.WebSession(bmc)
+        return redfish_session.RedfishSession(bmc)
 
 
 DRIVER = Redfish()
@@ -106,4 +106,4 @@ DRIVER = Redfish()
 def preload() -> None:
     """Import what sessions need, if it is there: workers that are forked afterwards share its memory."""
     with contextlib.suppress(ImportError):
-        from . import web_session  # noqa: F401 - for the import's own sake
+        from . import redfish_session  # noqa: F401 - for the import's own sake

@@ -165,7 +165,7 @@ def _printable(text: str | None) -> str:
     return "".join(character if character.isprintable() else " " for character in (text or "")[:300])
 
 
-class WebSession:
+class RedfishSession:
     """One login, and the system that is meant. For one thread only."""
 
     alive = True
