@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -23,6 +24,7 @@ from roles.namespace import wait_until
 
 from rackyard_core.power import registry
 from rackyard_core.power.base import Bmc, PowerAuthError, PowerBusy, PowerError, PowerRefused, PowerUnreachable
+from rackyard_core.power.pool import PowerPool
 from rackyard_core.power.process import PowerProcess, power_in_process
 
 EMULATOR = Path(__file__).with_name("redfish_bmc.py")
@@ -224,3 +226,15 @@ def test_silent_and_dead_bmcs_are_unreachable_within_their_limits(redfish: Redfi
 def test_option_that_cannot_be_honoured_is_refused_in_words(options: dict[str, str], words: str) -> None:
     with pytest.raises(PowerRefused, match=words):
         registry.driver("redfish").bmc({"address": "192.0.2.1", "options": options})
+
+
+def test_pool_gives_a_bmc_one_worker_and_one_session(redfish: RedfishBmc) -> None:
+    (redfish.home / "sessions").touch()
+    pool = PowerPool(2)
+    try:
+        with ThreadPoolExecutor(2) as callers:
+            states = callers.map(lambda bmc: pool.call(bmc, "state", lambda: None), [redfish.bmc()] * 4)
+            assert list(states) == ["off"] * 4
+    finally:
+        pool.close()
+    assert redfish.lines("logins")[:2] in (["login"], ["login", "logout"])

@@ -8,7 +8,7 @@ hosts without it declare machines too.
 
 from __future__ import annotations
 
-import contextlib
+import importlib
 import re
 import socket
 import time
@@ -105,5 +105,4 @@ DRIVER = Redfish()
 
 def preload() -> None:
     """Import what sessions need, if it is there: workers that are forked afterwards share its memory."""
-    with contextlib.suppress(ImportError):
-        from . import redfish_session  # noqa: F401 - for the import's own sake
+    importlib.import_module(f"{__package__}.redfish_session")
