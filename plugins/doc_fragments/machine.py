@@ -84,15 +84,17 @@ power:
         - With V(webhook) a web server of yours does it, with V(proxmox) Proxmox VE does it for its VMs. Both need a rack that is told which networks
           they may be in, C(rack_service_bmc_networks), and neither can choose the next boot, so that the machine must boot from the network first.
       type: str
-      choices: [ipmi, manual, proxmox, webhook]
+      choices: [ipmi, manual, proxmox, redfish, webhook]
       required: true
     address:
       description:
-        - IP address of the BMC, which at least one rack must be able to reach. Needed for O(%(entry)spower.type=ipmi).
+        - IP address of the BMC, which at least one rack must be able to reach. Needed for O(%(entry)spower.type=ipmi) and
+          O(%(entry)spower.type=redfish).
         - IP address or name of the Proxmox server, needed for O(%(entry)spower.type=proxmox). A webhook has its URIs in O(%(entry)spower.parameters).
       type: str
     port:
-      description: UDP port of the BMC, which the region assumes to be 623, or TCP port of the Proxmox server, 8006.
+      description: UDP port of the BMC, which the region assumes to be 623, or TCP port of O(%(entry)spower.type=redfish), 443, or of the Proxmox
+        server, 8006.
       type: int
     user:
       description: User name at the BMC.
@@ -128,9 +130,8 @@ power:
     parameters:
       description:
         - Settings of the power type that have no option here, by the names of the API and of MAAS.
-        - For V(webhook) C(power_on_uri), C(power_off_uri) and C(power_query_uri), which are of one web server, C(power_on_regex), C(power_off_regex) and
-          C(power_verify_ssl), V(y) or V(n).
-        - For V(proxmox) C(power_vm_name), the name or number of the VM, C(power_token_name), C(power_off_mode) and C(power_verify_ssl).
+        - For V(webhook) C(power_on_uri), C(power_off_uri) and C(power_query_uri), which are of one web server, C(power_on_regex) and C(power_off_regex).
+        - For V(proxmox) C(power_vm_name), the name or number of the VM, and C(power_token_name).
         - C(describe_power_types) of the API lists all.
       type: dict
     secrets:
@@ -138,6 +139,20 @@ power:
         - Secrets of the power type besides O(%(entry)spower.password), by the names of the API and of MAAS; kept and sent as that is.
         - C(k_g) for V(ipmi), C(power_token) for V(webhook), C(power_token_secret) for V(proxmox).
       type: dict
+    node_id:
+      description:
+        - Which system of a BMC with O(%(entry)spower.type=redfish), as its path under C(/redfish/v1/Systems) ends.
+        - A BMC with one system only needs none.
+      type: str
+    verify_ssl:
+      description:
+        - Whether the certificate of a BMC that is a web server is verified (V(redfish), V(proxmox), V(webhook)). The region assumes V(y).
+        - With O(%(entry)spower.tls_fingerprint) that certificate is required, whatever this says.
+      type: str
+      choices: ["y", "n"]
+    tls_fingerprint:
+      description: SHA-256 fingerprint of the only certificate that a BMC with O(%(entry)spower.type=redfish) may show, for one that no authority has signed.
+      type: str
 """
 
 # Everything about the password that the region never tells.

@@ -72,6 +72,18 @@ EXAMPLES = r"""
       secrets: {power_token_secret: "{{ pve_token_secret }}"}
   delegate_to: localhost
 
+- name: Register a machine whose BMC speaks Redfish and has signed its own certificate
+  rackyard.metal.machine:
+    hostname: web-02
+    mac_addresses: ["00:00:5e:00:53:02"]
+    power:
+      type: redfish
+      address: 192.0.2.142
+      user: admin
+      password: "{{ web_02_bmc_password }}"
+      tls_fingerprint: "{{ web_02_bmc_fingerprint }}"
+  delegate_to: localhost
+
 - name: Give the region a BMC's new password
   rackyard.metal.machine:
     hostname: web-01

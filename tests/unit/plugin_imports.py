@@ -14,7 +14,7 @@ ON_THE_CONTROLLER = (
     "plugins/module_utils",
 )  # fmt: skip
 # These modules run on hosts, where Debian's packages have what they import.
-ON_HOSTS = {"pyghmi"}
+ON_HOSTS = {"pyghmi", "requests", "sushy", "urllib3"}
 
 
 def third_party(collection: Path) -> set[str]:

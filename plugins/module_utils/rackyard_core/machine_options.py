@@ -41,6 +41,9 @@ def machine_options() -> dict[str, dict[str, Any]]:
                 "privilege_level": {"type": "str", "choices": ["OPERATOR", "ADMIN"]},
                 "parameters": {"type": "dict"},
                 "secrets": {"type": "dict", "no_log": True},
+                "node_id": {"type": "str"},
+                "verify_ssl": {"type": "str", "choices": ["y", "n"]},
+                "tls_fingerprint": {"type": "str"},
             },
         },
     }

@@ -23,8 +23,11 @@ from .power.base import Parameter
 POWER_OPTIONS = {
     "boot_type": "power_boot_type",
     "cipher_suite_id": "cipher_suite_id",
+    "node_id": "node_id",
     "off_mode": "power_off_mode",
     "privilege_level": "privilege_level",
+    "tls_fingerprint": "power_tls_fingerprint",
+    "verify_ssl": "power_verify_ssl",
 }
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -42,6 +45,9 @@ class Power:
     cipher_suite_id: str | None = None
     off_mode: str | None = None
     privilege_level: str | None = None
+    node_id: str | None = None
+    verify_ssl: str | None = None
+    tls_fingerprint: str | None = None
     # By the names that the API has for the type.
     parameters: Mapping[str, str] | None = None
     secrets: Mapping[str, str] | None = field(default=None, repr=False)

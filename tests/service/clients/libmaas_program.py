@@ -120,7 +120,7 @@ check("Machines.is_registered", [True, False])(
     lambda: [calls.Machines.is_registered(mac_address=f"52:54:00:20:01:{last}") for last in ("01", "99")]
 )
 check("Machines.list_allocated", [])(lambda: calls.Machines.list_allocated())
-check("RackControllers.describe_power_types", {"ipmi", "manual", "proxmox", "webhook"})(
+check("RackControllers.describe_power_types", {"ipmi", "manual", "proxmox", "redfish", "webhook"})(
     lambda: {known["name"] for known in calls.RackControllers.describe_power_types()}
 )
 

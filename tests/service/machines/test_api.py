@@ -243,7 +243,7 @@ def test_two_machines_cannot_share_a_bmc(m1, api) -> None:
 @pytest.mark.parametrize(
     ("changed", "field", "words"),
     [
-        ({"power_type": "telepathy"}, "power_type", "ipmi or manual"),
+        ({"power_type": "telepathy"}, "power_type", "ipmi or manual or redfish"),
         ({"power_parameters_power_address": "bmc-1"}, "power_parameters", "no IP address"),
         ({"power_parameters_power_address": ""}, "power_parameters", "needs the BMC's address"),
         ({"power_parameters_power_port": "70000"}, "power_parameters", "from 1 to 65535"),
@@ -252,6 +252,7 @@ def test_two_machines_cannot_share_a_bmc(m1, api) -> None:
         ({"power_parameters_power_pass": "x\ny"}, "power_parameters", "printable"),
         ({"power_parameters_cipher_suite_id": "1"}, "power_parameters", "cipher_suite_id"),
         ({"power_parameters_cipher_suite_id": "8"}, "power_parameters", "use one of (empty), 3, 17"),
+        ({"power_type": "redfish", "power_parameters_power_verify_ssl": "x"}, "power_parameters", "use one of y, n"),
         ({"power_parameters_power_driver": "LAN"}, "power_parameters", "use one of LAN_2_0"),
         ({"power_parameters_spell": "x"}, "power_parameters", "Unknown parameter 'spell'"),
         ({"power_type": "manual"}, "power_parameters", "takes no parameters"),

@@ -167,7 +167,7 @@ def test_machines_are_listed_that_are_given_out_to_whoever_asks(api, api_of, key
 
 def test_power_types_have_the_fields_that_machines_take(api) -> None:
     types = {each["name"]: each for each in api.get("rackcontrollers/?op=describe_power_types").json}
-    assert types.keys() == {"ipmi", "manual", "proxmox", "webhook"}
+    assert types.keys() == {"ipmi", "manual", "proxmox", "redfish", "webhook"}
     shown = {name: (each["chassis"], each["can_set_boot_order"]) for name, each in types.items()}
     assert (shown["webhook"], shown["proxmox"]) == ((False, False), (True, False))
     secret = {name: [each["name"] for each in one["fields"] if each["secret"]] for name, one in types.items()}
@@ -180,6 +180,7 @@ def test_power_types_have_the_fields_that_machines_take(api) -> None:
     assert (fields["power_pass"]["field_type"], fields["power_pass"]["secret"]) == ("password", True)
     given = {each["name"]: each["default"] for each in fields.values() if each["choices"]}
     assert all([given[name], given[name]] in fields[name]["choices"] for name in given)
+    assert (types["redfish"]["chassis"], types["redfish"]["can_set_boot_order"]) == (True, True)
     # What the description says is taken as it says it.
     given |= {"power_address": "172.16.0.11", "power_pass": "s3cret-pass"}
     data = {**M1, "power_type": "ipmi", **{f"power_parameters_{name}": value for name, value in given.items()}}

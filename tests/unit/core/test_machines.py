@@ -70,10 +70,10 @@ def test_power_options_have_the_names_of_the_api() -> None:
 
 
 def test_every_option_is_one_that_racks_honour() -> None:
-    declared = {parameter.name: parameter.choices for parameter in DRIVERS["ipmi"].parameters}
+    declared = {one.name: one.choices for driver in DRIVERS.values() for one in driver.parameters}
     offered = machine_options()["power"]["options"]
     for name, field_name in POWER_OPTIONS.items():
-        assert set(offered[name]["choices"]) <= set(declared[field_name]), name
+        assert set(offered[name].get("choices", ())) <= set(declared[field_name]), name
 
 
 def test_option_is_set_once_and_the_others_stay() -> None:

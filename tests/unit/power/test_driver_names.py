@@ -25,7 +25,8 @@ OWN = {CORE / f"{name}.py" for name in registry.DRIVERS} | {CORE / "registry.py"
 NAMES = sorted(registry.DRIVERS)
 # cloud-init's way to report to a metadata service has the name of a driver.
 OTHER_MEANING = {"webhook": ROOT / "src/rackyard/region/metadata"}
-PORTS = {fields.usual_port(name) for name in NAMES} - {None}
+# That of HTTPS is no driver's own.
+PORTS = {fields.usual_port(name) for name in NAMES} - {None, 443}
 
 
 def is_about(name: str, text: str) -> bool:

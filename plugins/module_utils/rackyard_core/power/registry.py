@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from . import ipmi, manual, proxmox, webhook
+from . import ipmi, manual, proxmox, redfish, webhook
 from .base import Driver, PowerRefused
 
 DRIVERS: dict[str, Driver] = {
-    driver.name: driver for driver in (ipmi.DRIVER, manual.DRIVER, proxmox.DRIVER, webhook.DRIVER)
+    driver.name: driver for driver in (ipmi.DRIVER, manual.DRIVER, proxmox.DRIVER, redfish.DRIVER, webhook.DRIVER)
 }
 
 
@@ -19,3 +19,8 @@ def driver(name: str) -> Driver:
     except KeyError:
         known = ", ".join(sorted(DRIVERS))
         raise PowerRefused(f"power type {name!r} is not known here; use one of {known}, or update this host") from None
+
+
+def preload() -> None:
+    """Import what drivers import late; for whoever forks, so that the children share it."""
+    redfish.preload()

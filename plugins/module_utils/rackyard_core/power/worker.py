@@ -134,6 +134,7 @@ def serve(parent: socket.socket) -> None:
 def nursery(parent: socket.socket) -> None:
     """Fork a worker for each socket that the parent sends, until it closes its end. Has no threads, so it may fork."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    registry.preload()
     while True:
         _word, descriptors, _flags, _address = socket.recv_fds(parent, 1, 1)
         if not descriptors:
