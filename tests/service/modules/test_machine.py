@@ -18,7 +18,7 @@ WEBHOOK = {
     "power_off_uri": "https://hooks.example.org/m1/off",
     "power_query_uri": "https://hooks.example.org/m1",
 }
-VM = {"power_vm_name": 101, "power_token_name": "rack", "power_verify_ssl": "n"}
+VM = {"power_vm_name": 101, "power_token_name": "rack"}
 
 Result = dict[str, Any]
 Run = Callable[..., Result]
@@ -69,6 +69,7 @@ def test_absent_twice(run: Run, register: Run) -> None:
                 "address": "PVE.example.org",
                 "user": "root@pam",
                 "parameters": VM,
+                "verify_ssl": "n",
                 "secrets": {"power_token_secret": "0-1-2"},
             }
         },
