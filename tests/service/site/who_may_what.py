@@ -66,6 +66,8 @@ OPERATIONS = {
         "GET list_allocated": (200, 200),
         "GET power_parameters": (403, 200),
         "POST": (403, 200),
+        "POST accept": (403, 409),
+        "POST accept_all": (403, 200),
         "POST set_zone": (403, 204),
     },
     "/machines/<system_id>/": {
@@ -246,6 +248,8 @@ OPERATIONS = {
 # pool, unless another one is named.
 OTHERS = {
     ("/machines/", "POST"): "operator",
+    ("/machines/", "POST accept"): "operator owner",
+    ("/machines/", "POST accept_all"): "operator elsewhere",
     ("/machines/", "POST set_zone"): "operator owner",
     ("/machines/<system_id>/", "DELETE"): "operator",
     ("/machines/<system_id>/", "POST abort"): "operator owner",

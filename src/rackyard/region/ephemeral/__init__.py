@@ -5,7 +5,7 @@
 their output into dataclasses. The index (``catalogue.py``) says in which order, how long and what they need.
 """
 
-from rackyard.region.ephemeral.catalogue import LSHW, OPTIONAL, Script, build_archive, script_index
+from rackyard.region.ephemeral.catalogue import LSHW, OF_FACTS, OPTIONAL, Script, build_archive, script_index
 from rackyard.region.ephemeral.userdata import RunnerConfig, build_user_data
 
-__all__ = ["LSHW", "OPTIONAL", "RunnerConfig", "Script", "build_archive", "build_user_data", "script_index"]
+__all__ = ["LSHW", "OF_FACTS", "OPTIONAL", "RunnerConfig", "Script", "build_archive", "build_user_data", "script_index"]

@@ -55,6 +55,9 @@ def begin(ctx: Context, tx: Transaction, actor: Actor, system_id: str) -> None:
     choice = orders.choose_rack(ctx, tx, machine)
     _check_network(tx, machine)
     begun = lifecycle.begin(ctx, tx, actor, machine, COMMISSION, pace.limits(tx, image["id"]))
+    # Whoever has a machine commissioned that came by enlistment vouches for it.
+    if tx.run("boots.enlistment.accept", machine_id=machine.id, now=asked_at):
+        tx.run("racks.desired.changed")
     boot_id = _add_boot(ctx, tx, actor, machine, begun, image, choice.rack_id)
     now = ctx.clock.now()
     asked = f"{COMMISSION.name} {machine.hostname}"
