@@ -57,6 +57,7 @@ OPERATIONS = {
     r"POST /devices/{system_id}/ set_(owner_data|workload_annotations)": "device",
     r"POST /machines/{system_id}/ abort": "machine_abort",
     r"POST /machines/{system_id}/ commission": "machine_commission",
+    r"(GET|POST) /machines/ (accept|accept_all|enlistments)": "machine_enlistment",
     r"POST /machines/{system_id}/ (lock|mark_broken|mark_fixed|unlock)": "machine_mark",
     r"(POST|GET) /machines/{system_id}/ (power_on|power_off|query_power_state)": "machine_power",
     r"POST /account/prefs/sshkeys/ import": "ssh_key",

@@ -62,6 +62,7 @@ OPERATIONS = {
     "/machines/": {
         "GET": (200, 200),
         "GET drift": (200, 200),
+        "GET enlistments": (200, 200),
         "GET is_registered": (200, 200),
         "GET list_allocated": (200, 200),
         "GET power_parameters": (403, 200),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from rackyard.region.api import machines
@@ -10,6 +11,16 @@ from rackyard.region.api.dispatch import Call
 from rackyard.region.api.takes import Kind
 from rackyard.region.errors import Invalid
 from rackyard.region.services.operations import acceptance
+
+
+@machines.collection.read("enlistments")
+def list_enlistments(call: Call) -> list[dict[str, Any]]:
+    """Ours: who enlists, waits for being accepted, was accepted, or could not enlist lately (`outcome` and `detail` say
+    why: `failed`, `known` machines, a `contradiction`), the oldest first."""
+    return [
+        {name: value.isoformat() if isinstance(value, datetime) else value for name, value in vars(each).items()}
+        for each in acceptance.queue(call.ctx)
+    ]
 
 
 @machines.collection.create("accept", takes={"machines": Kind.TEXTS})

@@ -92,8 +92,11 @@ def scripts(version: str) -> Response:
     """The commissioning scripts of this boot as a tar archive with an index."""
     _check_version(version)
     boot, _who = _running_boot()
-    archive = enlistment.archive if isinstance(boot, Enlistment) else signals.archive
-    return Response(archive(_ctx(), boot), mimetype="application/x-tar")
+    if isinstance(boot, Enlistment):
+        archive = enlistment.archive(_ctx(), boot)
+    else:
+        archive = signals.archive(_ctx(), boot)
+    return Response(archive, mimetype="application/x-tar")
 
 
 @blueprint.post("/<version>/")

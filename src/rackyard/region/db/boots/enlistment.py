@@ -99,6 +99,26 @@ class Lookalike:
 
 
 @dataclass(frozen=True)
+class Queued:
+    """One that enlists, did so, or could not, and why not; the machine that came of it, if there is one, with what it
+    says of itself."""
+
+    mac: str
+    ip_address: str
+    subnet: str | None
+    outcome: str
+    detail: str
+    requested_at: datetime
+    ended_at: datetime | None
+    accepted_at: datetime | None
+    system_id: str | None
+    hostname: str | None
+    vendor: str
+    product: str
+    serial: str
+
+
+@dataclass(frozen=True)
 class Identity:
     """What tells machines apart; texts are empty where they say nothing."""
 
@@ -126,6 +146,11 @@ def counts(tx: Transaction, subnet_id: int, now: datetime) -> Counts:
     row = tx.one("boots.enlistment.counts", subnet_id=subnet_id, now=now)
     assert row is not None
     return Counts(**row)
+
+
+def queue(tx: Transaction) -> list[Queued]:
+    """All that are known, the oldest first."""
+    return [Queued(**row) for row in tx.all("boots.enlistment.queue")]
 
 
 def by_boot(tx: Transaction, boot_id: str) -> Enlistment | None:

@@ -40,9 +40,9 @@ class BootQuery:
 def configuration(ctx: Context, rack: Rack, query: BootQuery) -> dict[str, Any]:
     """Kernel, initrd, root file system and parameters for a machine that boots now, or purpose `local`.
 
-    Raises NotFound for an unknown MAC that may not enlist, and just so for whoever gives the MAC of a machine that boots but has not its
-    address (an event is recorded); TooEarly while no lease says whose the address is; Forbidden when the rack has
-    no address in the asker's subnet; Conflict when that is not managed."""
+    Raises NotFound for an unknown MAC that may not enlist, and just so for whoever gives the MAC of a machine that
+    boots but has not its address (an event is recorded); TooEarly while no lease says whose the address is; Forbidden
+    when the rack has no address in the asker's subnet; Conflict when that is not managed."""
     with ctx.db.transaction() as tx:
         boot = records.of_mac(tx, query.mac)
         refusal = serving.of_rack(tx, rack).refusal(query.client_ip)

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rackyard.region.context import Context
+from rackyard.region.db.boots import enlistment as rows
+from rackyard.region.db.boots.enlistment import Queued
 from rackyard.region.db.pool import Transaction
 from rackyard.region.errors import Conflict
 from rackyard.region.services.operations import commissioning
@@ -13,6 +15,12 @@ from rackyard.region.services.power import orders
 from rackyard.region.services.site import journal
 from rackyard.region.services.site.authorisation import Actor, Permission, Unknown, authorise
 from rackyard.region.status import Status, label
+
+
+def queue(ctx: Context) -> list[Queued]:
+    """Who enlists, waits, was accepted or could not enlist, the oldest first."""
+    with ctx.db.transaction() as tx:
+        return rows.queue(tx)
 
 
 def accept(ctx: Context, actor: Actor, system_ids: Sequence[str]) -> None:
@@ -50,8 +58,8 @@ def _accept(ctx: Context, tx: Transaction, actor: Actor, system_id: str) -> None
     machine = orders.locked(tx, actor, Permission.OPERATE_MACHINE, system_id)
     if tx.one("boots.enlistment.of_machine", machine_id=machine.id) is None:
         raise Conflict(
-            f"Machine {machine.hostname} did not come by enlistment: somebody has registered it, so there is nothing to "
-            "accept; commission it (op=commission)."
+            f"Machine {machine.hostname} did not come by enlistment: somebody has registered it, so there is nothing "
+            "to accept; commission it (op=commission)."
         )
     if machine.status != Status.NEW:
         raise Conflict(f"Machine {machine.hostname} is {label(machine.status)}: only a New one can be accepted.")

@@ -161,7 +161,8 @@ def _by(each: Lookalike) -> str:
 
 def _contradicts(ctx: Context, tx: Transaction, known: Enlistment, like: Sequence[Lookalike], words: str) -> None:
     _end(ctx, tx, known, "contradiction", words)
-    for machine_id in [each.id for each in like] or [None]:
+    about: list[int | None] = [each.id for each in like]
+    for machine_id in about or [None]:
         journal.record(tx, ctx.clock.now(), CONTRADICTION, words, machine_id=machine_id, level=journal.WARNING)
     notifications.warn_administrators(ctx, tx, IDENT, words)
 

@@ -123,6 +123,17 @@ SELECT accepted_at, commission FROM enlistment WHERE machine_id = %(machine_id)s
 -- Somebody vouches for the machine, if nobody has done so yet.
 UPDATE enlistment SET accepted_at = %(now)s WHERE machine_id = %(machine_id)s AND accepted_at IS NULL;
 
+-- name: boots.enlistment.queue
+-- Who enlists, did so, or could not; with what the machine that came of it says of itself.
+SELECT enlistment.mac::text AS mac, host(enlistment.address) AS ip_address, subnet.name AS subnet, enlistment.outcome,
+       enlistment.detail, enlistment.requested_at, enlistment.ended_at, enlistment.accepted_at, machine.system_id,
+       machine.hostname, coalesce(machine.hardware ->> 'system_vendor', '') AS vendor,
+       coalesce(machine.hardware ->> 'system_product', '') AS product,
+       coalesce(machine.hardware ->> 'system_serial', '') AS serial
+FROM enlistment LEFT JOIN subnet ON subnet.id = enlistment.subnet_id
+LEFT JOIN machine ON machine.id = enlistment.machine_id
+ORDER BY enlistment.id;
+
 -- name: boots.enlistment.unaccepted
 -- Machines that came by enlistment and that nobody has accepted.
 SELECT machine.system_id FROM enlistment JOIN machine ON machine.id = enlistment.machine_id
