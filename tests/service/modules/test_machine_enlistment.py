@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from ansible_collections.rackyard.metal.plugins.modules import machine_enlistment
 
 Run = Callable[..., dict[str, Any]]
@@ -21,8 +22,8 @@ def waiting(register: Run, execute: Run) -> list[str]:
             "'system_vendor', 'QEMU') WHERE hostname = %s RETURNING id) "
             "INSERT INTO enlistment (boot_id, mac, address, commission, outcome, consumer_key, token_key, "
             "token_secret_sha256, token_secret, requested_at, ends_at, machine_id) "
-            "SELECT md5(%s), %s, '10.20.0.9', false, 'done', '', %s, decode(repeat('00', 32), 'hex'), '', now(), now(), "
-            "id FROM told",
+            "SELECT md5(%s), %s, '10.20.0.9', false, 'done', '', %s, decode(repeat('00', 32), 'hex'), '', now(), "
+            "now(), id FROM told",
             number, f"e{number}", mac, mac, mac,
         )  # fmt: skip
     return macs

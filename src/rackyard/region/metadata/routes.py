@@ -92,10 +92,7 @@ def scripts(version: str) -> Response:
     """The commissioning scripts of this boot as a tar archive with an index."""
     _check_version(version)
     boot, _who = _running_boot()
-    if isinstance(boot, Enlistment):
-        archive = enlistment.archive(_ctx(), boot)
-    else:
-        archive = signals.archive(_ctx(), boot)
+    archive = enlistment.archive(_ctx(), boot) if isinstance(boot, Enlistment) else signals.archive(_ctx(), boot)
     return Response(archive, mimetype="application/x-tar")
 
 

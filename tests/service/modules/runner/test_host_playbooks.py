@@ -65,7 +65,7 @@ OF_THE_SITE = {
 }  # fmt: skip
 # Each comes after the one before, which goes no further without its host.
 OF_THE_LAB = ("lab_hosts", "lab_machines")
-ELSEWHERE = {"network", "machines", "commission", "power", "tag", "ready", "drift", "mark_broken", "awx"}
+ELSEWHERE = {"network", "machines", "commission", "power", "tag", "ready", "drift", "mark_broken", "awx", "enlist"}
 
 
 @pytest.fixture
