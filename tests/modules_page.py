@@ -60,6 +60,7 @@ OPERATIONS = {
     r"POST /machines/{system_id}/ commission": "machine_commission",
     r"POST /machines/{system_id}/ override_failed_testing": "machine_mark",
     r"POST /machines/{system_id}/ test": "machine_test",
+    r"(GET|POST) /machines/ (accept|accept_all|enlistments)": "machine_enlistment",
     r"POST /machines/{system_id}/ (lock|mark_broken|mark_fixed|unlock)": "machine_mark",
     r"(POST|GET) /machines/{system_id}/ (power_on|power_off|query_power_state)": "machine_power",
     r"POST /account/prefs/sshkeys/ import": "ssh_key",

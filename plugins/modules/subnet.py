@@ -90,6 +90,13 @@ options:
   managed:
     description: Whether the region hands out addresses in this subnet.
     type: bool
+  enlistment:
+    description:
+      - What becomes of a machine that nobody has registered and that boots from the network here. V(off) is nothing. With V(new) it describes itself and
+        waits as V(New) until somebody accepts it (M(rackyard.metal.machine_enlistment)).
+      - With V(commission) it is commissioned as soon as it has a power type.
+    type: str
+    choices: ["off", new, commission]
   description:
     description: Free text.
     type: str
@@ -237,6 +244,7 @@ def main() -> None:
             allow_proxy={"type": "bool"},
             router_advertisements={"type": "bool"},
             managed={"type": "bool"},
+            enlistment={"type": "str", "choices": ["off", "new", "commission"]},
             description={"type": "str"},
             ranges={
                 "type": "list",

@@ -87,6 +87,7 @@ class NetworkView:
             "allow_proxy": row["allow_proxy"],
             "router_advertisements": row.get("router_advertisements", False),
             "managed": row["managed"],
+            "enlistment": row.get("enlistment", "off"),
             "description": row["description"],
             "ranges": [_range(one) for one in self.ranges if one["subnet"]["id"] == row["id"]],
             "alone": sum(other["vlan"]["id"] == row["vlan"]["id"] for other in self.subnets) == 1,

@@ -17,7 +17,7 @@ RANGE_TYPES = ("dynamic", "reserved")
 VLAN_FIELDS = ("vlan_name", "mtu", "dhcp_on", "primary_rack", "secondary_rack", "relay_vlan", "space")
 SUBNET_FIELDS = (
     "name", "cidr", "gateway_ip", "dns_servers", "allow_dns", "allow_proxy", "router_advertisements", "managed",
-    "description",
+    "enlistment", "description",
 )  # fmt: skip
 
 

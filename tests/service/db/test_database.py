@@ -77,7 +77,7 @@ def test_types_come_back_as_text_and_bytes(ctx) -> None:
         vlan_id = tx.one("network.picture.add_vlan", fabric_id=fabric_id, **vlan, **nobody)["id"]
         subnet = {"name": "s", "description": "", "cidr": "10.20.0.0/24", "gateway_ip": None, "managed": True}
         flags = {"allow_dns": True, "allow_proxy": True, "dns_servers": ["10.20.0.2", "2001:db8::1"]}
-        flags["router_advertisements"] = False
+        flags |= {"router_advertisements": False, "enlistment": "off"}
         tx.run("network.picture.add_subnet", vlan_id=vlan_id, **subnet, **flags)
         row = tx.all("network.picture.subnets")[0]
     assert row["cidr"] == "10.20.0.0/24"

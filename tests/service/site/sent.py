@@ -37,6 +37,7 @@ SENT: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("/account/prefs/sshkeys/", "POST import"): {"keysource": "gh:"},
     ("/boot-resources/", "POST"): _DISK_IMAGE,
     ("/machines/", "POST"): {"commission": "false", "mac_addresses": "52:54:00:00:00:02"},
+    ("/machines/", "POST accept"): {"machines": "{system_id}"},
     ("/machines/", "POST set_zone"): _ZONE,
     ("/devices/", "POST"): {"mac_addresses": "52:54:00:00:00:21"},
     ("/nodes/", "POST set_zone"): _ZONE,

@@ -23,6 +23,8 @@ NOT_AUDITED: Mapping[str, str] = MappingProxyType(
         "dhcp_partner_down": "the region's own declaration",
         "dhcp_turn": "the region's own order",
         "dhcp_snippet_value": "what the trail has of the snippet itself",
+        "enlistment": "the machine's; that somebody accepted it is an event",
+        "enlistment_result": "what a machine says of itself",
         "event": "a log itself",
         "leadership": "the worker's",
         "lease": "the rack's",

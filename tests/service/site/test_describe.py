@@ -51,7 +51,7 @@ MAAS_HAS = [
     ("DNSResource", "dnsresources/{id}/", "delete read update"),
     ("DNSResourceRecords", "dnsresourcerecords/", "create read"),
     ("DNSResourceRecord", "dnsresourcerecords/{id}/", "delete read update"),
-    ("Machines", "machines/", "create is_registered list_allocated power_parameters read set_zone"),
+    ("Machines", "machines/", "accept accept_all create is_registered list_allocated power_parameters read set_zone"),
     (
         "Machine",
         "machines/{system_id}/",

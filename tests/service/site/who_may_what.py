@@ -62,10 +62,13 @@ OPERATIONS = {
     "/machines/": {
         "GET": (200, 200),
         "GET drift": (200, 200),
+        "GET enlistments": (200, 200),
         "GET is_registered": (200, 200),
         "GET list_allocated": (200, 200),
         "GET power_parameters": (403, 200),
         "POST": (403, 200),
+        "POST accept": (403, 409),
+        "POST accept_all": (403, 200),
         "POST set_zone": (403, 204),
     },
     "/machines/<system_id>/": {
@@ -258,6 +261,8 @@ OPERATIONS = {
 # pool, unless another one is named.
 OTHERS = {
     ("/machines/", "POST"): "operator",
+    ("/machines/", "POST accept"): "operator owner",
+    ("/machines/", "POST accept_all"): "operator elsewhere",
     ("/machines/", "POST set_zone"): "operator owner",
     ("/machines/<system_id>/", "DELETE"): "operator",
     ("/machines/<system_id>/", "POST abort"): "operator owner",

@@ -31,6 +31,7 @@ def view(**changes: Any) -> dict[str, Any]:
         "allow_proxy": True,
         "router_advertisements": False,
         "managed": True,
+        "enlistment": "off",
         "description": "",
         "ranges": [RANGE],
         "alone": True,

@@ -17,7 +17,7 @@ from rackyard.region.db.pool import Transaction
 from rackyard.region.services.boots import timeline
 from rackyard.region.services.machines import definitions, groups, power_settings, registry
 from rackyard.region.services.machines.registry import Wish
-from rackyard.region.services.operations import commissioning, testing
+from rackyard.region.services.operations import acceptance, commissioning, testing
 from rackyard.region.services.power import orders
 from rackyard.region.services.power.parameters import PowerWish
 from rackyard.region.services.site import authorisation
@@ -135,7 +135,11 @@ def update_machine(call: Call, system_id: str) -> dict[str, Any]:
     """Change what is given. Ours: `expect` is what the machine is declared to be made of, a JSON object
     (docs/drift.md); an empty one removes it."""
     hold(call.params, _WISH, lambda: {**_NEW, **read_machine(call, system_id)})
-    details = registry.update(call.ctx, call.actor, system_id, _wish(call.params))
+    wish = _wish(call.params)
+    details = registry.update(call.ctx, call.actor, system_id, wish)
+    if wish.power is not None:
+        acceptance.power_was_given(call.ctx, call.actor, system_id)
+        return read_machine(call, system_id)
     return machine_shapes.machine(details, call.ctx.config.domain)
 
 

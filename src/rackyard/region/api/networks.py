@@ -55,6 +55,7 @@ _SUBNET: Takes = {
     "allow_proxy": Kind.FLAG,
     "router_advertisements": Kind.FLAG,
     "managed": Kind.FLAG,
+    "enlistment": Kind.TEXT,
     **fixed("rdns_mode", "active_discovery", "disabled_boot_architectures", "space"),
 }
 _RANGE: Takes = {
@@ -294,6 +295,7 @@ def _subnet_wish(call: Call, subnet: str | None) -> SubnetWish:
         allow_proxy=params.flag("allow_proxy"),
         router_advertisements=params.flag("router_advertisements"),
         managed=params.flag("managed"),
+        enlistment=params.text("enlistment"),
     )
 
     def has() -> dict[str, Any]:

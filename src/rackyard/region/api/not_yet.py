@@ -9,7 +9,7 @@ from rackyard.region.errors import BadRequest
 
 # By MAAS's name of the URL's handler.
 OPERATIONS = {
-    "Machines": "accept accept_all add_chassis allocate clone release",
+    "Machines": "add_chassis allocate clone release",
     "Machine": (
         "deploy exit_rescue_mode get_curtin_config get_token mount_special "
         "release rescue_mode restore_default_configuration restore_networking_configuration "

@@ -136,6 +136,8 @@ def subnet(known: Subnet, on: Vlan) -> dict[str, Any]:
         "managed": known.managed,
         # Ours: MAAS leaves them to routers.
         "router_advertisements": known.router_advertisements,
+        # Ours: MAAS enlists everywhere or nowhere.
+        "enlistment": known.enlistment,
         "disabled_boot_architectures": [],
         "space": on.space.name,
         "resource_uri": f"{ROOT}/subnets/{known.id}/",

@@ -358,6 +358,9 @@ CREATE TABLE subnet (
     managed     boolean NOT NULL DEFAULT true,
     -- The racks in it say by IPv6 that addresses come by DHCP, and which are on the link: where no router does.
     router_advertisements boolean NOT NULL DEFAULT false,
+    -- Whether machines that nobody has registered may describe themselves here.
+    enlistment text NOT NULL DEFAULT 'off'
+        CONSTRAINT subnet_enlistment_mode CHECK (enlistment IN ('off', 'new', 'commission')),
     CONSTRAINT subnet_cidr_overlap EXCLUDE USING gist (cidr inet_ops WITH &&)
 );
 CREATE INDEX subnet_vlan ON subnet (vlan_id);
@@ -872,6 +875,42 @@ CREATE INDEX machine_boot ON machine (boot_id) WHERE boot_id IS NOT NULL;
 CREATE INDEX machine_operation ON machine (operation_id) WHERE operation_id IS NOT NULL;
 CREATE INDEX machine_domain ON machine (domain_id) WHERE domain_id IS NOT NULL;
 
+-- Boots in which machines that nobody has registered describe themselves.
+CREATE TABLE enlistment (
+    id                  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    boot_id             text NOT NULL CONSTRAINT enlistment_boot_id_key UNIQUE CHECK (boot_id ~ '^[0-9a-f]{32}$'),
+    mac                 macaddr NOT NULL,
+    address             inet NOT NULL,
+    subnet_id           bigint REFERENCES subnet ON DELETE SET NULL,
+    rack_id             bigint REFERENCES rack ON DELETE SET NULL,
+    commission          boolean NOT NULL,
+    outcome             text NOT NULL DEFAULT 'running'
+                        CHECK (outcome IN ('running', 'done', 'failed', 'known', 'contradiction')),
+    detail              text NOT NULL DEFAULT '',
+    consumer_key        text NOT NULL,
+    token_key           text NOT NULL CONSTRAINT enlistment_token_key_key UNIQUE,
+    token_secret_sha256 bytea NOT NULL CHECK (length(token_secret_sha256) = 32),
+    token_secret        bytea NOT NULL,           -- Fernet, as a boot's
+    requested_at        timestamptz NOT NULL,
+    ends_at             timestamptz NOT NULL,
+    ended_at            timestamptz,
+    -- The machine that came of it, and when somebody has vouched for it.
+    machine_id          bigint REFERENCES machine ON DELETE SET NULL,
+    accepted_at         timestamptz
+);
+CREATE INDEX enlistment_mac ON enlistment (mac, id DESC);
+CREATE INDEX enlistment_machine ON enlistment (machine_id) WHERE machine_id IS NOT NULL;
+
+-- What such a machine has printed so far; it goes when the boot is over.
+CREATE TABLE enlistment_result (
+    id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    enlistment_id bigint NOT NULL REFERENCES enlistment ON DELETE CASCADE,
+    name          text NOT NULL,
+    status        smallint NOT NULL DEFAULT 0,
+    stdout        bytea NOT NULL DEFAULT '',
+    UNIQUE (enlistment_id, name)
+);
+
 CREATE TABLE boot_step (
     boot_id bigint NOT NULL REFERENCES boot ON DELETE CASCADE,
     step    integer NOT NULL CHECK (step BETWEEN 1 AND 12),
@@ -1318,7 +1357,7 @@ SELECT audit_table('vlan',
 SELECT audit_table('subnet', name => '$.name || CASE WHEN $.name = $.cidr::text THEN '''' ELSE '' ('' || $.cidr || '')'' END',
     shown => ARRAY['name', 'description',
         'vlan_id=(SELECT vid || '' of '' || fabric.name FROM vlan JOIN fabric ON fabric.id = fabric_id WHERE vlan.id = $.vlan_id)',
-        'cidr', 'gateway_ip', 'dns_servers', 'allow_dns', 'allow_proxy', 'managed', 'router_advertisements']);
+        'cidr', 'gateway_ip', 'dns_servers', 'allow_dns', 'allow_proxy', 'managed', 'router_advertisements', 'enlistment']);
 SELECT audit_table('static_route',
     name => '''from '' || coalesce((SELECT name FROM subnet WHERE id = $.source_id), ''#'' || $.source_id) || '' to '' || '
             'coalesce((SELECT name FROM subnet WHERE id = $.destination_id), ''#'' || $.destination_id) || '' through '' || host($.gateway_ip)',

@@ -5,9 +5,19 @@
 their output into dataclasses. The index (``catalogue.py``) says in which order, how long and what they need.
 """
 
-from rackyard.region.ephemeral.catalogue import LSHW, OPTIONAL, Script, Test, build_archive, script_index, tests
+from rackyard.region.ephemeral.catalogue import (
+    LSHW,
+    OF_FACTS,
+    OPTIONAL,
+    Script,
+    Test,
+    build_archive,
+    script_index,
+    tests,
+)
 from rackyard.region.ephemeral.userdata import RunnerConfig, build_user_data
 
 __all__ = [
-    "LSHW", "OPTIONAL", "RunnerConfig", "Script", "Test", "build_archive", "build_user_data", "script_index", "tests",
+    "LSHW", "OF_FACTS", "OPTIONAL", "RunnerConfig", "Script", "Test", "build_archive", "build_user_data",
+    "script_index", "tests",
 ]  # fmt: skip

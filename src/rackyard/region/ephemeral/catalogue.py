@@ -52,6 +52,8 @@ _INDEX = (
 )
 LSHW = "maas-lshw"
 OPTIONAL = frozenset({LSHW})
+# What facts are read from. The others are for people, and say more than is taken from a machine that nobody knows.
+OF_FACTS = ("10-firmware", "20-cpu", "20-memory", "20-network", "20-storage", "30-bmc", "30-lldp")
 
 
 def script_index() -> tuple[Script, ...]:

@@ -14,11 +14,14 @@ from flask import Request
 from rackyard.region.db.racks.identity import Rack
 from rackyard.region.errors import BadRequest, TooLarge
 from rackyard.region.services.boots.deliveries import Delivery
+from rackyard.region.services.operations.enlistment import REPORT_LIMIT_BYTES
 from rackyard.region.services.operations.signals import STREAM_LIMIT_BYTES, STREAMS, Signal
 
 # Every stream of a script at its limit, one byte over so that the stream can be named, and the multipart framing.
 SIGNAL_LIMIT_BYTES = len(STREAMS) * (STREAM_LIMIT_BYTES + 1) + 256 * 1024
 WEBHOOK_LIMIT_BYTES = 256 * 1024
+# What is printed comes twice, alone and in the combined output, with its framing.
+ENLISTMENT_LIMIT_BYTES = 2 * REPORT_LIMIT_BYTES + 16 * 1024
 MAX_PARTS = 24
 MAX_TOGETHER = 100
 # Runs of one script, one for each device.
@@ -38,9 +41,9 @@ class WebhookReport:
     result: str
 
 
-def signal(request: Request) -> Signal:
+def signal(request: Request, limit_bytes: int = SIGNAL_LIMIT_BYTES) -> Signal:
     """An `op=signal` call. Raises TooLarge or BadRequest, in words."""
-    _check_length(request, SIGNAL_LIMIT_BYTES)
+    _check_length(request, limit_bytes)
     form, files = request.form, request.files
     if form.get("op", request.args.get("op")) != "signal":
         raise BadRequest("only op=signal is known here")

@@ -65,7 +65,9 @@ OF_THE_SITE = {
 }  # fmt: skip
 # Each comes after the one before, which goes no further without its host.
 OF_THE_LAB = ("lab_hosts", "lab_machines")
-ELSEWHERE = {"network", "machines", "commission", "test", "power", "tag", "ready", "drift", "mark_broken", "awx"}
+ELSEWHERE = {
+    "network", "machines", "commission", "test", "power", "tag", "ready", "drift", "mark_broken", "awx", "enlist",
+}  # fmt: skip
 
 
 @pytest.fixture

@@ -117,6 +117,8 @@ def test_a_machines_life_in_jobs(
     assert drift.status == 0, drift.stdout
     assert job("drift", {"rackyard_drift_machines": ["m1"]}, True).status == 0
     assert [one["hostname"] for one in json.loads((controller.folder / "home" / "drift.json").read_text())["machines"]]
+    enlisted = job("enlist", {"rackyard_enlist_accept": "all"}, False)
+    assert (enlisted.status, enlisted.changed) == (0, 0), enlisted.stdout
     refused = job("ready", {}, False)
     assert refused.status == 2, refused.stdout
     assert "Not Ready: m1 is Broken" in refused.failures[0]

@@ -71,6 +71,7 @@ class Subnet:
     allow_proxy: bool
     router_advertisements: bool
     managed: bool
+    enlistment: str
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from rackyard.region.db.network.subnets import Subnet
 from rackyard.region.db.pool import Transaction
 from rackyard.region.db.racks.identity import Rack
 from rackyard.region.errors import Conflict, Forbidden, NotFound, TooEarly
-from rackyard.region.services.boots import claims, kernel_line, steps, timeline
+from rackyard.region.services.boots import claims, enlisting, kernel_line, steps, timeline
 from rackyard.region.services.boots.claims import Claim
 from rackyard.region.services.boots.kernel_line import KernelLine
 from rackyard.region.services.machines import tags
@@ -40,16 +40,16 @@ class BootQuery:
 def configuration(ctx: Context, rack: Rack, query: BootQuery) -> dict[str, Any]:
     """Kernel, initrd, root file system and parameters for a machine that boots now, or purpose `local`.
 
-    Raises NotFound for an unknown MAC, and just so for whoever gives the MAC of a machine that boots but has not its
-    address (an event is recorded); TooEarly while no lease says whose the address is; Forbidden when the rack has
-    no address in the asker's subnet; Conflict when that is not managed."""
+    Raises NotFound for an unknown MAC that may not enlist, and just so for whoever gives the MAC of a machine that
+    boots but has not its address (an event is recorded); TooEarly while no lease says whose the address is; Forbidden
+    when the rack has no address in the asker's subnet; Conflict when that is not managed."""
     with ctx.db.transaction() as tx:
         boot = records.of_mac(tx, query.mac)
         refusal = serving.of_rack(tx, rack).refusal(query.client_ip)
     if refusal:
         raise Forbidden(refusal)
     if boot is None:
-        raise _unknown(query.mac)
+        return _enlisting(ctx, rack, query)
     if boot.id is None or boot.boot_id is None or boot.manifest is None:
         return {"purpose": "local", "hostname": boot.hostname}
     claim = Claim(boot.machine_id, boot.system_id, boot.hostname, query.client_ip, rack)
@@ -106,18 +106,47 @@ def line(ctx: Context, tx: Transaction, boot: BootOfMac, query: BootQuery) -> li
                 *str(settings.get(tx, "kernel_options")).split(),
                 *tags.kernel_words(tx, boot.machine_id),
             ),
-            address6=_address6(subnet, query.client_ip),
+            address6=_address6(subnet.cidr, query.client_ip),
         )
     )
+
+
+def _enlisting(ctx: Context, rack: Rack, query: BootQuery) -> dict[str, Any]:
+    """The answer for a MAC that belongs to nobody. Raises NotFound, TooEarly, BadRequest as above."""
+    given = enlisting.offer(ctx, rack, query.mac, query.arch, query.client_ip)
+    if given is None:
+        raise _unknown(query.mac)
+    with ctx.db.transaction() as tx:
+        options = (*CONSOLES, *str(settings.get(tx, "kernel_options")).split())
+    files = images.paths(given.manifest)
+    return {
+        "purpose": enlisting.PURPOSE,
+        "boot_id": given.boot_id,
+        "hostname": None,
+        "kernel": files.kernel,
+        "initrd": files.initrd,
+        "squashfs": files.squashfs,
+        "params": kernel_line.build(
+            KernelLine(
+                boot_id=given.boot_id,
+                mac=query.mac,
+                rack_address=query.local_ip,
+                subnet_name=names.subnet_name(given.cidr, ctx.config.domain),
+                squashfs_path=files.squashfs,
+                options=options,
+                address6=_address6(given.cidr, query.client_ip),
+            )
+        ),
+    }
 
 
 def _unknown(mac: str) -> NotFound:
     return NotFound(f"no machine has the MAC address {mac}; register it with mac_addresses={mac}")
 
 
-def _address6(subnet: Subnet, address: str) -> str:
+def _address6(cidr: str, address: str) -> str:
     """An address of IPv6 with the length of its network's prefix; empty for one of IPv4."""
-    return f"{address}/{ip_network(subnet.cidr).prefixlen}" if ip_address(address).version == 6 else ""
+    return f"{address}/{ip_network(cidr).prefixlen}" if ip_address(address).version == 6 else ""
 
 
 def _subnet(tx: Transaction, hostname: str, query: BootQuery) -> Subnet:

@@ -164,6 +164,26 @@ def create(
         return _read(tx, system_id, now)
 
 
+def add_enlisted(ctx: Context, tx: Transaction, architecture: str, mac: str) -> tuple[int, str]:
+    """A machine that nobody has registered, in status New; its row and its hostname. Whoever calls has seen to it that
+    the MAC is nobody's."""
+    now, system_id = ctx.clock.now(), identifiers.free_system_id(ctx, tx)
+    name = _name(ctx, tx, f"machine-{system_id}", None)
+    registration = Registration(
+        hostname=name.hostname,
+        description="",
+        architecture=validation.architecture("architecture", architecture),
+        commissioning_suite="",
+        zone_id=ZONE.default_id,
+        pool_id=POOL.default_id,
+        domain_id=name.domain.id,
+    )
+    machine_id = rows.add(tx, system_id, registration, None, now)
+    rows.set_macs(tx, machine_id, [mac])
+    journal.record(tx, now, "NODE_CREATED", f"Machine {name.hostname} has enlisted", machine_id=machine_id)
+    return machine_id, name.hostname
+
+
 def update(ctx: Context, actor: Actor, system_id: str, wish: Wish) -> MachineDetails:
     """Change what is given, leave the rest.
 

@@ -17,6 +17,9 @@ from rackyard.region.services.site import validation
 from rackyard.region.services.site.authorisation import Actor
 from rackyard.region.services.site.validation import Network as Cidr
 
+# What becomes of machines that nobody has registered: nothing, status New, or that and to be commissioned as well.
+ENLISTMENT = ("off", "new", "commission")
+
 
 @dataclass(frozen=True)
 class SubnetWish:
@@ -37,6 +40,7 @@ class SubnetWish:
     allow_proxy: bool | None = None
     router_advertisements: bool | None = None
     managed: bool | None = None
+    enlistment: str | None = None
 
 
 def create(ctx: Context, actor: Actor, wish: SubnetWish) -> Subnet:
@@ -85,7 +89,17 @@ def _columns(before: Network, wish: SubnetWish, subnet: Subnet | None) -> dict[s
         "allow_proxy": _flag(wish.allow_proxy, subnet.allow_proxy if subnet else True),
         "router_advertisements": _advertised(wish, subnet, cidr),
         "managed": _flag(wish.managed, subnet.managed if subnet else True),
+        "enlistment": _enlistment(wish, subnet),
     }
+
+
+def _enlistment(wish: SubnetWish, subnet: Subnet | None) -> str:
+    wanted = wish.enlistment or (subnet.enlistment if subnet else ENLISTMENT[0])
+    if wanted not in ENLISTMENT:
+        raise Invalid.field(
+            "enlistment", f"{validation.shown(wanted)} is no way to enlist; use one of {', '.join(ENLISTMENT)}."
+        )
+    return wanted
 
 
 def _advertised(wish: SubnetWish, subnet: Subnet | None, cidr: Cidr) -> bool:

@@ -47,6 +47,9 @@ def begin(
         # They take as long as they say they may.
         limits = {**limits, steps.REPORTED: steps.RULES[steps.REPORTED].overdue_s + scripts_s}
     begun = lifecycle.begin(ctx, tx, actor, machine, kind, limits, scripts_s)
+    # Whoever has a machine booted that came by enlistment vouches for it.
+    if tx.run("boots.enlistment.accept", machine_id=machine.id, now=asked_at):
+        tx.run("racks.desired.changed")
     boot_id = _add_boot(ctx, tx, actor, machine, kind, begun, image, choice.rack_id)
     _add_scripts(tx, boot_id, machine.id, own, scripts)
     now = ctx.clock.now()

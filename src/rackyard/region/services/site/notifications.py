@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from string import Formatter
 from typing import Any
 
@@ -78,6 +78,19 @@ def create(ctx: Context, actor: Actor, wish: NotificationWish) -> Notification:
             raise Conflict(f"There are {MAX_NOTIFICATIONS} notifications already; delete some first.")
         made = rows.add(tx, said, ctx.clock.now())
         return _there(tx, actor, made)
+
+
+def warn_administrators(ctx: Context, tx: Transaction, ident: str, words: str) -> None:
+    """The region itself warns, once for each ident: newer words take the place of older ones."""
+    rows.lock(tx)
+    known = rows.every(tx, None)
+    said = replace(_NEW, ident=ident, admins=True, message="{words}", context={"words": words[:MAX_TEXT]})
+    said = replace(said, category="warning")
+    same = next((each for each in known if each.said.ident == ident), None)
+    if same is not None:
+        rows.update(tx, same.id, said, ctx.clock.now())
+    elif len(known) < MAX_NOTIFICATIONS:
+        rows.add(tx, said, ctx.clock.now())
 
 
 def update(ctx: Context, actor: Actor, notification_id: int, wish: NotificationWish) -> Notification:

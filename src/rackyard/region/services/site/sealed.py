@@ -15,6 +15,7 @@ BATCH_ROWS = 500
 PLACES = (
     ("site.sealed.bmc", "site.sealed.reseal_bmc"),
     ("site.sealed.boot_token", "site.sealed.reseal_boot_token"),
+    ("site.sealed.enlistment_token", "site.sealed.reseal_enlistment_token"),
 )
 
 

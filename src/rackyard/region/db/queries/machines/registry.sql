@@ -93,6 +93,7 @@ SELECT machine_id, vlan_id, ip FROM machine_address;
 -- What machines are called, and the addresses that lead to.
 SELECT coalesce(machine.domain_id, 0) AS domain_id, machine.hostname, host(machine_address.ip) AS address
 FROM machine JOIN machine_address ON machine_address.machine_id = machine.id
+WHERE NOT EXISTS (SELECT FROM enlistment WHERE machine_id = machine.id AND accepted_at IS NULL)
 ORDER BY machine.hostname, machine_address.ip;
 
 -- name: machines.registry.hostnames_in

@@ -34,7 +34,7 @@ ORDER BY vlan.id;
 -- name: network.picture.subnets
 -- All subnets.
 SELECT id, name, description, vlan_id, cidr::text AS cidr, host(gateway_ip) AS gateway_ip, dns_servers, allow_dns,
-       allow_proxy, router_advertisements, managed
+       allow_proxy, router_advertisements, managed, enlistment
 FROM subnet ORDER BY id;
 
 -- name: network.picture.ranges
@@ -103,9 +103,9 @@ DELETE FROM vlan WHERE id = %(id)s;
 -- name: network.picture.add_subnet
 -- A new subnet.
 INSERT INTO subnet (name, description, vlan_id, cidr, gateway_ip, dns_servers, allow_dns, allow_proxy,
-                    router_advertisements, managed)
+                    router_advertisements, managed, enlistment)
 VALUES (%(name)s, %(description)s, %(vlan_id)s, %(cidr)s, %(gateway_ip)s, %(dns_servers)s::inet[], %(allow_dns)s,
-        %(allow_proxy)s, %(router_advertisements)s, %(managed)s)
+        %(allow_proxy)s, %(router_advertisements)s, %(managed)s, %(enlistment)s)
 RETURNING id;
 
 -- name: network.picture.update_subnet
@@ -113,7 +113,8 @@ RETURNING id;
 UPDATE subnet
 SET name = %(name)s, description = %(description)s, vlan_id = %(vlan_id)s, cidr = %(cidr)s,
     gateway_ip = %(gateway_ip)s, dns_servers = %(dns_servers)s::inet[], allow_dns = %(allow_dns)s,
-    allow_proxy = %(allow_proxy)s, router_advertisements = %(router_advertisements)s, managed = %(managed)s
+    allow_proxy = %(allow_proxy)s, router_advertisements = %(router_advertisements)s, managed = %(managed)s,
+    enlistment = %(enlistment)s
 WHERE id = %(id)s;
 
 -- name: network.picture.delete_subnet

@@ -45,8 +45,10 @@ ORDER BY static_route.source_id, destination.cidr, static_route.metric, static_r
 SELECT cidr::text AS cidr FROM subnet ORDER BY cidr;
 
 -- name: racks.desired.macs
--- Ethernet addresses of all registered machines and devices.
-SELECT ARRAY(SELECT mac::text FROM (SELECT mac FROM machine_interface WHERE mac IS NOT NULL
+-- Ethernet addresses of all registered machines and devices, without machines that enlisted and nobody has accepted.
+SELECT ARRAY(SELECT mac::text FROM (SELECT mac FROM machine_interface WHERE mac IS NOT NULL AND NOT EXISTS (
+                                        SELECT FROM enlistment WHERE machine_id = machine_interface.machine_id
+                                                                     AND accepted_at IS NULL)
                                     UNION SELECT mac FROM device_interface) AS known ORDER BY mac) AS macs;
 
 -- name: racks.desired.reservations
@@ -55,7 +57,8 @@ SELECT ARRAY(SELECT mac::text FROM (SELECT mac FROM machine_interface WHERE mac 
 WITH RECURSIVE made_of AS (
     SELECT interface_link.id AS link_id, interface_link.subnet_id, interface_link.ip, machine_interface.id
     FROM interface_link JOIN machine_interface ON machine_interface.id = interface_link.interface_id
-    WHERE family(interface_link.ip) = 4 AND machine_interface.enabled
+    WHERE family(interface_link.ip) = 4 AND machine_interface.enabled AND NOT EXISTS (
+        SELECT FROM enlistment WHERE machine_id = machine_interface.machine_id AND accepted_at IS NULL)
     UNION
     SELECT made_of.link_id, made_of.subnet_id, made_of.ip, interface_parent.parent_id
     FROM made_of JOIN interface_parent ON interface_parent.child_id = made_of.id

@@ -19,3 +19,11 @@ SELECT id, token_secret AS sealed FROM boot WHERE id > %(after)s ORDER BY id LIM
 -- name: site.sealed.reseal_boot_token
 -- The same secret, sealed anew.
 UPDATE boot SET token_secret = %(sealed)s WHERE id = %(id)s;
+
+-- name: site.sealed.enlistment_token
+-- Secrets of the credentials of machines that enlist, from an id on.
+SELECT id, token_secret AS sealed FROM enlistment WHERE id > %(after)s ORDER BY id LIMIT %(limit)s FOR UPDATE;
+
+-- name: site.sealed.reseal_enlistment_token
+-- The same secret, sealed anew.
+UPDATE enlistment SET token_secret = %(sealed)s WHERE id = %(id)s;
