@@ -184,6 +184,18 @@ class Things(dict[str, Any]):
         )
         return self._region.api.get(f"machines/{system_id}/").json
 
+    def _stranger(self) -> Any:
+        """A machine that has enlisted, and that nobody has accepted."""
+        self._region.execute(
+            "INSERT INTO enlistment (boot_id, mac, address, commission, outcome, consumer_key, token_key, "
+            "token_secret_sha256, token_secret, requested_at, ends_at, ended_at, machine_id) "
+            "SELECT md5(system_id), %s::macaddr, '10.0.0.1', false, 'done', system_id, system_id, "
+            "sha256(system_id::bytea), '', now(), now(), now(), id FROM machine WHERE system_id = %s",
+            self["mac"],
+            self["machine"]["system_id"],
+        )
+        return self["machine"]
+
     def _untrusted(self) -> Any:
         """A machine that has failed a test."""
         system_id = self["ready"]["system_id"]

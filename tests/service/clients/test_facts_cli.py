@@ -50,6 +50,9 @@ COMMANDS: list[tuple[str, Mapping[str, Any], str, Mapping[str, Any]]] = [
     ("machines create", NEW, MACHINE, {"hostname": "new{n}", "status_name": "Commissioning"}),
     ("machines power-parameters", {"id": "{machine[system_id]}"}, "", {"{machine[system_id]}.power_user": "maas"}),
     ("machines list-allocated", {}, ":list", {}),
+    ("machines accept", {"machines": "{stranger[system_id]}"}, "[].system_id:str",
+     {"[].system_id": "{stranger[system_id]}"}),
+    ("machines accept-all", {}, ":list", {}),
     ("machines is-registered", {"mac_address": "{machine[interface_set][0][mac_address]}"}, ":bool", {"": True}),
     ("machines set-zone", {"nodes": ["{machine[system_id]}"], "zone": "{zone[name]}"}, "", {}),
     ("machine read {ready[system_id]}", {}, MACHINE, {"status_name": "Ready"}),
@@ -187,8 +190,6 @@ COMMANDS: list[tuple[str, Mapping[str, Any], str, Mapping[str, Any]]] = [
 LATER = [
     Check(f"{command} {path}", method, path, {"x": "y"} if method != "GET" else {}, later=later)
     for later, command, method, path in (
-        (SCRIPTS, "machines accept", "POST", "machines/?op=accept"),
-        (SCRIPTS, "machines accept-all", "POST", "machines/?op=accept_all"),
         (SCRIPTS, "commissioning-scripts read", "GET", "commissioning-scripts/"),
         (SCRIPTS, "discoveries read", "GET", "discovery/"),
         (DEPLOYMENT, "machines allocate", "POST", "machines/?op=allocate"),

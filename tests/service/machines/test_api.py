@@ -243,7 +243,7 @@ def test_two_machines_cannot_share_a_bmc(m1, api) -> None:
 @pytest.mark.parametrize(
     ("changed", "field", "words"),
     [
-        ({"power_type": "telepathy"}, "power_type", "ipmi or manual or redfish"),
+        ({"power_type": "telepathy"}, "power_type", "ipmi or manual or proxmox or redfish or webhook"),
         ({"power_parameters_power_address": "bmc-1"}, "power_parameters", "no IP address"),
         ({"power_parameters_power_address": ""}, "power_parameters", "needs the BMC's address"),
         ({"power_parameters_power_port": "70000"}, "power_parameters", "from 1 to 65535"),

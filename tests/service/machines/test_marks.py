@@ -38,6 +38,8 @@ CHANGES = {
     "update": ("PUT", "", {"description": "x"}),
     "commission": ("POST", "?op=commission", {}),
     "abort": ("POST", "?op=abort", {}),
+    "test": ("POST", "?op=test", {}),
+    "override_failed_testing": ("POST", "?op=override_failed_testing", {}),
     "power_on": ("POST", "?op=power_on", {}),
     "power_off": ("POST", "?op=power_off", {}),
     "set_owner_data": ("POST", "?op=set_owner_data", {"a": "b"}),
