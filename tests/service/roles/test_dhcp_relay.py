@@ -20,12 +20,13 @@ from .namespace import Namespace, program, wait_until
 
 RACK, ROUTER_NEAR, ROUTER_FAR, MAC = "10.20.0.2", "10.20.0.254", "10.90.0.1", "52:54:00:90:01:01"
 SAID = ("ip", "router", "dns", "ntpsrv", "siaddr", "serverid", "lease", "boot_file")
-# What a system does with its lease; each event is a line.
+# What a system does with its lease; each event is a line, once that is done.
 SCRIPT = """#!/bin/sh
+if [ "$1" = bound ]; then
+    ip address replace "$ip/$mask" dev "$interface"
+    ip route replace default via "$router"
+fi
 echo "$1 {said}"
-[ "$1" = bound ] || exit 0
-ip address replace "$ip/$mask" dev "$interface"
-ip route replace default via "$router"
 """
 
 
