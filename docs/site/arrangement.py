@@ -12,8 +12,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Begin": ("README", "docs/install", "docs/real-hardware", "docs/awx", "docs/variables"),
     "Run a site": (
         "docs/README", "docs/running", "docs/operations", "docs/upgrade", "docs/backup", "docs/networks", "docs/ipv6",
-        "docs/power-drivers", "docs/when-things-die", "docs/tags", "docs/scripts", "docs/drift", "docs/events",
-        "docs/clients", "docs/ports",
+        "docs/enlistment", "docs/power-drivers", "docs/when-things-die", "docs/tags", "docs/scripts", "docs/drift",
+        "docs/events", "docs/clients", "docs/ports",
     ),
     "When something does not work": ("docs/twelve-steps", "docs/troubleshooting"),
     "How it works": ("docs/architecture", "power-drivers"),
